@@ -1,0 +1,1 @@
+"""Prepares the process: settings, database, embedded servers, logging."""

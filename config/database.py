@@ -1,0 +1,249 @@
+"""The database as every room meets it: base class, public ids, and the one place that commits.
+
+A district is a PostgreSQL schema (ADR 0001). `Database.transaction` names it once: its first
+statement sets the local `search_path`, reads the clock and the state of the district, and travels
+in the same round trip as BEGIN. Rooms then use unqualified names and never a clock of their own.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar, TypeVar, cast
+
+import psycopg
+from sqlalchemy import BigInteger, Date, Engine, LargeBinary, MetaData, Text, create_engine
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import UserDefinedType
+
+from config.errors import DistrictStopped, OutcomeUnknown, Overloaded, UnknownDistrict
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+T = TypeVar("T")
+
+_RETRIED = ("40001", "40P01", "55P03")  # serialization, deadlock, lock not available
+_TRIES = 5
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id, which never wraps."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+class Base(DeclarativeBase):
+    """Base of all tables: bigint keys, aware instants, text without length."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        int: BigInteger,
+        str: Text,
+        bytes: LargeBinary,
+        date: Date,
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+def new_id(prefix: str) -> str:
+    """Return a public id: prefix, then 26 base32 characters that sort by time (48 bits of ms).
+
+    The other 80 bits are random, so an id tells nothing of how many there are.
+    """
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return f"{prefix}_" + "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class District:
+    """One row of the registry as a transaction sees it."""
+
+    id: str
+    schema: str
+    name: str
+    sandbox: bool
+    revision: int
+    stopped: str | None
+
+
+def schema_of(district: str) -> str:
+    """Return the name of the district's schema."""
+    return f"d_{district.replace('-', '_')}"
+
+
+class Database:
+    """A pool of connections to one PostgreSQL, and the transactions on it.
+
+    `info` is handed on to every session (`session.info`), for what rooms need and the process
+    owns, such as the key ring. Open it after a fork, never before.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        statement_timeout_seconds: int = 5,
+        info: Mapping[str, object] | None = None,
+    ) -> None:
+        self._info = dict(info or {})
+        self._memory: dict[str, tuple[int, dict[str, object]]] = {}
+        self.engine: Engine = create_engine(
+            _psycopg(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=2,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={
+                "connect_timeout": 5,
+                "options": (
+                    f"-c timezone=UTC -c lock_timeout=2s "
+                    f"-c statement_timeout={statement_timeout_seconds}s "
+                    "-c idle_in_transaction_session_timeout=10s"
+                ),
+            },
+        )
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def transaction(
+        self, district: str, *, read_only: bool = False, even_stopped: bool = False
+    ) -> Iterator[Session]:
+        """Open one transaction in a district; commit at the end, roll back on any error.
+
+        `session.info` then holds `district` (District) and `now` (the database's instant, or the
+        sandbox's own clock). In a district whose writes are stopped the transaction is read-only,
+        by PostgreSQL itself, unless `even_stopped`.
+
+        Raises:
+            UnknownDistrict: the registry has no such district.
+            DistrictStopped: something was written in a stopped district.
+            OutcomeUnknown: the connection was lost at COMMIT.
+            Overloaded: no connection became free within two seconds.
+        """
+        with Session(self.engine, expire_on_commit=False) as session:
+            found = self._enter(session, district, read_only=read_only, even_stopped=even_stopped)
+            try:
+                yield session
+                session.flush()
+            except DBAPIError as error:
+                if found.stopped is not None and _sqlstate(error) == "25006":
+                    raise DistrictStopped(district, found.stopped) from error
+                raise
+            try:
+                session.commit()
+            except DBAPIError as error:
+                if error.connection_invalidated or _sqlstate(error) is None:
+                    raise OutcomeUnknown("连接在提交时中断 / connection lost at commit") from error
+                raise
+
+    def run(self, district: str, work: Callable[[Session], T], *, read_only: bool = False) -> T:
+        """Run `work` in a transaction, and again from its first read if PostgreSQL asks for it.
+
+        Deadlock, serialization failure and lock time-out are tried five times with 10 to 200 ms
+        of full jitter (reliability rule: the whole transaction, outermost only).
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with self.transaction(district, read_only=read_only) as session:
+                    return work(session)
+            except DBAPIError as error:
+                if _sqlstate(error) not in _RETRIED or attempt == _TRIES:
+                    raise
+            time.sleep(random.uniform(0.01, 0.2))
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _enter(
+        self, session: Session, district: str, *, read_only: bool, even_stopped: bool
+    ) -> District:
+        try:
+            connection = session.connection()
+        except PoolTimeout as error:
+            raise Overloaded("数据库连接池已满 / database pool exhausted") from error
+        raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+        try:
+            with raw.pipeline():  # BEGIN and the first statement in one round trip.
+                row = raw.execute(_ENTER, (read_only, even_stopped, district)).fetchone()
+        except psycopg.OperationalError:
+            connection.invalidate()
+            raise
+        if row is None:
+            raise UnknownDistrict(district)
+        _, _, schema, name, sandbox, revision, stopped, now = row
+        found = District(
+            id=district, schema=schema, name=name, sandbox=sandbox, revision=revision,
+            stopped=stopped,
+        )  # fmt: skip
+        session.info.update(self._info, district=found, now=now)
+        session.info["memory"] = self._remembered(found)
+        return found
+
+    def _remembered(self, district: District) -> dict[str, object]:
+        known = self._memory.get(district.id)
+        if known is None or known[0] != district.revision:
+            known = self._memory[district.id] = (district.revision, {})
+        return known[1]
+
+
+def remember(session: Session, name: str, load: Callable[[Session], T]) -> T:
+    """Return what `load` read, kept until the district's `revision` moves.
+
+    For slow-changing tables (merchants, terms, rules): a trigger on each raises the revision in
+    the registry, and every transaction reads it in its first statement, so a stale value lives no
+    longer than the transactions that began before the change.
+    """
+    memory = cast("dict[str, object]", session.info["memory"])
+    if name not in memory:
+        memory[name] = load(session)
+    return cast("T", memory[name])
+
+
+def now_of(session: Session) -> datetime:
+    """Return the transaction's instant: the database's, or the sandbox's own."""
+    return cast("datetime", session.info["now"]).astimezone(UTC)
+
+
+def district_of(session: Session) -> District:
+    """Return the district that the transaction is in."""
+    return cast("District", session.info["district"])
+
+
+def _psycopg(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+_ENTER = """
+SELECT set_config('search_path', quote_ident(schema), true),
+       set_config('transaction_read_only',
+                  CASE WHEN %s OR (stopped IS NOT NULL AND NOT %s) THEN 'on' ELSE 'off' END, true),
+       schema, name, sandbox, revision, stopped,
+       CASE WHEN sandbox THEN coalesce(clock, now()) ELSE now() END
+FROM public.district WHERE id = %s
+"""

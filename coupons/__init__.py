@@ -1,0 +1,1 @@
+"""The coupon engine; a holder is an opaque id, an amount is an int."""

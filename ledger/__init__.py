@@ -1,0 +1,1 @@
+"""Double-entry books; they know accounts and units, not members or shops."""
