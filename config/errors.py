@@ -35,3 +35,25 @@ class OutcomeUnknown(ConfigError):
 
 class Overloaded(ConfigError):
     """No database connection became free in time."""
+
+
+class ServerRefused(ConfigError):
+    """An embedded server cannot start or be used as things stand; nothing was changed."""
+
+    def __init__(self, server: str, zh: str, en: str) -> None:
+        super().__init__(f"{server}：{zh} / {server}: {en}")
+        self.server = server
+        self.zh = zh
+        self.en = en
+
+
+class BadSettings(ConfigError):
+    """Settings are missing, malformed or unknown; all of them are named at once."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(
+            "设置有误，请修改环境变量或 .env（说明见 .env.example）： / "
+            "Settings are wrong; mend the environment or .env (see .env.example):\n  - "
+            + "\n  - ".join(problems)
+        )
+        self.problems = problems
