@@ -73,7 +73,7 @@ class _Keeper:
         self._port = free_port(self._port)
         write_private(remembered, str(self._port))
         self._launch()
-        return dict(self._server.complete(self._port))
+        return {**self._server.complete(self._port), "keeper_pid": str(os.getpid())}
 
     def watch(self) -> None:
         """Return when the last user is gone or somebody ends us; restart the server meanwhile."""

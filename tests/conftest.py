@@ -1,0 +1,111 @@
+"""What every test may ask for: a real PostgreSQL of its own, and later a migrated district.
+
+One embedded server is shared by all workers of a run (and by runs at the same time); each worker
+has its own database. `PLAZA_TEST_PG=16` takes the other version of the wheel;
+`PLAZA_TEST_DATABASE_URL` names a server of one's own instead, as its superuser: one for tests
+alone, since the roles plaza_owner and plaza_app get a password there.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from config import servers
+
+PROJECT = Path(__file__).parent.parent
+
+_ROLES = ("plaza_owner", "plaza_app")
+_PASSWORD = "plaza-test"
+
+
+@pytest.fixture(scope="session")
+def superuser_url() -> Iterator[str]:
+    """A superuser's address of the test server, in the database `postgres`."""
+    named = os.environ.get("PLAZA_TEST_DATABASE_URL")
+    if named:
+        yield named
+        return
+    version = int(os.environ.get("PLAZA_TEST_PG", "18"))
+    folder = servers.home_of(PROJECT) / f"test-postgres-{version}"
+    with servers.attach_postgres(folder, version=version, durable=False) as running:
+        yield running.addresses["superuser_url"]
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a Redis-protocol server for tests, without a database number."""
+    named = os.environ.get("PLAZA_TEST_REDIS_URL")
+    if named:
+        yield named
+        return
+    folder = servers.home_of(PROJECT) / "test-valkey"
+    with servers.attach_valkey(folder, durable=False) as running:
+        yield running.addresses["url"]
+
+
+@pytest.fixture(scope="session")
+def test_database(superuser_url: str) -> Iterator[str]:
+    """The name of this worker's own empty database; it belongs to plaza_owner."""
+    name = f"plaza_test_{os.getpid()}"
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('plaza test roles'))")
+            _make_roles(connection)
+        _drop_leftovers(connection)
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER plaza_owner TEMPLATE template0").format(
+                sql.Identifier(name)
+            )
+        )
+        yield name
+        _drop(connection, name)
+
+
+@pytest.fixture(scope="session")
+def owner_url(superuser_url: str, test_database: str) -> str:
+    """The address of this worker's database for the role that migrates."""
+    return _address(superuser_url, role="plaza_owner", database=test_database)
+
+
+@pytest.fixture(scope="session")
+def app_url(superuser_url: str, test_database: str) -> str:
+    """The address of this worker's database for the role that everything else uses."""
+    return _address(superuser_url, role="plaza_app", database=test_database)
+
+
+def _make_roles(connection: psycopg.Connection) -> None:
+    known = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+    for role in _ROLES:
+        verb = sql.SQL("ALTER" if role in known else "CREATE")
+        connection.execute(
+            sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                verb, sql.Identifier(role), sql.Literal(_PASSWORD)
+            )
+        )
+
+
+def _drop_leftovers(connection: psycopg.Connection) -> None:
+    """Drop the databases of test processes that were killed."""
+    rows = connection.execute("SELECT datname FROM pg_database").fetchall()
+    for (name,) in rows:
+        match = re.fullmatch(r"plaza_test_(\d+)", name)
+        if match and not Path(f"/proc/{match[1]}").exists() and Path("/proc/self").exists():
+            _drop(connection, name)
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    connection.execute(
+        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    )
+
+
+def _address(superuser_url: str, *, role: str, database: str) -> str:
+    parts = urlsplit(superuser_url)
+    place = f"{role}:{_PASSWORD}@{parts.hostname}:{parts.port or 5432}"
+    return urlunsplit(parts._replace(netloc=place, path=f"/{database}"))
