@@ -221,6 +221,14 @@ def remember(session: Session, name: str, load: Callable[[Session], T]) -> T:
     return cast("T", memory[name])
 
 
+def forget(session: Session) -> None:
+    """Read remembered tables anew for the rest of this transaction, which has changed one.
+
+    The transaction leaves the shared memory, so what it reads before its commit stays its own.
+    """
+    session.info["memory"] = {}
+
+
 def now_of(session: Session) -> datetime:
     """Return the transaction's instant: the database's, or the sandbox's own."""
     return cast("datetime", session.info["now"]).astimezone(UTC)
