@@ -1,0 +1,1 @@
+"""Checkout: quotes, orders, payments and refunds; joins points, coupons and money."""

@@ -1,0 +1,207 @@
+"""How far a refund moves a sale's lines, and what that gives back (ADR 0004).
+
+The state of a line is how many fen of its tape and how many of its units have gone back. A refund
+by quantity, by amount or of the whole moves it forward; what it gives back is the difference of
+two positions, so the way there does not matter (semantics 1-4, 11, 24). Pure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, assert_never
+
+from app.checkout.errors import NotRefundable, RefundExceedsRemaining
+from app.checkout.slices import Allocation, Line, returned
+from app.errors import Invalid, NotFound
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """What of a line has gone back: fen from the start of its tape, and whole units."""
+
+    refunded_fen: int = 0
+    refunded_quantity: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefundQuantity:
+    """Take back units of a line; the k-th unit gives the k-th value."""
+
+    line: int
+    quantity: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefundAmount:
+    """Give back an amount, of a line or (None) of the order's lines in the order of their numbers.
+
+    It moves no units: units taken back later give only what the amount has not given already.
+    """
+
+    fen: int
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefundWhole:
+    """Take back all that is left of a line, or (None) of every refundable line."""
+
+    line: int | None = None
+
+
+Request = RefundQuantity | RefundAmount | RefundWhole
+States = Mapping[int, LineState]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LineReturn:
+    """A line's part of a refund: units and the worth of what went back."""
+
+    line: int
+    quantity: int
+    fen: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delta:
+    """What goes back in one step; nothing in it is negative, and zeros are left out.
+
+    `fen` = money by tender + `points_fen`, the worth of the points. `points` are by (merchant that
+    took them, lot); `clawed_points` are the earned points taken back, by merchant that gave them.
+    """
+
+    fen: int = 0
+    points_fen: int = 0
+    money_fen: Mapping[str, int] = field(default_factory=dict)
+    points: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    clawed_points: Mapping[int, int] = field(default_factory=dict)
+    lines: tuple[LineReturn, ...] = ()
+
+
+def refund(
+    allocation: Allocation, states: States, requests: Sequence[Request]
+) -> tuple[dict[int, LineState], Delta]:
+    """Move a sale's lines as a refund asks, all or nothing; say what goes back.
+
+    `states` are by line number; a line that is missing is untouched. Returns the new states of
+    all lines and the difference.
+
+    Raises:
+        RefundExceedsRemaining: more fen or units than are left, or nothing is left.
+        NotRefundable: a line that was sold so.
+        NotFound: no such line.
+        Invalid: an amount or quantity below one.
+    """
+    before = {line.number: states.get(line.number, LineState()) for line in allocation.lines}
+    after = dict(before)
+    for request in requests:
+        after.update(_step(allocation, after, request))
+    return after, difference(allocation, before, after)
+
+
+def difference(allocation: Allocation, before: States, after: States) -> Delta:
+    """Return what lies between two states: tenders, lots, earned points and lines."""
+    money: dict[str, int] = {}
+    points: dict[tuple[int, int], int] = {}
+    clawed: dict[int, int] = {}
+    moved: list[LineReturn] = []
+    total = points_fen = 0
+    for line in allocation.lines:
+        old, new = before.get(line.number, LineState()), after.get(line.number, LineState())
+        if old == new:
+            continue
+        fen = new.refunded_fen - old.refunded_fen
+        quantity = new.refunded_quantity - old.refunded_quantity
+        moved.append(LineReturn(line=line.number, quantity=quantity, fen=fen))
+        total += fen
+        start, end = returned(line, old.refunded_fen), returned(line, new.refunded_fen)
+        for source, upto in end.fen.items():
+            if source < len(allocation.tenders):
+                _add(money, allocation.tenders[source], upto - start.fen.get(source, 0))
+                continue
+            lot = allocation.lots[source - len(allocation.tenders)]
+            points_fen += upto - start.fen.get(source, 0)
+            back = end.points[source] - start.points.get(source, 0)
+            _add(points, (line.merchant_id, lot), back)
+        _add(clawed, line.merchant_id, end.clawed_points - start.clawed_points)
+    return Delta(
+        fen=total,
+        points_fen=points_fen,
+        money_fen=money,
+        points=points,
+        clawed_points=clawed,
+        lines=tuple(moved),
+    )
+
+
+def sold(allocation: Allocation) -> dict[int, LineState]:
+    """Return the state in which everything has gone back, refundable or not.
+
+    `difference(allocation, {}, sold(allocation))` is what the sale took and gave in all.
+    """
+    return {line.number: LineState(line.amount_fen, line.quantity) for line in allocation.lines}
+
+
+def _step(allocation: Allocation, states: States, request: Request) -> dict[int, LineState]:
+    if request.line is not None:
+        lines = [_line(allocation, request.line)]
+    else:
+        lines = sorted(allocation.lines, key=lambda line: line.number)
+        lines = [line for line in lines if line.refundable]
+    match request:
+        case RefundQuantity():
+            return {line.number: _units(line, states[line.number], request) for line in lines}
+        case RefundAmount():
+            return _amount(lines, states, request)
+        case RefundWhole():
+            return _all(lines, states, request)
+    assert_never(request)
+
+
+def _line(allocation: Allocation, number: int) -> Line:
+    for line in allocation.lines:
+        if line.number == number:
+            if not line.refundable:
+                raise NotRefundable(number)
+            return line
+    raise NotFound("line", str(number))
+
+
+def _within(asked: int, remaining: int, *, line: int | None, unit: str) -> None:
+    if asked < 1:
+        raise Invalid(unit, f"至少为 1，收到 {asked}", f"at least 1, got {asked}")
+    if asked > remaining:
+        raise RefundExceedsRemaining(line=line, unit=unit, asked=asked, remaining=remaining)
+
+
+def _units(line: Line, state: LineState, request: RefundQuantity) -> LineState:
+    left = line.quantity - state.refunded_quantity
+    _within(request.quantity, left, line=line.number, unit="quantity")
+    taken = state.refunded_quantity + request.quantity
+    return LineState(max(state.refunded_fen, line.value_of_first(taken)), taken)
+
+
+def _amount(lines: Sequence[Line], states: States, request: RefundAmount) -> dict[int, LineState]:
+    left = {line.number: line.amount_fen - states[line.number].refunded_fen for line in lines}
+    _within(request.fen, sum(left.values()), line=request.line, unit="fen")
+    moved: dict[int, LineState] = {}
+    fen = request.fen
+    for number, rest in left.items():
+        step = min(rest, fen)
+        fen -= step
+        state = states[number]
+        moved[number] = LineState(state.refunded_fen + step, state.refunded_quantity)
+    return moved
+
+
+def _all(lines: Sequence[Line], states: States, request: RefundWhole) -> dict[int, LineState]:
+    whole = {line.number: LineState(line.amount_fen, line.quantity) for line in lines}
+    if all(states[number] == state for number, state in whole.items()):
+        raise RefundExceedsRemaining(line=request.line, unit="quantity", asked=1, remaining=0)
+    return whole
+
+
+def _add(sums: dict[K, int], key: K, amount: int) -> None:
+    if amount:
+        sums[key] = sums.get(key, 0) + amount

@@ -1,0 +1,223 @@
+"""The one sharing of a sale: its money and points over lines, merchants and units (ADR 0004).
+
+Done once, at the sale, by largest remainder, and stored as slices; never computed again (decisions
+16 and 17; semantics 3, 18, 24). Pure: no database, no clock.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from app.checkout.slices import Allocation, Line, Run, Slice
+from coupons.rules import spread
+
+
+class ReturnFirst(StrEnum):
+    """Programme policy: which part of a unit's price a refund of an amount eats first."""
+
+    MONEY = "money_first"
+    POINTS = "points_first"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SaleLine:
+    """A line as sold: `amount_fen` is its net price for all units, after the till's discounts."""
+
+    number: int
+    merchant_id: int
+    quantity: int
+    amount_fen: int
+    refundable: bool = True
+
+
+def allocate(
+    lines: Sequence[SaleLine],
+    *,
+    tenders: Sequence[tuple[str, int]],
+    lots: Sequence[tuple[int, int]] = (),
+    value_fen: int = 0,
+    earned_points: Sequence[int] = (),
+    first: ReturnFirst = ReturnFirst.MONEY,
+) -> Allocation:
+    """Share a sale's points and money over its lines and units, once, by largest remainder.
+
+    `tenders` are (name, fen); `lots` are (lot id, points) in the order in which they were used,
+    together worth `value_fen`; money and value add up to the lines. `earned_points` are given by
+    line. Value goes over the lines by amount, points by value, each lot and then each tender by
+    what remains of every line; a line's slices go to its units by what remains of every unit.
+    Where a point is worth more than a line's share, the fen of a line without a point stand under
+    the first lot.
+
+    Raises:
+        ValueError: sums that do not meet, a source named twice, or a quantity below one.
+    """
+    _check(lines, tenders, lots, value_fen)
+    first_lot = len(tenders)
+    if not lots and len(tenders) == 1:
+        parts = [[Slice(0, line.amount_fen, 0)] if line.amount_fen else [] for line in lines]
+    else:
+        parts = _parts(lines, tenders, lots, value_fen, first)
+    earned = earned_points or (0,) * len(lines)
+    return Allocation(
+        tenders=tuple([name for name, _ in tenders]),
+        lots=tuple([lot for lot, _ in lots]),
+        lines=tuple(
+            [
+                Line(
+                    number=line.number,
+                    merchant_id=line.merchant_id,
+                    refundable=line.refundable,
+                    runs=_runs(line, slices, points, first_lot),
+                )
+                for line, slices, points in zip(lines, parts, earned, strict=True)
+            ]
+        ),
+    )
+
+
+def _check(
+    lines: Sequence[SaleLine],
+    tenders: Sequence[tuple[str, int]],
+    lots: Sequence[tuple[int, int]],
+    value_fen: int,
+) -> None:
+    if min([fen for _, fen in tenders], default=0) < 0 or value_fen < 0:
+        raise ValueError("money and value may not be negative")
+    if min([points for _, points in lots], default=1) < 1 or bool(lots) != bool(value_fen):
+        raise ValueError("a lot gives at least one point, and points come with their value")
+    total = 0
+    for line in lines:
+        if line.quantity < 1 or line.amount_fen < 0:
+            raise ValueError(f"line {line.number}: quantity below one or negative amount")
+        total += line.amount_fen
+    if sum([fen for _, fen in tenders]) + value_fen != total:
+        raise ValueError("money and the value of the points do not add up to the lines")
+    if len(dict(tenders)) != len(tenders) or len(dict(lots)) != len(lots):
+        raise ValueError("a tender or a lot is named twice")
+
+
+def _parts(
+    lines: Sequence[SaleLine],
+    tenders: Sequence[tuple[str, int]],
+    lots: Sequence[tuple[int, int]],
+    value_fen: int,
+    first: ReturnFirst,
+) -> list[list[Slice]]:
+    """Share every source over the lines: per line, its slices in the order of refund."""
+    amounts = [line.amount_fen for line in lines]
+    values = spread(value_fen, amounts)
+    left = [amount - value for amount, value in zip(amounts, values, strict=True)]
+    money: list[list[Slice]] = [[] for _ in lines]
+    for source, (_, fen) in enumerate(tenders):
+        shares = spread(fen, left)
+        left = [rest - share for rest, share in zip(left, shares, strict=True)]
+        for slices, share in zip(money, shares, strict=True):
+            if share:
+                slices.append(Slice(source, share, 0))
+    points = _points(lots, values, len(tenders))
+    if first is ReturnFirst.POINTS:
+        return [a + b for a, b in zip(points, money, strict=True)]
+    return [a + b for a, b in zip(money, points, strict=True)]
+
+
+def _points(
+    lots: Sequence[tuple[int, int]], values: Sequence[int], first_lot: int
+) -> list[list[Slice]]:
+    """Share every lot over the lines by points, and each line's value over its lots."""
+    left = spread(sum([used for _, used in lots]), values)
+    cells: list[list[tuple[int, int]]] = [[] for _ in values]
+    for source, (_, used) in enumerate(lots, start=first_lot):
+        shares = spread(used, left)
+        left = [rest - share for rest, share in zip(left, shares, strict=True)]
+        for cell, share in zip(cells, shares, strict=True):
+            if share:
+                cell.append((source, share))
+    return [
+        _slices(cell or [(first_lot, 0)], value) if value else []
+        for cell, value in zip(cells, values, strict=True)
+    ]
+
+
+def _slices(cell: Sequence[tuple[int, int]], value: int) -> list[Slice]:
+    fens = spread(value, [points for _, points in cell]) if len(cell) > 1 else [value]
+    slices = [Slice(source, fen, points) for (source, points), fen in zip(cell, fens, strict=True)]
+    # Points worth less than a fen go behind the others: they return when those have returned.
+    return sorted(slices, key=_weighs_nothing)
+
+
+def _weighs_nothing(piece: Slice) -> bool:
+    return piece.fen == 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Equal units while a line is dealt out to them: `left_fen` of each has no source yet."""
+
+    count: int
+    left_fen: int
+    slices: tuple[Slice, ...] = ()
+
+    def pay(self, source: int, fen: int) -> "_Units":
+        return _Units(self.count, self.left_fen - fen, (*self.slices, Slice(source, fen, 0)))
+
+    def endow(self, points: int) -> "_Units":
+        *others, last = self.slices
+        return _Units(self.count, self.left_fen, (*others, Slice(last.source, last.fen, points)))
+
+
+def _runs(
+    line: SaleLine, slices: Sequence[Slice], earned_points: int, first_lot: int
+) -> tuple[Run, ...]:
+    """Share a line to its units: prices first, then each source by what remains of every unit."""
+    if earned_points and not line.amount_fen:
+        raise ValueError(f"line {line.number} earned points on nothing")
+    if line.quantity == 1:
+        return (Run(1, earned_points, tuple(slices)),)
+    price, dearer = divmod(line.amount_fen, line.quantity)
+    units = [_Units(dearer, price + 1), _Units(line.quantity - dearer, price)]
+    for piece in slices:
+        units = [
+            run.pay(piece.source, fen)
+            for run, fen in _deal(piece.fen, units, [run.left_fen for run in units])
+        ]
+        if piece.points:
+            # Points worth less than a fen go where the line's other points went.
+            weights = [
+                run.slices[-1].fen if piece.fen else _points_fen(run, first_lot) for run in units
+            ]
+            units = [run.endow(points) for run, points in _deal(piece.points, units, weights)]
+    prices = [sum([piece.fen for piece in run.slices]) for run in units]
+    return tuple(
+        [
+            Run(run.count, points, tuple([x for x in run.slices if x.fen or x.points]))
+            for run, points in _deal(earned_points, units, prices)
+        ]
+    )
+
+
+def _points_fen(run: _Units, first_lot: int) -> int:
+    return sum([piece.fen for piece in run.slices if piece.source >= first_lot])
+
+
+def _deal(
+    total: int, units: Sequence[_Units], weights: Sequence[int]
+) -> Iterator[tuple[_Units, int]]:
+    """Spread over single units written as runs: a run is split where its units get unequal shares.
+
+    Gives what `spread` gives over all units, in time that does not depend on their number.
+    """
+    if not total:
+        yield from ((run, 0) for run in units if run.count)
+        return
+    whole = sum([run.count * weight for run, weight in zip(units, weights, strict=True)])
+    shares = [total * weight // whole for weight in weights]
+    left = total - sum([run.count * share for run, share in zip(units, shares, strict=True)])
+    one_more = [0] * len(units)
+    for index in sorted(range(len(units)), key=lambda i: -(total * weights[i] % whole)):
+        one_more[index] = min(left, units[index].count)
+        left -= one_more[index]
+    for run, share, more in zip(units, shares, one_more, strict=True):
+        if more:
+            yield replace(run, count=more), share + 1
+        if more < run.count:
+            yield replace(run, count=run.count - more), share

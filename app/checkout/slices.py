@@ -1,0 +1,172 @@
+"""Which fen and which point paid for which unit: the tape of a sale's slices (ADR 0004).
+
+The price of every unit is a tape of slices, each from one source: a tender's money or a lot's
+points. `sharing.allocate` writes the tape once, at the sale; what has gone back of a line is a
+function of a position on it, so any sequence of refunds that ends at the same position has given
+back the same (decisions 16 and 17; semantics 2-4, 24). Pure: no database, no clock. Money is in
+fen, points are whole.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A stretch of one unit's price: `fen` of it from one source, there as `points` (0: money)."""
+
+    source: int
+    fen: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`count` equal units side by side: what each earned, and its slices in refund order."""
+
+    count: int
+    earned_points: int
+    slices: tuple[Slice, ...]
+
+    @property
+    def unit_fen(self) -> int:
+        """Price of each unit of the run."""
+        return sum([piece.fen for piece in self.slices])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A line with its tape: units in refund order, equal neighbours written once."""
+
+    number: int
+    merchant_id: int
+    refundable: bool
+    runs: tuple[Run, ...]
+
+    @property
+    def quantity(self) -> int:
+        """Units sold."""
+        return sum([run.count for run in self.runs])
+
+    @property
+    def amount_fen(self) -> int:
+        """Net price of all units: the length of the tape."""
+        return sum([run.count * run.unit_fen for run in self.runs])
+
+    def value_of_first(self, quantity: int) -> int:
+        """Return what the first `quantity` units cost; the k-th unit has the k-th value."""
+        value = 0
+        for run in self.runs:
+            taken = min(run.count, quantity)
+            value += taken * run.unit_fen
+            quantity -= taken
+        return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allocation:
+    """A sale, shared for ever. A slice's source counts the tenders first, then the lots."""
+
+    tenders: tuple[str, ...]
+    lots: tuple[int, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a line has given back up to a position: by source, and the earned points taken back."""
+
+    fen: dict[int, int]
+    points: dict[int, int]
+    clawed_points: int
+
+
+def returned(line: Line, position_fen: int) -> Returned:
+    """Return what lies on the line's tape before a position, to be given back in all.
+
+    Within a slice of points the points are rounded down, within a unit the points it earned are
+    taken back rounded up (the kept part is rounded down): nothing is gained by slicing. Both are
+    exact at the end of every slice and unit, and neither ever falls as the position moves on.
+    """
+    fen: dict[int, int] = {}
+    points: dict[int, int] = {}
+    clawed = 0
+    left = position_fen
+    for run in line.runs:
+        price = run.unit_fen
+        if price == 0:
+            continue
+        whole = min(run.count, left // price)
+        if whole:
+            for piece in run.slices:
+                fen[piece.source] = fen.get(piece.source, 0) + whole * piece.fen
+                points[piece.source] = points.get(piece.source, 0) + whole * piece.points
+            clawed += whole * run.earned_points
+            left -= whole * price
+        if whole < run.count:
+            _eat(run.slices, left, fen, points)
+            clawed += -(-run.earned_points * left // price)
+            break
+    return Returned(fen, points, clawed)
+
+
+def _eat(slices: tuple[Slice, ...], left: int, fen: dict[int, int], points: dict[int, int]) -> None:
+    for piece in slices:
+        if left < piece.fen:
+            fen[piece.source] = fen.get(piece.source, 0) + left
+            part = piece.points * left // piece.fen
+            points[piece.source] = points.get(piece.source, 0) + part
+            return
+        fen[piece.source] = fen.get(piece.source, 0) + piece.fen
+        points[piece.source] = points.get(piece.source, 0) + piece.points
+        left -= piece.fen
+
+
+def dump(allocation: Allocation) -> list[Any]:
+    """Return the allocation as nested lists of integers and names, for a jsonb column."""
+    return [
+        _FORMAT,
+        list(allocation.tenders),
+        list(allocation.lots),
+        [
+            [line.number, line.merchant_id, int(line.refundable), [_dump(run) for run in line.runs]]
+            for line in allocation.lines
+        ],
+    ]
+
+
+def load(stored: list[Any]) -> Allocation:
+    """Return the allocation that `dump` stored.
+
+    Raises:
+        ValueError: written in a format that this version does not know.
+    """
+    if stored[0] != _FORMAT:
+        raise ValueError(f"unknown format of slices: {stored[0]!r}")
+    _, tenders, lots, lines = stored
+    return Allocation(
+        tenders=tuple(tenders), lots=tuple(lots), lines=tuple([_load(*line) for line in lines])
+    )
+
+
+def _dump(run: Run) -> list[int]:
+    flat = [run.count, run.earned_points]
+    for piece in run.slices:
+        flat += (piece.source, piece.fen, piece.points)
+    return flat
+
+
+def _load(number: int, merchant_id: int, refundable: int, runs: list[list[int]]) -> Line:
+    return Line(
+        number=number,
+        merchant_id=merchant_id,
+        refundable=bool(refundable),
+        runs=tuple(
+            [
+                Run(count, earned, tuple(map(Slice, flat[::3], flat[1::3], flat[2::3])))
+                for count, earned, *flat in runs
+            ]
+        ),
+    )

@@ -1,0 +1,55 @@
+"""Random sales and refunds of them, for the property tests of sharing and returning."""
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
+from app.checkout.sharing import ReturnFirst, SaleLine, allocate
+from app.checkout.slices import Allocation
+from coupons.rules import spread
+
+AMOUNTS = st.one_of(st.integers(0, 12), st.integers(0, 100_000), st.just(0))
+
+
+@st.composite
+def sales(draw: DrawFn) -> Allocation:
+    """Draw a shared sale: several merchants, units, tenders and lots, points cheap or dear."""
+    amounts = draw(st.lists(AMOUNTS, min_size=1, max_size=5))
+    lines = [
+        SaleLine(
+            number=number,
+            merchant_id=draw(st.integers(1, 3)),
+            quantity=draw(st.one_of(st.just(1), st.integers(1, 7))),
+            amount_fen=amount,
+            refundable=draw(st.sampled_from([True, True, True, True, False])),
+        )
+        for number, amount in enumerate(amounts, start=1)
+    ]
+    total = sum(amounts)
+    value = draw(st.one_of(st.just(0), st.just(total), st.integers(0, total)))
+    shares = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+    money = spread(total - value, shares)
+    uses = draw(st.lists(st.integers(1, 2_000), min_size=1, max_size=4)) if value else []
+    return allocate(
+        lines,
+        tenders=[(f"tender-{index}", fen) for index, fen in enumerate(money)],
+        lots=[(100 + index, points) for index, points in enumerate(uses)],
+        value_fen=value,
+        earned_points=[draw(st.integers(0, amount // 2)) for amount in amounts],
+        first=draw(st.sampled_from(ReturnFirst)),
+    )
+
+
+@st.composite
+def requests(draw: DrawFn, allocation: Allocation) -> Request:
+    """Draw one refund, possible or not."""
+    line = draw(st.sampled_from(allocation.lines))
+    number = draw(st.one_of(st.just(line.number), st.none()))
+    limit = line.amount_fen if number else sum(x.amount_fen for x in allocation.lines)
+    return draw(
+        st.one_of(
+            st.builds(RefundQuantity, line=st.just(line.number), quantity=st.integers(1, 3)),
+            st.builds(RefundAmount, line=st.just(number), fen=st.integers(1, limit + 1)),
+            st.builds(RefundWhole, line=st.just(number)),
+        )
+    )
