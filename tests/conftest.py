@@ -6,6 +6,8 @@ has its own database. `PLAZA_TEST_PG=16` takes the other version of the wheel;
 alone, since the roles plaza_owner and plaza_app get a password there.
 """
 
+import base64
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ import pytest
 from psycopg import sql
 
 from config import servers
+from config.settings import KEY_NAMES, Settings
 
 PROJECT = Path(__file__).parent.parent
 
@@ -77,6 +80,24 @@ def owner_url(superuser_url: str, test_database: str) -> str:
 def app_url(superuser_url: str, test_database: str) -> str:
     """The address of this worker's database for the role that everything else uses."""
     return _address(superuser_url, role="plaza_app", database=test_database)
+
+
+@pytest.fixture(scope="session")
+def settings(owner_url: str, app_url: str, redis_url: str) -> Settings:
+    """The settings of a process on this worker's own database, with keys of the tests."""
+    keys = {name: base64.b64encode(_test_key(name)).decode() for name in KEY_NAMES}
+    return Settings.from_environ(
+        {
+            "PLAZA_DATABASE_URL": app_url,
+            "PLAZA_OWNER_DATABASE_URL": owner_url,
+            "PLAZA_REDIS_URL": redis_url,
+            **keys,
+        }
+    )
+
+
+def _test_key(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 def _make_roles(connection: psycopg.Connection) -> None:

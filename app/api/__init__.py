@@ -1,0 +1,1 @@
+"""The HTTP door: a blueprint per audience, one table of problems, one edge."""

@@ -1,0 +1,180 @@
+"""Error class to RFC 9457 problem: the only such table (reliability §15).
+
+A refusal carries its own Chinese and English text; here it gets its code, status and whether the
+same request may succeed later. A test fails when a leaf of the error roots is missing.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Response
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from app import errors
+from app.api.edge import request_id
+from app.api.measures import REFUSALS
+from app.errors import AppError
+from config.errors import (
+    BadSettings,
+    ConfigError,
+    DistrictStopped,
+    OutcomeUnknown,
+    Overloaded,
+    ServerRefused,
+    UnknownDistrict,
+)
+from config.keys import BadSeal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A kind of refusal as HTTP speaks of it; `detail` hides texts that are not for callers."""
+
+    code: str
+    status: int
+    title: str
+    retry_after_seconds: int | None = None
+    tells: bool = True
+
+
+NOT_FOUND = Problem(code="not-found", status=404, title="找不到 / Not found")
+BAD_REQUEST = Problem(code="bad-request", status=400, title="请求有误 / Bad request")
+INVALID = Problem(code="validation-failed", status=400, title="内容有误 / Validation failed")
+CONFLICT = Problem(code="state-conflict", status=409, title="当前状态不允许 / Not as things stand")
+FORBIDDEN = Problem(code="forbidden", status=403, title="没有权限 / Forbidden")
+INTERNAL = Problem(code="internal", status=500, title="内部错误 / Internal error", tells=False)
+OVERLOADED = Problem(
+    code="overloaded", status=503, title="系统繁忙 / Overloaded", retry_after_seconds=1, tells=False
+)
+UNKNOWN = Problem(
+    code="outcome-unknown",
+    status=503,
+    title="结果未知，请用同一幂等键重试 / Outcome unknown: repeat with the same key",
+    retry_after_seconds=2,
+    tells=False,
+)
+MAINTENANCE = Problem(
+    code="maintenance",
+    status=503,
+    title="商圈已停止写入 / The district accepts no writes",
+    retry_after_seconds=60,
+    tells=False,
+)
+
+PROBLEMS: Mapping[type[Exception], Problem] = {
+    UnknownDistrict: NOT_FOUND,
+    DistrictStopped: MAINTENANCE,
+    OutcomeUnknown: UNKNOWN,
+    Overloaded: OVERLOADED,
+    ServerRefused: INTERNAL,
+    BadSettings: INTERNAL,
+    BadSeal: INTERNAL,
+    errors.NotFound: NOT_FOUND,
+    errors.StateConflict: CONFLICT,
+    errors.Invalid: INVALID,
+}
+ROOTS = (ConfigError, AppError)
+
+_BY_STATUS = {
+    400: BAD_REQUEST,
+    401: Problem(code="unauthenticated", status=401, title="请先登录 / Unauthenticated"),
+    403: FORBIDDEN,
+    404: NOT_FOUND,
+    405: Problem(code="method-not-allowed", status=405, title="方法不允许 / Method not allowed"),
+    413: Problem(code="too-large", status=413, title="内容过大 / Too large"),
+    415: Problem(
+        code="unsupported-media-type", status=415, title="不支持的类型 / Unsupported media type"
+    ),
+    429: Problem(code="rate-limited", status=429, title="请求过多 / Rate limited"),
+    500: INTERNAL,
+    503: OVERLOADED,
+}
+
+
+def answer_with_problems(app: APIFlask) -> None:
+    """Make every error of the application a problem, whoever raised it."""
+    for root in ROOTS:
+        app.register_error_handler(root, refuse)
+    app.register_error_handler(OperationalError, _database_gone)
+    app.register_error_handler(HTTPException, _http_error)
+    app.error_processor(_api_error)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return the problem of a refusal: its class's, or that of the nearest class above."""
+    for kind in type(error).__mro__:
+        if kind in PROBLEMS:
+            return PROBLEMS[kind]
+    return INTERNAL
+
+
+def refuse(error: Exception) -> Response:
+    """Answer a refusal."""
+    problem = problem_of(error)
+    root = next(kind.__name__ for kind in ROOTS if isinstance(error, kind))
+    REFUSALS.labels(root, problem.code).inc()
+    if problem.status == INTERNAL.status:
+        log.error("internal_refusal", exc_info=error)
+    return answer(problem, detail=str(error) if problem.tells else "")
+
+
+def answer(
+    problem: Problem,
+    *,
+    detail: str = "",
+    errors: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem as `application/problem+json`."""
+    body: dict[str, object] = {
+        "type": f"/problems/{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "code": problem.code,
+        "instance": request_id(),
+        "retryable": problem.retry_after_seconds is not None,
+    }
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = errors
+    response = Response(
+        json.dumps(body, ensure_ascii=False),
+        status=problem.status,
+        content_type="application/problem+json",
+        headers=dict(headers or {}),
+    )
+    if problem.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(problem.retry_after_seconds)
+    return response
+
+
+def _database_gone(error: OperationalError) -> Response:
+    log.error("database_gone", exc_info=error)
+    return answer(OVERLOADED)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or INTERNAL.status
+    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return answer(_problem_for(status), headers=kept)
+
+
+def _api_error(error: HTTPError) -> Response:
+    return answer(_problem_for(error.status_code), errors=error.detail or None)
+
+
+def _problem_for(status: int) -> Problem:
+    known = _BY_STATUS.get(status)
+    if known is not None:
+        return known
+    if status >= INTERNAL.status:
+        return INTERNAL
+    return Problem(code="bad-request", status=status, title=BAD_REQUEST.title)

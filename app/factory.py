@@ -1,0 +1,31 @@
+"""Settings in, a web application out."""
+
+from apiflask import APIFlask
+
+from app.api import health, problems
+from app.api.edge import watch_requests
+from app.api.measures import watch_pool
+from app.wiring import build
+from config.settings import Settings
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_app(settings: Settings) -> APIFlask:
+    """Return the application of one web process; nothing is connected until the first request."""
+    app = APIFlask(
+        __name__,
+        title="Plaza 商圈通",
+        version="0.1.0",
+        docs_path=None,  # Its pages load scripts from elsewhere.
+        json_errors=False,  # They are problems; `problems` answers them.
+    )
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    services = build(settings)
+    app.extensions["plaza"] = services
+    watch_pool(services.database.engine, size=settings.web.threads)
+    watch_requests(app)
+    problems.answer_with_problems(app)
+    for blueprint in (health.health,):
+        app.register_blueprint(blueprint)
+    return app

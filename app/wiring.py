@@ -1,0 +1,47 @@
+"""Settings become the long-lived things of a process, built once after the fork."""
+
+from dataclasses import dataclass
+
+import redis
+
+from config.database import Database
+from config.settings import Settings
+
+_REDIS_TIMEOUT_SECONDS = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What a process keeps open; every door hands it down, no room reaches for it."""
+
+    settings: Settings
+    database: Database
+    redis: "redis.Redis"
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.dispose()
+        self.redis.close()
+
+
+def build(
+    settings: Settings, *, pool_size: int | None = None, statement_timeout_seconds: int = 5
+) -> Services:
+    """Return the services of a web process; a worker asks for its own pool and time-out.
+
+    Nothing is connected yet: the first use does that.
+    """
+    return Services(
+        settings=settings,
+        database=Database(
+            settings.database.url,
+            pool_size=pool_size or settings.web.threads,
+            statement_timeout_seconds=statement_timeout_seconds,
+            info={"key_ring": settings.key_ring},
+        ),
+        redis=redis.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+        ),
+    )
