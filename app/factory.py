@@ -18,7 +18,6 @@ def create_app(settings: Settings) -> APIFlask:
         title="Plaza 商圈通",
         version="0.1.0",
         docs_path=None,  # Its pages load scripts from elsewhere.
-        json_errors=False,  # They are problems; `problems` answers them.
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     services = build(settings)

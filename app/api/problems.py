@@ -13,7 +13,6 @@ from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.api.edge import request_id
@@ -103,8 +102,7 @@ def answer_with_problems(app: APIFlask) -> None:
     for root in ROOTS:
         app.register_error_handler(root, refuse)
     app.register_error_handler(OperationalError, _database_gone)
-    app.register_error_handler(HTTPException, _http_error)
-    app.error_processor(_api_error)
+    app.error_processor(_http_error)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -161,14 +159,10 @@ def _database_gone(error: OperationalError) -> Response:
     return answer(OVERLOADED)
 
 
-def _http_error(error: HTTPException) -> Response:
-    status = error.code or INTERNAL.status
-    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return answer(_problem_for(status), headers=kept)
-
-
-def _api_error(error: HTTPError) -> Response:
-    return answer(_problem_for(error.status_code), errors=error.detail or None)
+def _http_error(error: HTTPError) -> Response:
+    """Answer what Flask, its router or a schema raised; APIFlask makes them all alike."""
+    kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
+    return answer(_problem_for(error.status_code), errors=error.detail or None, headers=kept)
 
 
 def _problem_for(status: int) -> Problem:
