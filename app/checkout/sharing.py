@@ -21,30 +21,50 @@ class ReturnFirst(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SaleLine:
-    """A line as sold: `amount_fen` is its net price for all units, after the till's discounts."""
+    """A line as sold: `amount_fen` is its net price for all units, after the till's discounts.
+
+    Points may pay for it unless it is not `burnable` (its merchant takes no points).
+    """
 
     number: int
     merchant_id: int
     quantity: int
     amount_fen: int
     refundable: bool = True
+    burnable: bool = True
 
 
-def allocate(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """A sale's sources on its lines: per line, its slices in the order of refund."""
+
+    lines: Sequence[SaleLine]
+    tenders: tuple[str, ...]
+    lots: tuple[int, ...]
+    parts: Sequence[Sequence[Slice]]
+
+    def paid_fen(self) -> list[dict[str, int]]:
+        """Return the money on every line by tender: what earning rules count (E1)."""
+        names = self.tenders
+        return [
+            {names[piece.source]: piece.fen for piece in slices if piece.source < len(names)}
+            for slices in self.parts
+        ]
+
+
+def share(
     lines: Sequence[SaleLine],
     *,
     tenders: Sequence[tuple[str, int]],
     lots: Sequence[tuple[int, int]] = (),
     value_fen: int = 0,
-    earned_points: Sequence[int] = (),
     first: ReturnFirst = ReturnFirst.MONEY,
-) -> Allocation:
-    """Share a sale's points and money over its lines and units, once, by largest remainder.
+) -> Shared:
+    """Share a sale's points and money over its lines, once, by largest remainder.
 
     `tenders` are (name, fen); `lots` are (lot id, points) in the order in which they were used,
-    together worth `value_fen`; money and value add up to the lines. `earned_points` are given by
-    line. Value goes over the lines by amount, points by value, each lot and then each tender by
-    what remains of every line; a line's slices go to its units by what remains of every unit.
+    together worth `value_fen`; money and value add up to the lines. Value goes over the burnable
+    lines by amount, points by value, each lot and then each tender by what remains of every line.
     Where a point is worth more than a line's share, the fen of a line without a point stand under
     the first lot.
 
@@ -52,15 +72,32 @@ def allocate(
         ValueError: sums that do not meet, a source named twice, or a quantity below one.
     """
     _check(lines, tenders, lots, value_fen)
-    first_lot = len(tenders)
     if not lots and len(tenders) == 1:
         parts = [[Slice(0, line.amount_fen, 0)] if line.amount_fen else [] for line in lines]
     else:
         parts = _parts(lines, tenders, lots, value_fen, first)
-    earned = earned_points or (0,) * len(lines)
-    return Allocation(
+    return Shared(
+        lines=lines,
         tenders=tuple([name for name, _ in tenders]),
         lots=tuple([lot for lot, _ in lots]),
+        parts=parts,
+    )
+
+
+def allocate(shared: Shared, *, earned_points: Sequence[int] = ()) -> Allocation:
+    """Write the tape of a shared sale: each line's slices and earned points, dealt to its units.
+
+    `earned_points` are given by line (none: the sale earned nothing). Units cost the same but for
+    a fen, the dearer first; each source goes by what remains of every unit, earned points by price.
+
+    Raises:
+        ValueError: points earned on a line that costs nothing.
+    """
+    first_lot = len(shared.tenders)
+    earned = earned_points or (0,) * len(shared.lines)
+    return Allocation(
+        tenders=shared.tenders,
+        lots=shared.lots,
         lines=tuple(
             [
                 Line(
@@ -69,7 +106,7 @@ def allocate(
                     refundable=line.refundable,
                     runs=_runs(line, slices, points, first_lot),
                 )
-                for line, slices, points in zip(lines, parts, earned, strict=True)
+                for line, slices, points in zip(shared.lines, shared.parts, earned, strict=True)
             ]
         ),
     )
@@ -85,12 +122,13 @@ def _check(
         raise ValueError("money and value may not be negative")
     if min([points for _, points in lots], default=1) < 1 or bool(lots) != bool(value_fen):
         raise ValueError("a lot gives at least one point, and points come with their value")
-    total = 0
+    total = burnable = 0
     for line in lines:
         if line.quantity < 1 or line.amount_fen < 0:
             raise ValueError(f"line {line.number}: quantity below one or negative amount")
         total += line.amount_fen
-    if sum([fen for _, fen in tenders]) + value_fen != total:
+        burnable += line.amount_fen if line.burnable else 0
+    if sum([fen for _, fen in tenders]) + value_fen != total or value_fen > burnable:
         raise ValueError("money and the value of the points do not add up to the lines")
     if len(dict(tenders)) != len(tenders) or len(dict(lots)) != len(lots):
         raise ValueError("a tender or a lot is named twice")
@@ -105,7 +143,7 @@ def _parts(
 ) -> list[list[Slice]]:
     """Share every source over the lines: per line, its slices in the order of refund."""
     amounts = [line.amount_fen for line in lines]
-    values = spread(value_fen, amounts)
+    values = spread(value_fen, [line.amount_fen if line.burnable else 0 for line in lines])
     left = [amount - value for amount, value in zip(amounts, values, strict=True)]
     money: list[list[Slice]] = [[] for _ in lines]
     for source, (_, fen) in enumerate(tenders):

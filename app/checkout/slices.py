@@ -1,7 +1,7 @@
 """Which fen and which point paid for which unit: the tape of a sale's slices (ADR 0004).
 
 The price of every unit is a tape of slices, each from one source: a tender's money or a lot's
-points. `sharing.allocate` writes the tape once, at the sale; what has gone back of a line is a
+points. `sharing` writes the tape once, at the sale; what has gone back of a line is a
 function of a position on it, so any sequence of refunds that ends at the same position has given
 back the same (decisions 16 and 17; semantics 2-4, 24). Pure: no database, no clock. Money is in
 fen, points are whole.

@@ -1,14 +1,30 @@
 """Random sales and refunds of them, for the property tests of sharing and returning."""
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
-from app.checkout.sharing import ReturnFirst, SaleLine, allocate
+from app.checkout.sharing import ReturnFirst, SaleLine, allocate, share
 from app.checkout.slices import Allocation
 from coupons.rules import spread
 
 AMOUNTS = st.one_of(st.integers(0, 12), st.integers(0, 100_000), st.just(0))
+
+
+def sell(
+    lines: Sequence[SaleLine],
+    *,
+    tenders: Sequence[tuple[str, int]],
+    lots: Sequence[tuple[int, int]] = (),
+    value_fen: int = 0,
+    earned_points: Sequence[int] = (),
+    first: ReturnFirst = ReturnFirst.MONEY,
+) -> Allocation:
+    """Share a sale and write its tape, as an order does."""
+    shared = share(lines, tenders=tenders, lots=lots, value_fen=value_fen, first=first)
+    return allocate(shared, earned_points=earned_points)
 
 
 @st.composite
@@ -30,7 +46,7 @@ def sales(draw: DrawFn) -> Allocation:
     shares = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
     money = spread(total - value, shares)
     uses = draw(st.lists(st.integers(1, 2_000), min_size=1, max_size=4)) if value else []
-    return allocate(
+    return sell(
         lines,
         tenders=[(f"tender-{index}", fen) for index, fen in enumerate(money)],
         lots=[(100 + index, points) for index, points in enumerate(uses)],

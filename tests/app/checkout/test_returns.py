@@ -20,10 +20,10 @@ from app.checkout.returns import (
     refund,
     sold,
 )
-from app.checkout.sharing import SaleLine, allocate
+from app.checkout.sharing import SaleLine
 from app.checkout.slices import Allocation, returned
 from app.errors import Invalid, NotFound
-from tests.app.checkout.sales import requests, sales
+from tests.app.checkout.sales import requests, sales, sell
 
 
 def summed(*deltas: Delta) -> dict[tuple[object, ...], int]:
@@ -145,7 +145,7 @@ def test_the_member_never_keeps_more_than_the_kept_share_earned(
     assert clawed == fair
 
 
-THREE = allocate(
+THREE = sell(
     [SaleLine(number=1, merchant_id=5, quantity=3, amount_fen=10_000)],
     tenders=[("cash", 7_000)],
     lots=[(7, 3_000)],
@@ -195,7 +195,7 @@ def test_several_requests_are_one_refund() -> None:
 
 
 def test_an_amount_of_the_order_goes_through_the_lines_by_number() -> None:
-    order = allocate(
+    order = sell(
         [
             SaleLine(number=2, merchant_id=5, quantity=1, amount_fen=500),
             SaleLine(number=1, merchant_id=6, quantity=1, amount_fen=300),
@@ -214,7 +214,7 @@ def test_an_amount_of_the_order_goes_through_the_lines_by_number() -> None:
 
 
 def test_a_line_of_zero_goes_back_by_units() -> None:
-    order = allocate(
+    order = sell(
         [
             SaleLine(number=1, merchant_id=5, quantity=2, amount_fen=0),
             SaleLine(number=2, merchant_id=5, quantity=1, amount_fen=100),
@@ -244,7 +244,7 @@ def test_more_than_remains_says_what_remains_in_both_languages() -> None:
 
 
 def test_what_can_never_be_right_is_refused() -> None:
-    kept = allocate(
+    kept = sell(
         [SaleLine(number=1, merchant_id=5, quantity=1, amount_fen=1, refundable=False)],
         tenders=[("cash", 1)],
     )

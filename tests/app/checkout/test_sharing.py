@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from app.checkout.returns import difference, sold
-from app.checkout.sharing import ReturnFirst, SaleLine, _deal, _Units, allocate
+from app.checkout.sharing import ReturnFirst, SaleLine, _deal, _Units, share
 from app.checkout.slices import Allocation, Run, Slice, dump, load
 from coupons.rules import spread
-from tests.app.checkout.sales import sales
+from tests.app.checkout.sales import sales, sell
 
 
 def line(number: int, amount_fen: int, *, quantity: int = 1, merchant_id: int = 1) -> SaleLine:
@@ -23,7 +23,7 @@ def line(number: int, amount_fen: int, *, quantity: int = 1, merchant_id: int = 
 
 def test_a_hundred_yuan_for_three_is_dearest_first() -> None:
     """semantics 24"""
-    shared = allocate([line(1, 10_000, quantity=3)], tenders=[("cash", 10_000)])
+    shared = sell([line(1, 10_000, quantity=3)], tenders=[("cash", 10_000)])
 
     assert shared.lines[0].runs == (
         Run(1, 0, (Slice(0, 3_334, 0),)),
@@ -34,7 +34,7 @@ def test_a_hundred_yuan_for_three_is_dearest_first() -> None:
 
 def test_points_and_money_lie_on_every_line_in_proportion() -> None:
     """semantics 3: an allocation per line, points by lot and money by tender."""
-    shared = allocate(
+    shared = sell(
         [line(1, 3_000), line(2, 1_000, merchant_id=2)],
         tenders=[("cash", 1_000), ("wechat", 2_000)],
         lots=[(7, 600), (8, 400)],
@@ -54,7 +54,7 @@ def test_points_and_money_lie_on_every_line_in_proportion() -> None:
 
 def test_points_first_puts_the_points_in_front() -> None:
     """semantics 4"""
-    shared = allocate(
+    shared = sell(
         [line(1, 1_000)],
         tenders=[("cash", 600)],
         lots=[(7, 400)],
@@ -67,14 +67,26 @@ def test_points_first_puts_the_points_in_front() -> None:
 
 def test_points_may_cover_the_whole_order_and_a_gift_on_it() -> None:
     """semantics 20: nothing is left to pay; a line of zero gets nothing."""
-    shared = allocate([line(1, 1_000), line(2, 0)], tenders=[], lots=[(7, 334)], value_fen=1_000)
+    shared = sell([line(1, 1_000), line(2, 0)], tenders=[], lots=[(7, 334)], value_fen=1_000)
 
     assert shared.lines[0].runs == (Run(1, 0, (Slice(0, 1_000, 334),)),)
     assert shared.lines[1].runs == (Run(1, 0, ()),)
 
 
+def test_points_lie_on_burnable_lines_alone_and_rules_see_the_money_of_each() -> None:
+    """E1: the base of earning is the money on a line, by tender; B2: where points may be used."""
+    first = line(1, 1_000)
+    gift = replace(line(2, 1_000), burnable=False)
+
+    shared = share(
+        [first, gift], tenders=[("cash", 500), ("card", 600)], lots=[(7, 900)], value_fen=900
+    )
+
+    assert shared.paid_fen() == [{"cash": 45, "card": 55}, {"cash": 455, "card": 545}]
+
+
 def test_a_point_dearer_than_a_line_leaves_the_line_without_one() -> None:
-    shared = allocate(
+    shared = sell(
         [line(1, 1), line(2, 1), line(3, 1)], tenders=[], lots=[(7, 1), (8, 1)], value_fen=3
     )
 
@@ -86,13 +98,13 @@ def test_a_point_dearer_than_a_line_leaves_the_line_without_one() -> None:
 
 
 def test_points_worth_less_than_a_fen_go_behind_the_others() -> None:
-    shared = allocate([line(1, 1)], tenders=[], lots=[(7, 3), (8, 90)], value_fen=1)
+    shared = sell([line(1, 1)], tenders=[], lots=[(7, 3), (8, 90)], value_fen=1)
 
     assert shared.lines[0].runs[0].slices == (Slice(1, 1, 90), Slice(0, 0, 3))
 
 
 def test_a_thousand_units_are_shared_in_a_few_runs() -> None:
-    shared = allocate(
+    shared = sell(
         [line(1, 1_234_567, quantity=999)],
         tenders=[("cash", 1_000_000), ("card", 134_567)],
         lots=[(7, 50_001), (8, 49_999)],
@@ -134,7 +146,7 @@ def test_the_sums_are_those_of_the_sale(data: DataObject) -> None:
         for n, amount in enumerate(amounts)
     ]
 
-    shared = allocate(
+    shared = sell(
         lines,
         tenders=[(str(n), fen) for n, fen in enumerate(money)],
         lots=list(enumerate(uses)),
@@ -184,6 +196,7 @@ GOOD = line(1, 100)
         ([GOOD], [("cash", 90)], [(7, 5), (7, 5)], 10, []),
         ([replace(GOOD, quantity=0)], [("cash", 100)], [], 0, []),
         ([replace(GOOD, amount_fen=-1), line(2, 101)], [("cash", 100)], [], 0, []),
+        ([replace(GOOD, burnable=False)], [("cash", 90)], [(7, 10)], 10, []),
         ([line(1, 0), GOOD], [("cash", 100)], [], 0, [1, 0]),
         ([GOOD], [("cash", 100)], [], 0, [1, 2]),
     ],
@@ -196,7 +209,7 @@ def test_sums_that_do_not_meet_are_refused(
     earned: list[int],
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
-        allocate(lines, tenders=tenders, lots=lots, value_fen=value_fen, earned_points=earned)
+        sell(lines, tenders=tenders, lots=lots, value_fen=value_fen, earned_points=earned)
 
 
 def test_an_unknown_format_is_refused() -> None:
