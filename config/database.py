@@ -15,8 +15,18 @@ from datetime import UTC, date, datetime
 from typing import Any, ClassVar, TypeVar, cast
 
 import psycopg
-from sqlalchemy import BigInteger, Date, Engine, LargeBinary, MetaData, Text, create_engine
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Date,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Text,
+    create_engine,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -39,6 +49,9 @@ class Xid8(UserDefinedType[int]):
 
     def get_col_spec(self, **_: Any) -> str:
         return "xid8"
+
+
+ischema_names["xid8"] = Xid8  # So that comparisons of tables know it.
 
 
 class Base(DeclarativeBase):
@@ -130,13 +143,19 @@ class Database:
 
     @contextmanager
     def transaction(
-        self, district: str, *, read_only: bool = False, even_stopped: bool = False
+        self,
+        district: str,
+        *,
+        read_only: bool = False,
+        even_stopped: bool = False,
+        repeatable_read: bool = False,
     ) -> Iterator[Session]:
         """Open one transaction in a district; commit at the end, roll back on any error.
 
         `session.info` then holds `district` (District) and `now` (the database's instant, or the
         sandbox's own clock). In a district whose writes are stopped the transaction is read-only,
-        by PostgreSQL itself, unless `even_stopped`.
+        by PostgreSQL itself, unless `even_stopped`. `repeatable_read` keeps one snapshot for all
+        statements, for the auditor and for exports.
 
         Raises:
             UnknownDistrict: the registry has no such district.
@@ -144,8 +163,12 @@ class Database:
             OutcomeUnknown: the connection was lost at COMMIT.
             Overloaded: no connection became free within two seconds.
         """
-        with Session(self.engine, expire_on_commit=False) as session:
-            found = self._enter(session, district, read_only=read_only, even_stopped=even_stopped)
+        isolation = "REPEATABLE READ" if repeatable_read else "READ COMMITTED"
+        connection, row = self._enter(isolation, (read_only, even_stopped, district))
+        with connection, Session(connection, expire_on_commit=False) as session:
+            if row is None:
+                raise UnknownDistrict(district)
+            found = self._inform(session, district, row)
             try:
                 yield session
                 session.flush()
@@ -177,21 +200,33 @@ class Database:
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _enter(
-        self, session: Session, district: str, *, read_only: bool, even_stopped: bool
-    ) -> District:
-        try:
-            connection = session.connection()
-        except PoolTimeout as error:
-            raise Overloaded("数据库连接池已满 / database pool exhausted") from error
-        raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
-        try:
-            with raw.pipeline():  # BEGIN and the first statement in one round trip.
-                row = raw.execute(_ENTER, (read_only, even_stopped, district)).fetchone()
-        except psycopg.OperationalError:
-            connection.invalidate()
-            raise
-        if row is None:
-            raise UnknownDistrict(district)
+        self, isolation: str, arguments: tuple[bool, bool, str]
+    ) -> tuple[Connection, tuple[Any, ...] | None]:
+        """BEGIN and the first statement in one round trip, on a connection that is alive.
+
+        A pooled connection may have died with its server since its last use: then, nothing having
+        been sent yet, the whole pool is made anew and the first statement sent once more.
+        """
+        for last_try in (False, True):
+            try:
+                connection = self.engine.connect().execution_options(isolation_level=isolation)
+            except PoolTimeout as error:
+                raise Overloaded("数据库连接池已满 / database pool exhausted") from error
+            raw = cast(
+                "psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection
+            )
+            try:
+                with raw.pipeline():
+                    return connection, raw.execute(_ENTER, arguments).fetchone()
+            except psycopg.OperationalError:
+                connection.invalidate()
+                connection.close()
+                if last_try:
+                    raise
+                self.engine.dispose(close=False)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _inform(self, session: Session, district: str, row: tuple[Any, ...]) -> District:
         _, _, schema, name, sandbox, revision, stopped, now = row
         found = District(
             id=district, schema=schema, name=name, sandbox=sandbox, revision=revision,

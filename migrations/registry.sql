@@ -11,3 +11,4 @@ CREATE TABLE IF NOT EXISTS public.district (
     CONSTRAINT only_a_sandbox_has_a_clock CHECK (sandbox OR clock IS NULL)
 );
 REVOKE ALL ON public.district FROM PUBLIC;
+GRANT SELECT, UPDATE (stopped, clock) ON public.district TO plaza_app;

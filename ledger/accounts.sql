@@ -1,0 +1,51 @@
+-- Accounts and wallets: found by name or owner, opened where missing. A repeat finds.
+
+CREATE OR REPLACE FUNCTION ledger_open_wallets(p_owners text[]) RETURNS TABLE (
+    owner text, wallet_id bigint
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO wallet (owner) SELECT DISTINCT o FROM unnest(p_owners) o ORDER BY o
+    ON CONFLICT (owner) DO NOTHING;
+    RETURN QUERY SELECT w.owner, w.id FROM wallet w WHERE w.owner = ANY (p_owners);
+END $$;
+
+-- The id's layout is explained where the table is made; units: 0 points, 1 fen.
+CREATE OR REPLACE FUNCTION ledger_open_accounts(
+    p_names text[], p_codes text[], p_units int[], p_exact boolean[], p_wallets bigint[],
+    p_floors bigint[], p_ceilings bigint[]
+) RETURNS TABLE (name text, account_id bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    WITH wanted AS (
+        SELECT DISTINCT ON (u.name) u.*
+        FROM unnest(p_names, p_codes, p_units, p_exact, p_wallets, p_floors, p_ceilings)
+            AS u (name, code, unit, exact, wallet_id, floor, ceiling)
+        WHERE NOT EXISTS (SELECT FROM account a WHERE a.name = u.name)
+        ORDER BY u.name
+    ), opened AS (
+        INSERT INTO account (id, name, code, wallet_id)
+        SELECT (CASE WHEN w.wallet_id IS NULL THEN 1::bigint << 60 ELSE 0 END)
+               | nextval('account_number') << 4 | (CASE WHEN w.exact THEN 8 ELSE 0 END) | w.unit,
+               w.name, w.code, w.wallet_id
+        FROM wanted w
+        ON CONFLICT (name) DO NOTHING
+        RETURNING id, name
+    )
+    INSERT INTO account_balance (account_id, floor, ceiling)
+    SELECT o.id, w.floor, w.ceiling FROM opened o JOIN wanted w ON w.name = o.name;
+    RETURN QUERY SELECT a.name, a.id FROM account a WHERE a.name = ANY (p_names);
+END $$;
+
+-- The mutex of a wallet: whoever spends from it locks it first. Its dead holds end here, so that
+-- nothing waits for a job.
+CREATE OR REPLACE FUNCTION ledger_lock_wallet(p_wallet bigint, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM 1 FROM wallet w WHERE w.id = p_wallet FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM hold h
+               WHERE h.wallet_id = p_wallet AND h.state = 'open' AND h.until <= p_now) THEN
+        PERFORM ledger_expire_holds(p_now, p_wallet);
+    END IF;
+END $$;

@@ -1,0 +1,100 @@
+-- Upkeep of balances: the roll-up of deferred accounts, month-end marks, partitions ahead.
+
+-- Balances at this moment: an exact one is its row, a deferred one its row and what came since.
+CREATE OR REPLACE FUNCTION ledger_balances(p_accounts bigint[]) RETURNS TABLE (
+    account_id bigint, posted bigint, held bigint
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT b.account_id,
+           b.posted + CASE WHEN b.account_id & 8 = 8 THEN 0 ELSE coalesce((
+               SELECT sum(CASE t.credit_id WHEN b.account_id THEN t.amount ELSE -t.amount END)
+               FROM journal j JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on
+               WHERE j.xid >= (SELECT k.rolled_to FROM book k)
+                   AND b.account_id IN (t.debit_id, t.credit_id)), 0)::bigint END,
+           b.held
+    FROM account_balance b WHERE b.account_id = ANY (p_accounts)
+$$;
+
+-- Fold into deferred balances every transfer below the horizon: the oldest transaction still
+-- running. A transaction id, never a sequence or a clock, so that a late commit is not skipped.
+CREATE OR REPLACE FUNCTION ledger_roll_up() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    since xid8;
+    horizon xid8;
+    folded bigint;
+BEGIN
+    SELECT k.rolled_to INTO since FROM book k FOR NO KEY UPDATE;
+    horizon := pg_snapshot_xmin(pg_current_snapshot());
+    IF horizon <= since THEN RETURN 0; END IF;
+    WITH news AS (
+        SELECT t.debit_id, t.credit_id, t.amount
+        FROM journal j JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on
+        WHERE j.xid >= since AND j.xid < horizon
+    ), sums AS (
+        SELECT side.account_id, sum(side.amount) AS amount, count(*) AS times FROM (
+            SELECT debit_id AS account_id, -amount AS amount FROM news
+            UNION ALL SELECT credit_id, amount FROM news) side
+        WHERE side.account_id & 8 = 0 GROUP BY side.account_id
+    )
+    UPDATE account_balance b
+    SET posted = b.posted + s.amount, version = b.version + s.times
+    FROM sums s WHERE b.account_id = s.account_id;
+    GET DIAGNOSTICS folded = ROW_COUNT;
+    UPDATE book SET rolled_to = horizon;
+    RETURN folded;
+END $$;
+
+-- Write the balance of every account at the end of a day, from the mark before it. Only for days
+-- on which nothing can be booked any more; a repeat changes nothing.
+CREATE OR REPLACE FUNCTION ledger_mark_balances(p_through date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    marked bigint;
+    before date;
+BEGIN
+    IF p_through >= (SELECT k.first_open_day FROM book k) THEN
+        RAISE EXCEPTION 'day % is still open for booking', p_through;
+    END IF;
+    SELECT max(m.through) INTO before FROM balance_mark m WHERE m.through < p_through;
+    INSERT INTO balance_mark (account_id, through, posted)
+    SELECT s.account_id, p_through, sum(s.amount) FROM (
+        SELECT m.account_id, m.posted AS amount FROM balance_mark m WHERE m.through = before
+        UNION ALL
+        SELECT t.debit_id, -t.amount FROM transfer t
+        WHERE t.booked_on > coalesce(before, '-infinity') AND t.booked_on <= p_through
+        UNION ALL
+        SELECT t.credit_id, t.amount FROM transfer t
+        WHERE t.booked_on > coalesce(before, '-infinity') AND t.booked_on <= p_through) s
+    GROUP BY s.account_id
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS marked = ROW_COUNT;
+    RETURN marked;
+END $$;
+
+-- Make the monthly partitions from one day through another. Attached, not created in place:
+-- that locks no reader and no writer of the parent. A partition refuses TRUNCATE by itself, for
+-- the parent's trigger does not protect it.
+CREATE OR REPLACE FUNCTION ledger_make_partitions(p_from date, p_through date) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    start date := date_trunc('month', p_from);
+    child text;
+    made int := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ledger_make_partitions:' || current_schema()));
+    WHILE start <= p_through LOOP
+        child := 'transfer_' || to_char(start, '"y"YYYY"m"MM');
+        IF to_regclass(quote_ident(child)) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I (LIKE transfer INCLUDING CONSTRAINTS)', child);
+            EXECUTE format('REVOKE ALL ON %I FROM plaza_app', child);
+            EXECUTE format('GRANT SELECT ON %I TO plaza_app', child);
+            EXECUTE format('CREATE TRIGGER never_truncated BEFORE TRUNCATE ON %I '
+                           'FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', child);
+            EXECUTE format('ALTER TABLE transfer ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                           child, start, start + interval '1 month');
+            made := made + 1;
+        END IF;
+        start := start + interval '1 month';
+    END LOOP;
+    RETURN made;
+END $$;

@@ -1,0 +1,257 @@
+-- Posting: the only writer of journals and transfers, and with holds.sql of balances.
+--
+-- Lock order over the whole call: holds (by key), balances of wallets and lots (by account id),
+-- balances of exact house accounts (by account id). Deferred accounts are not locked at all.
+-- A refusal is returned, not raised, and is known before anything of its journals is written.
+--
+-- `p_of` names the journal (from 1) of each posting; postings stand in the order of journals.
+-- With `p_atomic` all journals are recorded or none; otherwise each has a verdict of its own.
+CREATE OR REPLACE FUNCTION ledger_post(
+    p_atomic boolean, p_now timestamptz,
+    p_keys text[], p_kinds text[], p_digests bytea[], p_occurred timestamptz[], p_details jsonb[],
+    p_reverses bigint[], p_holds text[],
+    p_of int[], p_debits bigint[], p_credits bigint[], p_amounts bigint[]
+) RETURNS TABLE (
+    ordinal int, journal_id bigint, booked_on date, replayed boolean, refusal text, culprit bigint
+) LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    n int := cardinality(p_keys);
+    total int := coalesce(cardinality(p_of), 0);
+    first_journal int := 1;
+    last_journal int;
+    first_posting int := 1;
+    last_posting int := 0;
+    fresh boolean[];
+    ids bigint[];
+    dates date[];
+    found_id bigint;
+    found_digest bytea;
+    found_date date;
+    spot bigint;
+    accounts bigint[];
+    moved bigint[];
+    deltas bigint[];
+    releases bigint[];
+    counts int[];
+    delta bigint;
+    released bigint;
+    touched int;
+    lifted bigint[];
+    freed bigint[];
+    held_ids bigint[];
+    start_of_line int;
+BEGIN
+    IF n > 1 THEN  -- A single journal locks in order by itself; many are locked ahead.
+        PERFORM 1 FROM hold h WHERE h.key = ANY (p_holds) ORDER BY h.key FOR UPDATE;
+        PERFORM 1 FROM account_balance b
+        WHERE b.account_id = ANY (p_debits || p_credits) AND b.account_id & 8 = 8
+        ORDER BY b.account_id FOR NO KEY UPDATE;
+    END IF;
+
+    WHILE first_journal <= n LOOP
+        last_journal := CASE WHEN p_atomic THEN n ELSE first_journal END;
+        WHILE last_posting < total AND p_of[last_posting + 1] <= last_journal LOOP
+            last_posting := last_posting + 1;
+        END LOOP;
+
+        <<one_group>>
+        BEGIN
+            refusal := NULL;
+            culprit := NULL;
+            lifted := '{}'; freed := '{}';
+            moved := '{}'; deltas := '{}'; releases := '{}'; counts := '{}';
+
+            FOR i IN first_journal..last_journal LOOP
+                SELECT j.id, j.digest, coalesce(j.booked_on, greatest(
+                    (p_occurred[i] AT TIME ZONE b.zone)::date, b.first_open_day))
+                INTO found_id, found_digest, found_date
+                FROM book b LEFT JOIN journal j ON j.key = p_keys[i];
+                dates[i] := found_date;
+                fresh[i] := found_id IS NULL;
+                IF NOT fresh[i] THEN
+                    IF found_digest <> p_digests[i] THEN
+                        ordinal := i; refusal := 'key-reused'; culprit := found_id;
+                        EXIT one_group;
+                    END IF;
+                    ids[i] := found_id;
+                    CONTINUE;
+                END IF;
+                IF p_holds[i] IS NOT NULL THEN
+                    SELECT h.id INTO found_id FROM hold h
+                    WHERE h.key = p_holds[i] AND h.state = 'open' AND h.until > p_now FOR UPDATE;
+                    IF NOT FOUND THEN
+                        ordinal := i; refusal := 'hold-ended';
+                        EXIT one_group;
+                    END IF;
+                    held_ids[i] := found_id;
+                    SELECT lifted || array_agg(l.account_id), freed || array_agg(l.amount)
+                    INTO lifted, freed FROM hold_line l WHERE l.hold_id = found_id;
+                END IF;
+            END LOOP;
+
+            FOR k IN first_posting..last_posting LOOP
+                IF p_debits[k] & 7 <> p_credits[k] & 7 THEN
+                    ordinal := p_of[k]; refusal := 'unit-mismatch'; culprit := p_debits[k];
+                    EXIT one_group;
+                END IF;
+            END LOOP;
+
+            -- What each exact account gains or loses: locked, checked and written in one order.
+            IF first_posting = last_posting AND lifted = '{}' THEN
+                accounts := ARRAY[least(p_debits[last_posting], p_credits[last_posting]),
+                                  greatest(p_debits[last_posting], p_credits[last_posting])];
+            ELSE
+                SELECT array_agg(DISTINCT x ORDER BY x) INTO accounts FROM unnest(
+                    p_debits[first_posting:last_posting] || p_credits[first_posting:last_posting]
+                    || lifted) x;
+            END IF;
+            FOREACH spot IN ARRAY coalesce(accounts, '{}') LOOP
+                CONTINUE WHEN spot & 8 = 0;
+                delta := 0; released := 0; touched := 0;
+                FOR k IN first_posting..last_posting LOOP
+                    CONTINUE WHEN NOT fresh[p_of[k]];
+                    IF p_debits[k] = spot THEN
+                        delta := delta - p_amounts[k]; touched := touched + 1;
+                    ELSIF p_credits[k] = spot THEN
+                        delta := delta + p_amounts[k]; touched := touched + 1;
+                    END IF;
+                END LOOP;
+                FOR k IN 1..cardinality(lifted) LOOP
+                    IF lifted[k] = spot THEN released := released + freed[k]; END IF;
+                END LOOP;
+                CONTINUE WHEN touched = 0 AND released = 0;
+                UPDATE account_balance b
+                SET posted = b.posted + delta, held = b.held - released,
+                    version = b.version + touched
+                WHERE b.account_id = spot
+                    AND (b.posted - b.held + delta + released >= b.floor
+                         AND b.posted + delta <= b.ceiling) IS NOT FALSE;
+                IF NOT FOUND THEN
+                    ordinal := first_journal; refusal := 'insufficient-balance'; culprit := spot;
+                    EXIT one_group;
+                END IF;
+                moved := moved || spot; deltas := deltas || delta;
+                releases := releases || released; counts := counts || touched;
+            END LOOP;
+
+            FOR i IN first_journal..last_journal LOOP
+                CONTINUE WHEN NOT fresh[i];
+                INSERT INTO journal
+                    (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id, details)
+                VALUES (p_keys[i], p_kinds[i], p_digests[i], p_occurred[i], dates[i],
+                        p_reverses[i], held_ids[i], p_details[i])
+                ON CONFLICT (key) DO NOTHING RETURNING id INTO found_id;
+                IF found_id IS NULL THEN  -- A twin committed since the look-up: look again.
+                    IF i > first_journal THEN
+                        RAISE EXCEPTION 'journal % was recorded meanwhile', p_keys[i]
+                            USING ERRCODE = 'serialization_failure';
+                    END IF;
+                    refusal := 'twin';
+                    EXIT one_group;
+                END IF;
+                ids[i] := found_id;
+                IF held_ids[i] IS NOT NULL THEN
+                    UPDATE hold SET state = 'captured', ended_at = p_now, captured_id = found_id
+                    WHERE id = held_ids[i];
+                END IF;
+            END LOOP;
+
+            FOR k IN first_posting..last_posting LOOP
+                CONTINUE WHEN NOT fresh[p_of[k]];
+                IF k = 1 OR p_of[k] <> p_of[k - 1] THEN start_of_line := k; END IF;
+                INSERT INTO transfer (journal_id, line, booked_on, debit_id, credit_id, amount)
+                VALUES (ids[p_of[k]], k - start_of_line + 1, dates[p_of[k]],
+                        p_debits[k], p_credits[k], p_amounts[k]);
+            END LOOP;
+        END;
+
+        IF refusal IS NOT NULL THEN
+            FOR k IN 1..cardinality(moved) LOOP  -- Under the same locks: as if never written.
+                UPDATE account_balance b
+                SET posted = b.posted - deltas[k], held = b.held + releases[k],
+                    version = b.version - counts[k]
+                WHERE b.account_id = moved[k];
+            END LOOP;
+            CONTINUE WHEN refusal = 'twin';
+            journal_id := NULL; booked_on := NULL; replayed := false;
+            RETURN NEXT;
+        ELSE
+            FOR i IN first_journal..last_journal LOOP
+                ordinal := i;
+                journal_id := ids[i];
+                booked_on := dates[i];
+                replayed := NOT fresh[i];
+                RETURN NEXT;
+            END LOOP;
+        END IF;
+        ordinal := NULL;
+        first_journal := last_journal + 1;
+        first_posting := last_posting + 1;
+    END LOOP;
+END $$;
+
+-- Take back a journal, whole (no lines named) or in part: the same accounts with sides swapped.
+-- The sum of all reversals of a transfer is guarded by a row of its own.
+CREATE OR REPLACE FUNCTION ledger_reverse(
+    p_now timestamptz, p_key text, p_kind text, p_digest bytea, p_occurred timestamptz,
+    p_original text, p_lines int[], p_amounts bigint[]
+) RETURNS TABLE (
+    ordinal int, journal_id bigint, booked_on date, replayed boolean, refusal text, culprit bigint
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    original bigint;
+    part record;
+    outcome record;
+    lines int[] := '{}';
+    debits bigint[] := '{}';
+    credits bigint[] := '{}';
+    amounts bigint[] := '{}';
+BEGIN
+    SELECT j.id INTO original FROM journal j WHERE j.key = p_original;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 1, NULL::bigint, NULL::date, false, 'no-such-journal', NULL::bigint;
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('ledger_reverse:' || current_schema(), original));
+    IF NOT EXISTS (SELECT FROM journal j WHERE j.key = p_key) THEN
+        FOR part IN
+            SELECT t.line, t.debit_id, t.credit_id, t.amount,
+                   coalesce(u.amount, t.amount - coalesce(r.reversed, 0)) AS wanted,
+                   t.amount - coalesce(r.reversed, 0) AS left_over
+            FROM transfer t
+            LEFT JOIN reversal r ON r.original_id = t.journal_id AND r.line = t.line
+            LEFT JOIN unnest(p_lines, p_amounts) AS u (line, amount) ON u.line = t.line
+            WHERE t.journal_id = original AND (p_lines IS NULL OR u.line IS NOT NULL)
+            ORDER BY t.line
+        LOOP
+            IF part.wanted > part.left_over OR part.wanted <= 0 THEN
+                RETURN QUERY SELECT 1, original, NULL::date, false, 'reversal-exceeds-remaining',
+                                    part.left_over;
+                RETURN;
+            END IF;
+            lines := lines || part.line::int;
+            debits := debits || part.credit_id;
+            credits := credits || part.debit_id;
+            amounts := amounts || part.wanted;
+        END LOOP;
+    END IF;
+    SELECT * INTO outcome FROM ledger_post(
+        true, p_now, ARRAY[p_key], ARRAY[p_kind], ARRAY[p_digest], ARRAY[p_occurred],
+        NULL::jsonb[], ARRAY[original], NULL::text[],
+        array_fill(1, ARRAY[cardinality(amounts)]), debits, credits, amounts);
+    IF outcome.refusal IS NULL AND NOT outcome.replayed THEN
+        INSERT INTO reversal AS r (original_id, line, amount, reversed)
+        SELECT original, t.line, t.amount, u.amount
+        FROM unnest(lines, amounts) AS u (line, amount)
+        JOIN transfer t ON t.journal_id = original AND t.line = u.line
+        ON CONFLICT (original_id, line) DO UPDATE SET reversed = r.reversed + excluded.reversed;
+    END IF;
+    RETURN QUERY SELECT outcome.ordinal, outcome.journal_id, outcome.booked_on, outcome.replayed,
+                        outcome.refusal, outcome.culprit;
+END $$;
