@@ -1,6 +1,9 @@
 """Settings in, a web application out."""
 
+from typing import cast
+
 from apiflask import APIFlask
+from flask.json.provider import DefaultJSONProvider
 
 from app.api import health, problems
 from app.api.edge import watch_requests
@@ -20,6 +23,7 @@ def create_app(settings: Settings) -> APIFlask:
         docs_path=None,  # Its pages load scripts from elsewhere.
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    cast("DefaultJSONProvider", app.json).ensure_ascii = False
     services = build(settings)
     app.extensions["plaza"] = services
     watch_pool(services.database.engine, size=settings.web.threads)

@@ -30,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 _ROOM_TO_START_BYTES = 64 * 1024 * 1024
 _ROOM_TO_CREATE_BYTES = 512 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
+_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +218,6 @@ def spawn_settings() -> dict[str, str]:
 
 def become(user: pwd.struct_passwd | None, death_signal: int | None) -> Callable[[], None]:
     """Return what a child does before its program: drop to `user`, die with its parent."""
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
     parent = os.getpid()
 
     def prepare_child() -> None:
@@ -225,13 +225,19 @@ def become(user: pwd.struct_passwd | None, death_signal: int | None) -> Callable
             os.setgroups([])
             os.setgid(user.pw_gid)
             os.setuid(user.pw_uid)
-        os.umask(0o077)
-        if library is not None and death_signal is not None:
-            library.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+            os.umask(0o077)
+        if death_signal is not None:
+            die_with_parent(death_signal)
             if os.getppid() != parent:  # It died before we asked.
                 os._exit(1)
 
     return prepare_child
+
+
+def die_with_parent(death_signal: int) -> None:
+    """Ask the kernel to send this process a signal when its parent ends, however (Linux)."""
+    if _LIBRARY is not None:
+        _LIBRARY.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
 
 
 def free_port(preferred: int | None) -> int:

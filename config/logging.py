@@ -78,8 +78,11 @@ def log_config(level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
-            name: {"level": level, "handlers": [], "propagate": True}
-            for name in ("gunicorn.error", "gunicorn.access", "celery", "flask")
+            "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
+            "gunicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
+            "celery.worker.strategy": {"level": "WARNING"},  # two lines for each task otherwise
+            "celery.app.trace": {"level": "WARNING"},
+            "alembic": {"level": "WARNING"},
         },
     }
 

@@ -17,9 +17,12 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy.orm import Session
 
 from config import servers
+from config.database import Database
 from config.settings import KEY_NAMES, Settings
+from migrations.run import create_district
 
 PROJECT = Path(__file__).parent.parent
 
@@ -94,6 +97,29 @@ def settings(owner_url: str, app_url: str, redis_url: str) -> Settings:
             **keys,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def district(owner_url: str) -> str:
+    """The id of this worker's migrated district."""
+    create_district(owner_url, "test", name="测试商圈", sandbox=False)
+    return "test"
+
+
+@pytest.fixture(scope="session")
+def database(settings: Settings, district: str) -> Iterator[Database]:
+    """The database as the application meets it, with `district` in it."""
+    made = Database(settings.database.url, pool_size=8, info={"key_ring": settings.key_ring})
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def session(database: Database, district: str) -> Iterator[Session]:
+    """A transaction in the district that is rolled back after the test; savepoints work inside."""
+    with database.transaction(district) as opened:
+        yield opened
+        opened.rollback()
 
 
 def _test_key(name: str) -> bytes:

@@ -4,10 +4,8 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import redis
-from alembic.script import ScriptDirectory
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -23,13 +21,14 @@ from app.api.edge import services
 from app.wiring import Services
 from config.database import now_of
 from config.errors import ConfigError
+from migrations.run import head_revision
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT = "plaza:heartbeat:worker"  # written by the worker every few seconds, with a short life
 
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _SPARE_CONNECTIONS = 10
+_newest_migration = cache(head_revision)
 
 health = APIBlueprint("health", __name__, enable_openapi=False)
 
@@ -70,15 +69,6 @@ def metrics() -> Response:
     return Response(body, content_type=CONTENT_TYPE_LATEST)
 
 
-@cache
-def migration_head() -> str:
-    """Return the newest migration that this code knows."""
-    head = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-    if head is None:
-        raise AssertionError("the migrations are one straight line and end somewhere")
-    return head
-
-
 def _database_lacks(given: Services) -> Iterator[Missing]:
     try:
         with given.database.engine.connect() as connection:
@@ -111,7 +101,7 @@ def _migrations_lack(connection: Connection) -> Iterator[Missing]:
         return
     for district, schema in connection.execute(text("SELECT id, schema FROM public.district")):
         query = SQL("SELECT version_num FROM {}").format(Identifier(schema, "alembic_version"))
-        if connection.scalar(text(query.as_string())) != migration_head():
+        if connection.scalar(text(query.as_string())) != _newest_migration():
             yield Missing(
                 what="migrations",
                 zh=f"商圈 {district} 的数据库结构不是最新，请运行 plaza migrate",

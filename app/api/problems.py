@@ -13,6 +13,7 @@ from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response
 from sqlalchemy.exc import OperationalError
+from werkzeug.datastructures import Headers
 
 from app import errors
 from app.api.edge import request_id
@@ -161,7 +162,8 @@ def _database_gone(error: OperationalError) -> Response:
 
 def _http_error(error: HTTPError) -> Response:
     """Answer what Flask, its router or a schema raised; APIFlask makes them all alike."""
-    kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
+    given = Headers(error.headers)
+    kept = {name: given[name] for name in ("Allow", "Retry-After") if name in given}
     return answer(_problem_for(error.status_code), errors=error.detail or None, headers=kept)
 
 

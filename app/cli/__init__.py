@@ -1,0 +1,50 @@
+"""The `plaza` command: a module per group of commands, each one only opening a transaction."""
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from app.cli import districts, up
+from app.cli.context import Command
+from app.errors import AppError
+from config.errors import ConfigError
+
+REFUSALS = (ConfigError, AppError)
+
+COMMANDS: tuple[click.Command, ...] = (up.up, districts.migrate, districts.district)
+
+
+class _Main(click.Group):
+    """Ends a refused command with its message and status 1, never with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except REFUSALS as error:
+            raise click.ClickException(str(error)) from error
+        except OperationalError as error:
+            raise click.ClickException(
+                f"数据库无应答：{error.orig} / The database does not answer: {error.orig}"
+            ) from error
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--district", default="demo", show_default=True, help="商圈 / the district to work in."
+)
+@click.version_option(package_name="plaza", message="plaza %(version)s")
+@click.pass_context
+def main(ctx: click.Context, district: str) -> None:
+    """Plaza 商圈通：会员、积分与卡券 / members, points and coupons of a business district.
+
+    每个命令使用设置中的服务器；未设置时使用正在运行的 plaza up，否则临时启动内置服务器。
+
+    Each command uses the servers that are named in the settings, or those of a running `plaza up`,
+    and else starts the embedded ones for its own time.
+    """
+    command = Command(district=district)
+    ctx.obj = command
+    ctx.call_on_close(command.close)
+
+
+for _each in COMMANDS:
+    main.add_command(_each)

@@ -1,0 +1,49 @@
+"""`plaza migrate` and `plaza district …`."""
+
+import click
+from sqlalchemy import text
+
+from app.cli.context import Command, pass_command
+from migrations import run
+
+
+@click.command()
+@pass_command
+def migrate(command: Command) -> None:
+    """把所有商圈升级到当前版本 / bring every district to this version."""
+    for district in run.migrate(command.settings().database.owner_url):
+        click.echo(f"✔ {district}")
+
+
+@click.group()
+def district() -> None:
+    """商圈 / districts: create, list."""
+
+
+@district.command()
+@click.argument("district_id", metavar="ID")
+@click.option("--name", required=True, help="名称 / its name.")
+@click.option(
+    "--sandbox", is_flag=True, help="沙盒：自带时钟 / with a clock of its own, for trials."
+)
+@pass_command
+def create(command: Command, district_id: str, name: str, *, sandbox: bool) -> None:
+    """新建商圈 / open a district: its schema and empty books."""
+    run.create_district(
+        command.settings().database.owner_url, district_id, name=name, sandbox=sandbox
+    )
+    click.echo(f"✔ {district_id} · {name}")
+
+
+@district.command("list")
+@pass_command
+def list_districts(command: Command) -> None:
+    """列出商圈 / list the districts."""
+    with command.services().database.engine.connect() as connection:
+        if connection.scalar(text("SELECT to_regclass('public.district')")) is None:
+            return
+        for row in connection.execute(
+            text("SELECT id, name, sandbox, stopped FROM public.district ORDER BY id")
+        ):
+            notes = [*(["沙盒/sandbox"] if row.sandbox else []), *([row.stopped or ""])]
+            click.echo(" ".join([row.id, row.name, *notes]).rstrip())

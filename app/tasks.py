@@ -1,0 +1,182 @@
+"""The clock door: the Celery application, its timetable, and tasks that only open a transaction.
+
+A task may run twice, or at once in two workers, or not at all for a while: it re-reads the state
+and a transaction advisory lock lets one work per job and district (decisions 27). Sandbox districts
+have a clock of their own and are skipped. `python -m app.tasks worker` and `… beat` run it.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from celery import Celery, signals
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app import outbox
+from app.api.health import HEARTBEAT
+from app.wiring import Services, build
+from config.database import now_of
+from config.embedded import die_with_parent
+from config.logging import bound, configure
+from config.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 5
+_HEARTBEAT_LIFE_SECONDS = 30
+
+Work = Callable[[Session], object]
+
+OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {}
+"""Which room hears which news: topic to handler."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Work that the clock does in every district, `every` so many seconds, in one transaction."""
+
+    name: str
+    every: float
+    work: Work
+
+
+def _relay_news(session: Session) -> object:
+    return outbox.relay(session, handlers=OUTBOX_HANDLERS, now=now_of(session))
+
+
+TIMETABLE: Sequence[Job] = (Job(name="relay_news", every=5, work=_relay_news),)
+
+
+def create_celery(settings: Settings) -> Celery:
+    """Return the Celery application: broker, binding rules (reliability §7), timetable."""
+    celery = Celery("plaza", broker=settings.broker_url, set_as_current=False)
+    rabbit = settings.broker_url.startswith("amqp")
+    celery.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_soft_time_limit=45,
+        task_time_limit=60,
+        task_default_queue="plaza",
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=1000,
+        worker_soft_shutdown_timeout=30,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"confirm_publish": True} if rabbit else {},
+        beat_scheduler="celery.beat:Scheduler",  # No file: what was due is due again from now.
+        beat_max_loop_interval=1,
+        timezone="UTC",
+    )
+    clock = _Clock(settings)
+    for job in TIMETABLE:
+        _register(celery, job.name, partial(clock.everywhere, job), every=job.every)
+    _register(celery, "heartbeat", clock.heartbeat, every=_HEARTBEAT_SECONDS)
+    _follow_processes(celery, clock)
+    return celery
+
+
+def run_job(services: Services, job: Job, district: str) -> bool:
+    """Do a job in one district, unless another worker is at it; tell whether it was done."""
+    with bound(job=job.name, district=district), services.database.transaction(district) as session:
+        if not session.scalar(_LOCK, {"name": f"{job.name}:{district}"}):
+            return False
+        job.work(session)
+        return True
+
+
+class _Clock:
+    """What a worker process keeps open, made after its fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._services: Services | None = None
+
+    def services(self) -> Services:
+        if self._services is None:
+            self._services = build(self._settings, pool_size=2, statement_timeout_seconds=30)
+        return self._services
+
+    def close(self) -> None:
+        if self._services is not None:
+            self._services.close()
+
+    def everywhere(self, job: Job) -> None:
+        """Do a job in every district with a real clock; one that fails does not stop the rest."""
+        with self.services().database.engine.connect() as connection:
+            districts = connection.scalars(_REAL_DISTRICTS).all()
+        for district in districts:
+            try:
+                run_job(self.services(), job, district)
+            except Exception:
+                log.exception("job_failed", extra={"job": job.name, "district": district})
+
+    def heartbeat(self) -> None:
+        """Tell that clock, broker and worker are alive, for `/readyz`."""
+        self.services().redis.set(HEARTBEAT, "1", ex=_HEARTBEAT_LIFE_SECONDS)
+
+
+def _register(celery: Celery, name: str, work: Callable[[], None], *, every: float) -> None:
+    def task() -> None:
+        work()
+
+    celery.task(task, name=name, shared=False, lazy=False)
+    celery.conf.beat_schedule[name] = {
+        "task": name,
+        "schedule": every,
+        "options": {"expires": max(2 * every, 10)},
+    }
+
+
+def _follow_processes(celery: Celery, clock: _Clock) -> None:
+    def begin(**_: object) -> None:
+        die_with_parent(signal.SIGKILL)
+
+    def ready(**_: object) -> None:
+        celery.send_task("heartbeat")
+
+    def end(**_: object) -> None:
+        clock.close()
+
+    def set_up_logging(**_: object) -> None:
+        return  # Ours stands already; a receiver keeps Celery from making its own.
+
+    signals.setup_logging.connect(set_up_logging, weak=False)
+    signals.worker_process_init.connect(begin, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
+    signals.worker_process_shutdown.connect(end, weak=False)
+
+
+_REAL_DISTRICTS = text("SELECT id FROM public.district WHERE NOT sandbox ORDER BY id")
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+def main(part: str) -> None:
+    """Run a worker or the beat until it is told to stop."""
+    settings = Settings.from_environ(os.environ)
+    configure(settings.log_level)
+    celery = create_celery(settings)
+    if part == "beat":
+        celery.Beat(quiet=True, loglevel=settings.log_level).run()
+    else:
+        celery.worker_main(
+            [
+                "worker",
+                f"--concurrency={settings.worker_processes}",
+                f"--loglevel={settings.log_level}",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
