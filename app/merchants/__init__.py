@@ -1,0 +1,1 @@
+"""Merchants of the district: stores, terminals, cashiers, contract terms, and its staff."""

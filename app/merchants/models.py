@@ -1,0 +1,220 @@
+"""Tables of the merchants' room. Rows are retired, never deleted (semantics 60)."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from fractions import Fraction
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.database import Base
+
+
+class MerchantStatus(StrEnum):
+    """Active; frozen by staff; exiting (issues no more, honours what is out); exited."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    EXITING = "exiting"
+    EXITED = "exited"
+
+
+class Standing(StrEnum):
+    """Whether a store, a terminal or a cashier may be used."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    RETIRED = "retired"
+
+
+class Funding(StrEnum):
+    """How a merchant pays for the points it issues."""
+
+    PREPAID = "prepaid"
+    POSTPAID = "postpaid"
+
+
+class MayBurn(StrEnum):
+    """Whose points may be burned at a merchant: anybody's, its own alone, nobody's."""
+
+    ANY = "any"
+    OWN = "own"
+    NONE = "none"
+
+
+class StaffStatus(StrEnum):
+    """Whether a staff member may act."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+_CODE = "code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$'"
+_STANDING = "status IN ('active', 'frozen', 'retired')"
+
+
+class Trade(Base):
+    """A trade (业态) that merchants are sorted into, and rules speak of."""
+
+    __tablename__ = "trade"
+    __table_args__ = (UniqueConstraint("code"), CheckConstraint(_CODE, name="code"))
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    code: Mapped[str]
+    name_zh: Mapped[str]
+    name_en: Mapped[str]
+
+
+class Merchant(Base):
+    """An independent business of the district, and the ledger accounts it is known by."""
+
+    __tablename__ = "merchant"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("code"),
+        CheckConstraint(_CODE, name="code"),
+        CheckConstraint("status IN ('active', 'frozen', 'exiting', 'exited')", name="status"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    code: Mapped[str]
+    name_zh: Mapped[str]
+    name_en: Mapped[str]
+    trade_id: Mapped[int] = mapped_column(ForeignKey("trade.id"))
+    status: Mapped[str] = mapped_column(server_default=text("'active'"))
+    issued_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    prepaid_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    redeemed_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    breakage_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    created_at: Mapped[datetime]
+
+
+class Store(Base):
+    """A place of a merchant where is sold; its code is unique in the district."""
+
+    __tablename__ = "store"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("code"),
+        CheckConstraint(_CODE, name="code"),
+        CheckConstraint(_STANDING, name="status"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"), index=True)
+    code: Mapped[str]
+    name: Mapped[str]
+    floor: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default=text("'active'"))
+    created_at: Mapped[datetime]
+
+
+class Terminal(Base):
+    """A till of a store; its code is the till's own id and unique in the store."""
+
+    __tablename__ = "terminal"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("store_id", "code"),
+        CheckConstraint(_CODE, name="code"),
+        CheckConstraint(_STANDING, name="status"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    code: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'active'"))
+    created_at: Mapped[datetime]
+
+
+class Cashier(Base):
+    """Somebody who works at a store's tills, by the number the store gave."""
+
+    __tablename__ = "cashier"
+    __table_args__ = (
+        UniqueConstraint("store_id", "code"),
+        CheckConstraint(_CODE, name="code"),
+        CheckConstraint(_STANDING, name="status"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    code: Mapped[str]
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'active'"))
+    created_at: Mapped[datetime]
+
+
+class ContractTerm(Base):
+    """What was agreed with a merchant from a business date on; never changed, only followed.
+
+    In force on a date is the latest `valid_from` that is not after it. Rates are exact fractions
+    of a fen per point, in lowest terms.
+    """
+
+    __tablename__ = "contract_term"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "valid_from"),
+        CheckConstraint("cost_num >= 0 AND cost_den > 0 AND gcd(cost_num, cost_den) = 1",
+                        name="cost"),
+        CheckConstraint("redemption_num >= 0 AND redemption_den > 0"
+                        " AND gcd(redemption_num, redemption_den) = 1", name="redemption"),
+        CheckConstraint("funding IN ('prepaid', 'postpaid')", name="funding"),
+        CheckConstraint("may_burn IN ('any', 'own', 'none')", name="may_burn"),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"))
+    valid_from: Mapped[date]
+    cost_num: Mapped[int]
+    cost_den: Mapped[int]
+    redemption_num: Mapped[int]
+    redemption_den: Mapped[int]
+    funding: Mapped[str]
+    may_burn: Mapped[str]
+    change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
+    created_at: Mapped[datetime]
+
+    def cost_fen_per_point(self) -> Fraction:
+        """Return what one point costs its issuer, in fen."""
+        return Fraction(self.cost_num, self.cost_den)
+
+    def redemption_fen_per_point(self) -> Fraction:
+        """Return what a redeemer is credited for one point, in fen."""
+        return Fraction(self.redemption_num, self.redemption_den)
+
+
+class Staff(Base):
+    """Somebody who runs the district, known by a login, who may do what his roles allow."""
+
+    __tablename__ = "staff"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("login"),
+        CheckConstraint("login ~ '^[a-z][a-z0-9._-]{1,39}$'", name="login"),
+        CheckConstraint("status IN ('active', 'disabled')", name="status"),
+        CheckConstraint(
+            "cardinality(roles) > 0 AND roles <@"
+            " ARRAY['admin', 'marketer', 'finance', 'support', 'auditor']",
+            name="roles",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    login: Mapped[str]
+    name: Mapped[str]
+    roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    status: Mapped[str] = mapped_column(server_default=text("'active'"))
+    created_at: Mapped[datetime]

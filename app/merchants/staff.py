@@ -1,0 +1,163 @@
+"""The district's staff: who may do what by command or in the console, and under which name.
+
+A door asks `acting` before anything else; rooms take the member of staff's public id as `by`
+and write it into the audit. What needs two people is asked for in `app.approvals`.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.errors import Invalid, NotFound, StateConflict
+from app.merchants.errors import CodeTaken, FirstStaffIsAdmin, LastAdmin, NotPermitted
+from app.merchants.models import Staff, StaffStatus
+from config.database import new_id, now_of
+
+
+class Role(StrEnum):
+    """What somebody is in the district."""
+
+    ADMIN = "admin"
+    MARKETER = "marketer"
+    FINANCE = "finance"
+    SUPPORT = "support"
+    AUDITOR = "auditor"
+
+
+class Permission(StrEnum):
+    """One kind of act; a door names it, the table below says whose roles allow it."""
+
+    MERCHANT_WRITE = "merchant.write"
+    MERCHANT_FREEZE = "merchant.freeze"
+    TERMS_PROPOSE = "terms.propose"
+    TERMS_APPROVE = "terms.approve"
+    MEMBER_ENROL = "member.enrol"
+    MEMBER_REVEAL = "member.reveal"
+    MEMBER_FREEZE = "member.freeze"
+    RULE_PROPOSE = "rule.propose"
+    RULE_APPROVE = "rule.approve"
+    ORDER_PLACE = "order.place"
+    ORDER_REFUND = "order.refund"
+    STAFF_WRITE = "staff.write"
+    DISTRICT_RESUME = "district.resume"
+    AUDIT_READ = "audit.read"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.MARKETER: frozenset({Permission.RULE_PROPOSE, Permission.RULE_APPROVE}),
+    Role.FINANCE: frozenset(
+        {Permission.TERMS_PROPOSE, Permission.TERMS_APPROVE, Permission.RULE_APPROVE}
+    ),
+    Role.SUPPORT: frozenset(
+        {
+            Permission.MEMBER_ENROL,
+            Permission.MEMBER_REVEAL,
+            Permission.MEMBER_FREEZE,
+            Permission.MERCHANT_FREEZE,
+            Permission.ORDER_PLACE,
+            Permission.ORDER_REFUND,
+        }
+    ),
+    Role.AUDITOR: frozenset({Permission.AUDIT_READ}),
+}
+
+
+def acting(session: Session, login: str, *, permission: Permission) -> Staff:
+    """Return the active staff member of this login, if his roles allow this; no role is cached.
+
+    Raises:
+        NotFound: nobody has this login.
+        StateConflict: the login is disabled.
+        NotPermitted: none of the roles allows it.
+    """
+    staff = _get(session, login)
+    if staff.status != StaffStatus.ACTIVE:
+        raise StateConflict("staff", login, staff.status, "账号已停用", "the login is disabled")
+    if not any(permission in PERMISSIONS[Role(role)] for role in staff.roles):
+        raise NotPermitted(login, permission)
+    return staff
+
+
+def add(session: Session, *, login: str, name: str, roles: Sequence[Role], by: str | None) -> Staff:
+    """Add a staff member; `by` is None for the district's first one alone, who is an admin.
+
+    Locks the table against a second first one.
+
+    Raises:
+        FirstStaffIsAdmin: nobody sponsors and this is not a first admin.
+        CodeTaken: the login is used, be it by somebody disabled.
+    """
+    if not name.strip() or not roles:
+        raise Invalid("staff", "姓名和角色不能为空", "a name and a role are needed")
+    session.execute(text("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE"))
+    known = session.scalar(select(func.count()).select_from(Staff)) or 0
+    if by is None and (known > 0 or Role.ADMIN not in roles):
+        raise FirstStaffIsAdmin
+    if session.scalar(select(Staff.id).where(Staff.login == login)) is not None:
+        raise CodeTaken("staff", login)
+    staff = Staff(
+        public_id=new_id("stf"),
+        login=login,
+        name=name,
+        roles=sorted(set(roles)),
+        status=StaffStatus.ACTIVE,
+        created_at=now_of(session),
+    )
+    session.add(staff)
+    session.flush()
+    audit.record(
+        session,
+        actor=by or staff.public_id,
+        action="staff.add",
+        object=staff.public_id,
+        after={"login": login, "roles": staff.roles},
+    )
+    return staff
+
+
+def disable(session: Session, login: str, *, by: str, reason: str) -> None:
+    """Take all rights from a staff member at once; the name stays in the records.
+
+    Raises:
+        NotFound: nobody has this login.
+        StateConflict: it is disabled already.
+        LastAdmin: nobody would be left who can add staff.
+    """
+    session.execute(text("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE"))
+    staff = _get(session, login)
+    if staff.status != StaffStatus.ACTIVE:
+        raise StateConflict("staff", login, staff.status, "账号已停用", "disabled already")
+    admins = session.scalars(
+        select(Staff.login).where(
+            Staff.status == StaffStatus.ACTIVE, Staff.roles.contains([Role.ADMIN.value])
+        )
+    ).all()
+    if list(admins) == [login]:
+        raise LastAdmin(login)
+    staff.status = StaffStatus.DISABLED
+    audit.record(
+        session,
+        actor=by,
+        action="staff.disable",
+        object=staff.public_id,
+        before={"status": StaffStatus.ACTIVE.value},
+        after={"status": StaffStatus.DISABLED.value},
+        reason=reason,
+    )
+    session.flush()
+
+
+def list_staff(session: Session) -> list[Staff]:
+    """Return all staff, disabled ones too, by login."""
+    return list(session.scalars(select(Staff).order_by(Staff.login)))
+
+
+def _get(session: Session, login: str) -> Staff:
+    staff = session.scalar(select(Staff).where(Staff.login == login))
+    if staff is None:
+        raise NotFound("staff", login)
+    return staff
