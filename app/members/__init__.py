@@ -1,0 +1,1 @@
+"""Members of the district: identity, enrolment, memberships of merchants, privacy."""

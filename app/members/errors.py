@@ -1,0 +1,66 @@
+"""What the members' room refuses. No message holds a phone, a name or an identity."""
+
+from app.errors import AppError, Invalid, NotFound, StateConflict
+
+
+class BadPhone(Invalid):
+    """Not a mobile number of China, nor an international one with its country code."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "phone",
+            "手机号须为 11 位中国大陆号码，或带 + 国家码的国际号码",
+            "an 11-digit mobile number of mainland China, or + and a country code",
+        )
+
+
+class UnknownMember(NotFound):
+    """Nobody is known by this phone, card, identity or id (which is not repeated)."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__("member", by)
+
+
+class MemberNotActive(StateConflict):
+    """The member is frozen, parked or closed (M11)."""
+
+    def __init__(self, member: str, status: str) -> None:
+        super().__init__("member", member, status, "会员不是正常状态", "the member is not active")
+
+
+class TwoMembers(AppError):
+    """What was given belongs to two members; they would have to be merged first."""
+
+    def __init__(self, members: tuple[str, ...]) -> None:
+        super().__init__(
+            f"所给信息分属不同会员（{'、'.join(members)}），请先合并 / "
+            f"These details belong to different members ({', '.join(members)}); merge them first"
+        )
+        self.members = members
+
+
+class DetailDiffers(AppError):
+    """The member has another phone or card already; a change is its own act."""
+
+    def __init__(self, member: str, detail: str) -> None:
+        super().__init__(
+            f"会员 {member} 已有另一个 {detail}，不能在入会时改换 / "
+            f"Member {member} has another {detail}; enrolling does not change it"
+        )
+        self.member = member
+        self.detail = detail
+
+
+class ChallengeNeeded(AppError):
+    """The phone belongs to a member with another identity in this very app (semantics 47).
+
+    It may be a recycled number: only after a challenge does the newcomer get it.
+    """
+
+    def __init__(self, member: str) -> None:
+        super().__init__(
+            f"该手机号已属于另一位会员（{member}），可能是回收号码，须先通过验证 / "
+            f"This phone belongs to another member ({member}), maybe a recycled number: "
+            "a challenge has to be passed first"
+        )
+        self.member = member

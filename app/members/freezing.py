@@ -1,0 +1,62 @@
+"""Stopping a member, and letting him go on (M11). A frozen balance goes on ageing, in the open."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.errors import StateConflict
+from app.members.errors import UnknownMember
+from app.members.models import Member, MemberStatus
+
+
+def freeze(session: Session, public_id: str, *, by: str, reason: str) -> None:
+    """Stop a member from earning and burning until he is unfrozen.
+
+    Raises:
+        UnknownMember: nobody has this public id.
+        StateConflict: he is not active.
+    """
+    _move(session, public_id, MemberStatus.ACTIVE, MemberStatus.FROZEN, by=by, reason=reason)
+
+
+def unfreeze(session: Session, public_id: str, *, by: str, reason: str) -> None:
+    """Let a frozen member earn and burn again.
+
+    Raises:
+        UnknownMember: nobody has this public id.
+        StateConflict: he is not frozen.
+    """
+    _move(session, public_id, MemberStatus.FROZEN, MemberStatus.ACTIVE, by=by, reason=reason)
+
+
+def _move(
+    session: Session,
+    public_id: str,
+    start: MemberStatus,
+    end: MemberStatus,
+    *,
+    by: str,
+    reason: str,
+) -> None:
+    row = session.scalar(
+        select(Member)
+        .where(Member.public_id == public_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise UnknownMember(public_id)
+    if row.status != start:
+        zh, en = f"不是 {start} 状态", f"is not {start}"
+        raise StateConflict("member", public_id, row.status, zh, en)
+    row.status = end
+    audit.record(
+        session,
+        actor=by,
+        action="member.freeze" if end is MemberStatus.FROZEN else "member.unfreeze",
+        object=public_id,
+        before={"status": start.value},
+        after={"status": end.value},
+        reason=reason,
+    )
+    session.flush()

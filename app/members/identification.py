@@ -1,0 +1,173 @@
+"""Who a member is, found by public id, phone, card or channel identity: one statement each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, Text, any_, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.members import sealing
+from app.members.errors import MemberNotActive, UnknownMember
+from app.members.models import CashierMember, ChannelIdentity, Kind, Member, MemberStatus
+from app.members.phones import normalised
+from app.merchants.directory import ListedCashier
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownMember:
+    """A member as a sale needs it; holds nothing personal.
+
+    `cashier_ids` are the tills' people that this member is: selling to oneself is flagged
+    (semantics 56).
+    """
+
+    id: int
+    public_id: str
+    wallet_id: int
+    card_number: str | None
+    kind: Kind
+    status: MemberStatus
+    tier: str
+    joined_at: datetime
+    cashier_ids: frozenset[int]
+
+    def require_active(self) -> None:
+        """Refuse whatever only an active member may do.
+
+        Raises:
+            MemberNotActive: frozen, parked or closed.
+        """
+        if self.status is not MemberStatus.ACTIVE:
+            raise MemberNotActive(self.public_id, self.status)
+
+
+def find_by_public_id(session: Session, public_id: str) -> KnownMember | None:
+    """Return the member of this public id, or None."""
+    return _find(session, Member.public_id == public_id)
+
+
+def find_by_card(session: Session, card_number: str) -> KnownMember | None:
+    """Return the member who carries this card number, or None."""
+    return _find(session, Member.card_number == card_number)
+
+
+def find_by_phone(session: Session, phone: str) -> KnownMember | None:
+    """Return the member of this phone number, however written, or None.
+
+    Raises:
+        BadPhone: it cannot be a mobile number.
+    """
+    return _find(session, Member.phone_index == sealing.phone_index(session, normalised(phone)))
+
+
+def find_by_identity(
+    session: Session, *, channel: str, app_id: str, identity: str
+) -> KnownMember | None:
+    """Return the member whom a channel's app knows by this identity, or None."""
+    index = sealing.identity_index(session, channel=channel, app_id=app_id, identity=identity)
+    owner = select(ChannelIdentity.member_id).where(ChannelIdentity.identity_index == index)
+    return _find(session, Member.id == owner.scalar_subquery())
+
+
+def get_by_public_id(session: Session, public_id: str) -> KnownMember:
+    """Return the member of this public id.
+
+    Raises:
+        UnknownMember: nobody has it.
+    """
+    found = find_by_public_id(session, public_id)
+    if found is None:
+        raise UnknownMember(public_id)
+    return found
+
+
+def get_by_any(session: Session, written: str) -> KnownMember:
+    """Return the member that a person means: a public id, a phone number, else a card number.
+
+    A card number that looks like a phone is still found. The refusal repeats a public id alone.
+
+    Raises:
+        UnknownMember: nobody is known by it.
+    """
+    if written.startswith("mem_"):
+        return get_by_public_id(session, written)
+    found = find_by_card(session, written)
+    if found is None:
+        found = find_by_phone(session, written)
+    if found is None:
+        raise UnknownMember("phone")
+    return found
+
+
+def list_by_cards(session: Session, card_numbers: Sequence[str]) -> Mapping[str, KnownMember]:
+    """Return the members of these card numbers by card, in one statement."""
+    wanted = any_(cast(card_numbers, ARRAY(Text)))
+    rows = session.execute(select_known().where(Member.card_number == wanted))
+    return {row.card_number: known(row) for row in rows}
+
+
+def link_cashier(session: Session, *, member: KnownMember, cashier: ListedCashier, by: str) -> None:
+    """Say which member a cashier is; a cashier who is another one now is moved."""
+    session.execute(
+        insert(CashierMember)
+        .values(cashier_id=cashier.id, member_id=member.id)
+        .on_conflict_do_update(index_elements=["cashier_id"], set_={"member_id": member.id})
+    )
+    audit.record(
+        session,
+        actor=by,
+        action="member.link_cashier",
+        object=member.public_id,
+        after={"store": cashier.store.code, "cashier": cashier.code},
+    )
+
+
+def list_by_public_ids(session: Session, public_ids: Sequence[str]) -> Mapping[str, KnownMember]:
+    """Return the members of these public ids by id, in one statement."""
+    wanted = any_(cast(public_ids, ARRAY(Text)))
+    rows = session.execute(select_known().where(Member.public_id == wanted))
+    return {row.public_id: known(row) for row in rows}
+
+
+def select_known() -> Select[Any]:
+    """Return the query behind `KnownMember`, to be narrowed and read by `known`."""
+    cashiers = (
+        select(func.array_agg(CashierMember.cashier_id))
+        .where(CashierMember.member_id == Member.id)
+        .scalar_subquery()
+    )
+    return select(
+        Member.id,
+        Member.public_id,
+        Member.wallet_id,
+        Member.card_number,
+        Member.kind,
+        Member.status,
+        Member.tier,
+        Member.joined_at,
+        cashiers.label("cashier_ids"),
+    )
+
+
+def known(row: Row[Any]) -> KnownMember:
+    """Return the value of a row that begins with the columns of `select_known`."""
+    return KnownMember(
+        id=row.id,
+        public_id=row.public_id,
+        wallet_id=row.wallet_id,
+        card_number=row.card_number,
+        kind=Kind(row.kind),
+        status=MemberStatus(row.status),
+        tier=row.tier,
+        joined_at=row.joined_at,
+        cashier_ids=frozenset(row.cashier_ids or ()),
+    )
+
+
+def _find(session: Session, condition: ColumnElement[bool]) -> KnownMember | None:
+    row = session.execute(select_known().where(condition)).one_or_none()
+    return None if row is None else known(row)

@@ -1,0 +1,129 @@
+"""Tables of the members' room. What is personal is sealed; what is looked up is a blind index."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.database import Base
+
+
+class Kind(StrEnum):
+    """Registered: has agreed to be a member. Pseudonymous: known by paying alone."""
+
+    REGISTERED = "registered"
+    PSEUDONYMOUS = "pseudonymous"
+
+
+class MemberStatus(StrEnum):
+    """Active; frozen by staff; parked, since the phone now belongs to another person; closed."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    PARKED = "parked"
+    CLOSED = "closed"
+
+
+class Source(StrEnum):
+    """Where somebody became a member, of the district or of a merchant."""
+
+    COUNTER = "counter"
+    WEB = "web"
+    WECHAT = "wechat"
+    ALIPAY = "alipay"
+    PAYMENT = "payment"
+    IMPORT = "import"
+
+
+_SOURCES = "source IN ('counter', 'web', 'wechat', 'alipay', 'payment', 'import')"
+
+
+class Member(Base):
+    """One person in the district, and the wallet that holds the points.
+
+    `phone`, `name` are sealed under the member's own `data_key`, which the master key wraps;
+    destroying `data_key` shreds the person while the wallet stays (reliability §13).
+    """
+
+    __tablename__ = "member"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("wallet_id"),
+        UniqueConstraint("card_number"),
+        UniqueConstraint("phone_index"),
+        CheckConstraint("kind IN ('registered', 'pseudonymous')", name="kind"),
+        CheckConstraint("status IN ('active', 'frozen', 'parked', 'closed')", name="status"),
+        CheckConstraint("tier ~ '^[a-z][a-z0-9_]{0,29}$'", name="tier"),
+        CheckConstraint(_SOURCES, name="source"),
+        CheckConstraint("card_number ~ '^[A-Za-z0-9-]{1,40}$'", name="card_number"),
+        CheckConstraint(
+            "phone_index IS NULL OR (octet_length(phone_index) = 16 AND phone IS NOT NULL)",
+            name="phone_index",
+        ),
+        CheckConstraint(
+            "data_key IS NOT NULL OR (phone IS NULL AND name IS NULL)", name="data_key"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    wallet_id: Mapped[int] = mapped_column(ForeignKey("wallet.id"))
+    card_number: Mapped[str | None]
+    kind: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'active'"))
+    tier: Mapped[str] = mapped_column(server_default=text("'basic'"))
+    source: Mapped[str]
+    joined_at: Mapped[datetime]
+    phone: Mapped[bytes | None]
+    phone_index: Mapped[bytes | None]
+    name: Mapped[bytes | None]
+    data_key: Mapped[bytes | None]
+    key_version: Mapped[int]
+
+
+class ChannelIdentity(Base):
+    """An identity of a member in a channel's app, opaque: found by its index, sealed itself."""
+
+    __tablename__ = "channel_identity"
+    __table_args__ = (
+        UniqueConstraint("identity_index"),
+        CheckConstraint("octet_length(identity_index) = 16", name="identity_index"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), index=True)
+    channel: Mapped[str]
+    app_id: Mapped[str]
+    identity_index: Mapped[bytes]
+    identity: Mapped[bytes]
+    created_at: Mapped[datetime]
+
+
+class Membership(Base):
+    """A member known to a merchant (双会员), once for ever; the merchant sees `pseudonym` alone."""
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("pseudonym"),
+        Index(None, "merchant_id", "pseudonym"),
+        CheckConstraint(_SOURCES, name="source"),
+        CheckConstraint("(consent_version IS NULL) = (consented_at IS NULL)", name="consent"),
+    )
+
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"), primary_key=True)
+    pseudonym: Mapped[str]
+    source: Mapped[str]
+    created_at: Mapped[datetime]
+    consent_version: Mapped[str | None]
+    consented_at: Mapped[datetime | None]
+
+
+class CashierMember(Base):
+    """Which member a cashier is, so that buying at one's own till is seen (semantics 56)."""
+
+    __tablename__ = "cashier_member"
+
+    cashier_id: Mapped[int] = mapped_column(ForeignKey("cashier.id"), primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), index=True)

@@ -1,0 +1,75 @@
+"""What may be seen of a person: masked by default, in clear for a reason and on record (G2)."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.errors import Invalid
+from app.members.errors import UnknownMember
+from app.members.models import Member
+from app.members.phones import masked_name, masked_phone
+from app.members.sealing import open_data_key
+
+log = logging.getLogger(__name__)
+
+REVEAL = "member.reveal"
+REVEALS_PER_HOUR = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Phone (E.164 in clear, or masked) and name of a member, as far as they are known."""
+
+    phone: str | None = field(repr=False)
+    name: str | None = field(repr=False)
+
+
+def masked_person(session: Session, public_id: str) -> Person:
+    """Return what anybody who may see the member may see: 138****8000, 张*.
+
+    Raises:
+        UnknownMember: nobody has this public id.
+    """
+    person = _open(session, public_id)
+    return Person(
+        phone=None if person.phone is None else masked_phone(person.phone),
+        name=None if person.name is None else masked_name(person.name),
+    )
+
+
+def reveal(session: Session, public_id: str, *, by: str, reason: str) -> Person:
+    """Return phone and name in clear, and put on record who read them and why.
+
+    More than 50 an hour by one person raise an alarm (reliability §13).
+
+    Raises:
+        UnknownMember: nobody has this public id.
+        Invalid: no reason is given.
+    """
+    if not reason.strip():
+        raise Invalid("reason", "查看明文须说明理由", "reading in clear needs a reason")
+    person = _open(session, public_id)
+    audit.record(session, actor=by, action=REVEAL, object=public_id, reason=reason)
+    read = audit.count_since(session, actor=by, action=REVEAL, window=timedelta(hours=1))
+    if read > REVEALS_PER_HOUR:
+        log.error("personal_data_read_often", extra={"staff": by, "reads_in_the_hour": read})
+    return person
+
+
+def _open(session: Session, public_id: str) -> Person:
+    member = session.scalar(select(Member).where(Member.public_id == public_id))
+    if member is None:
+        raise UnknownMember(public_id)
+    if member.data_key is None:
+        return Person(phone=None, name=None)
+    key = open_data_key(session, member)
+    return Person(
+        phone=None
+        if member.phone is None
+        else key.open(member.phone, table="member", column="phone"),
+        name=None if member.name is None else key.open(member.name, table="member", column="name"),
+    )
