@@ -11,6 +11,7 @@ from app.api.measures import watch_pool
 from app.wiring import build
 from config.settings import Settings
 
+VERSION = "0.1.0"
 MAX_BODY_BYTES = 1024 * 1024
 
 
@@ -19,7 +20,7 @@ def create_app(settings: Settings) -> APIFlask:
     app = APIFlask(
         __name__,
         title="Plaza 商圈通",
-        version="0.1.0",
+        version=VERSION,
         docs_path=None,  # Its pages load scripts from elsewhere.
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES

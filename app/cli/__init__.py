@@ -3,14 +3,15 @@
 import click
 from sqlalchemy.exc import OperationalError
 
-from app.cli import districts, up
+from app.cli import districts, setup, up
 from app.cli.context import Command
 from app.errors import AppError
+from app.factory import VERSION
 from config.errors import ConfigError
 
 REFUSALS = (ConfigError, AppError)
 
-COMMANDS: tuple[click.Command, ...] = (up.up, districts.migrate, districts.district)
+COMMANDS: tuple[click.Command, ...] = (setup.setup, up.up, districts.migrate, districts.district)
 
 
 class _Main(click.Group):
@@ -31,7 +32,7 @@ class _Main(click.Group):
 @click.option(
     "--district", default="demo", show_default=True, help="商圈 / the district to work in."
 )
-@click.version_option(package_name="plaza", message="plaza %(version)s")
+@click.version_option(VERSION, message="plaza %(version)s")
 @click.pass_context
 def main(ctx: click.Context, district: str) -> None:
     """Plaza 商圈通：会员、积分与卡券 / members, points and coupons of a business district.
