@@ -27,7 +27,7 @@ BEGIN
     ), opened AS (
         INSERT INTO account (id, name, code, wallet_id)
         SELECT (CASE WHEN w.wallet_id IS NULL THEN 1::bigint << 60 ELSE 0 END)
-               | nextval('account_number') << 4 | (CASE WHEN w.exact THEN 8 ELSE 0 END) | w.unit,
+               | (nextval('account_number') << 4) | (CASE WHEN w.exact THEN 8 ELSE 0 END) | w.unit,
                w.name, w.code, w.wallet_id
         FROM wanted w
         ON CONFLICT (name) DO NOTHING

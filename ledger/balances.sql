@@ -44,6 +44,16 @@ BEGIN
     RETURN folded;
 END $$;
 
+-- Close the books through a day: later events of those days are booked on the day after it.
+CREATE OR REPLACE FUNCTION ledger_close_days(p_through date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE book SET first_open_day = p_through + 1 WHERE first_open_day <= p_through + 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'a day after % is already closed', p_through;
+    END IF;
+END $$;
+
 -- Write the balance of every account at the end of a day, from the mark before it. Only for days
 -- on which nothing can be booked any more; a repeat changes nothing.
 CREATE OR REPLACE FUNCTION ledger_mark_balances(p_through date) RETURNS bigint

@@ -109,7 +109,7 @@ def district(owner_url: str) -> str:
 @pytest.fixture(scope="session")
 def database(settings: Settings, district: str) -> Iterator[Database]:
     """The database as the application meets it, with `district` in it."""
-    made = Database(settings.database.url, pool_size=8, info={"key_ring": settings.key_ring})
+    made = Database(settings.database.url, pool_size=20, info={"key_ring": settings.key_ring})
     yield made
     made.dispose()
 

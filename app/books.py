@@ -1,0 +1,122 @@
+"""The chart of accounts: which accounts there are, and what each business event posts.
+
+For an accountant to read; `docs/books.md` tabulates it and a test holds the two together. All
+amounts here are points. `posted` = credits less debits: what the district owes its members stands
+in credit, what merchants owe for points they gave stands in debit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+import ledger
+from ledger import NewAccount, Posting, Unit
+
+
+class Code(StrEnum):
+    """Kinds of account."""
+
+    LOT = "lot"
+    DEBT = "debt"
+    ISSUED = "issued"
+    PREPAID = "prepaid"
+    REDEEMED = "redeemed"
+    BREAKAGE = "breakage"
+    PREPAID_SOLD = "prepaid_sold"
+
+
+class Kind(StrEnum):
+    """Kinds of journal: the business events that move points."""
+
+    EARN = "earn"
+    BURN = "burn"
+    SALE = "sale"
+    REFUND = "refund"
+    PREPAY = "prepay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row of the posting rules: what a debit and a credit mean in an event."""
+
+    event: str
+    debit: Code
+    credit: Code
+
+
+#: Every posting that the product makes, in the order of `docs/books.md`.
+RULES: tuple[Line, ...] = (
+    Line(event="earn at a postpaid merchant", debit=Code.ISSUED, credit=Code.LOT),
+    Line(event="earn at a prepaid merchant", debit=Code.PREPAID, credit=Code.LOT),
+    Line(event="earn while in debt, postpaid", debit=Code.ISSUED, credit=Code.DEBT),
+    Line(event="earn while in debt, prepaid", debit=Code.PREPAID, credit=Code.DEBT),
+    Line(event="burn", debit=Code.LOT, credit=Code.REDEEMED),
+    Line(event="refund of a burn", debit=Code.REDEEMED, credit=Code.LOT),
+    Line(event="refund of an earn, postpaid", debit=Code.LOT, credit=Code.ISSUED),
+    Line(event="refund of an earn, prepaid", debit=Code.LOT, credit=Code.PREPAID),
+    Line(event="refund of an earn already spent, postpaid", debit=Code.DEBT, credit=Code.ISSUED),
+    Line(event="refund of an earn already spent, prepaid", debit=Code.DEBT, credit=Code.PREPAID),
+    Line(event="refund of a burn while in debt", debit=Code.REDEEMED, credit=Code.DEBT),
+    Line(event="merchant buys points ahead", debit=Code.PREPAID_SOLD, credit=Code.PREPAID),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MerchantAccounts:
+    """The accounts of one merchant, opened when it is registered."""
+
+    issued: int
+    prepaid: int
+    redeemed: int
+    breakage: int
+
+
+def open_merchant_accounts(session: Session, merchants: Sequence[str]) -> list[MerchantAccounts]:
+    """Open the accounts of merchants (by public id), in their order. One round trip.
+
+    What a postpaid merchant gave (`issued`) and took (`redeemed`) is summed later, for nobody
+    checks a floor there; prepaid points stop exactly at zero, so that account is guarded at each
+    sale. Funding is a choice of account: a merchant that changes it simply uses the other one.
+    """
+    wanted = [
+        NewAccount(
+            name=f"{code}:{merchant}",
+            code=code,
+            unit=Unit.POINTS,
+            exact=code is Code.PREPAID,
+            floor=0 if code is Code.PREPAID else None,
+        )
+        for merchant in merchants
+        for code in (Code.ISSUED, Code.PREPAID, Code.REDEEMED, Code.BREAKAGE)
+    ]
+    ids = ledger.open_accounts(session, wanted)
+    return [
+        MerchantAccounts(
+            issued=ids[f"issued:{merchant}"],
+            prepaid=ids[f"prepaid:{merchant}"],
+            redeemed=ids[f"redeemed:{merchant}"],
+            breakage=ids[f"breakage:{merchant}"],
+        )
+        for merchant in merchants
+    ]
+
+
+def open_wallets(session: Session, members: Sequence[str]) -> list[int]:
+    """Open the wallets of members (by public id), in their order. One round trip."""
+    ids = ledger.open_wallets(session, members)
+    return [ids[member] for member in members]
+
+
+def prepaid_sold_account(session: Session) -> int:
+    """Return the district's account against which merchants buy points ahead."""
+    account = NewAccount(
+        name=Code.PREPAID_SOLD, code=Code.PREPAID_SOLD, unit=Unit.POINTS, exact=False
+    )
+    return ledger.open_accounts(session, [account])[Code.PREPAID_SOLD]
+
+
+def move(debit_id: int, credit_id: int, points: int) -> Posting:
+    """Return one posting of a rule above."""
+    return Posting(debit_id=debit_id, credit_id=credit_id, amount=points)

@@ -1,0 +1,147 @@
+"""Reading the books: balances now and at a day's end, account statements, the trial balance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """Credits less debits of an account, and what of it is held, in its unit."""
+
+    account_id: int
+    posted: int
+    held: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A transfer seen from one account: `amount` is positive when the account was credited."""
+
+    journal_id: int
+    line: int
+    key: str
+    kind: str
+    occurred_at: datetime
+    booked_on: date
+    account_id: int
+    other_id: int
+    amount: int
+    details: dict[str, Any]
+
+
+def balances(session: Session, account_ids: Sequence[int]) -> dict[int, Balance]:
+    """Return account id → balance at this moment, of exact and deferred accounts alike."""
+    rows = session.execute(_BALANCES, {"accounts": list(account_ids)})
+    return {
+        row.account_id: Balance(account_id=row.account_id, posted=row.posted, held=row.held)
+        for row in rows
+    }
+
+
+def balance_through(session: Session, account_id: int, *, through: date) -> int:
+    """Return the balance of an account at the end of a day, by the dates of booking.
+
+    Reads from the last month-end mark at or before that day, so older partitions are not touched.
+    """
+    return session.scalar(_BALANCE_THROUGH, {"account": account_id, "through": through}) or 0
+
+
+def statement(
+    session: Session,
+    account_ids: Sequence[int],
+    *,
+    start: date,
+    end: date,
+    limit: int = 50,
+    before: tuple[int, int] | None = None,
+) -> list[Entry]:
+    """Return entries booked in [start, end), newest first, in the order of the ledger.
+
+    `before` is (journal_id, line) of the last entry of the page before. A period is always named:
+    it keeps a statement to the months it asks for.
+    """
+    rows = session.execute(
+        _STATEMENT,
+        {
+            "accounts": list(account_ids),
+            "start": start,
+            "end": end,
+            "limit": limit,
+            "journal": before[0] if before else None,
+            "line": before[1] if before else None,
+        },
+    )
+    return [
+        Entry(
+            journal_id=row.journal_id,
+            line=row.line,
+            key=row.key,
+            kind=row.kind,
+            occurred_at=row.occurred_at,
+            booked_on=row.booked_on,
+            account_id=row.account_id,
+            other_id=row.other_id,
+            amount=row.amount,
+            details=row.details or {},
+        )
+        for row in rows
+    ]
+
+
+def trial_balance(session: Session) -> dict[str, int]:
+    """Return unit → sum of all balances at this moment; anything but 0 is a broken book."""
+    return {row.unit: int(row.total) for row in session.execute(_TRIAL_BALANCE)}
+
+
+_BALANCES = text("SELECT * FROM ledger_balances(CAST(:accounts AS bigint[]))")
+_BALANCE_THROUGH = text(
+    """
+    WITH mark AS (
+        SELECT through, posted FROM balance_mark
+        WHERE account_id = :account AND through <= :through ORDER BY through DESC LIMIT 1
+    ), since AS (SELECT coalesce((SELECT max(through) FROM balance_mark
+                                  WHERE through <= :through), '-infinity'::date) AS day)
+    SELECT coalesce((SELECT posted FROM mark), 0)
+        + coalesce((SELECT sum(amount) FROM transfer, since WHERE credit_id = :account
+                    AND booked_on > since.day AND booked_on <= :through), 0)
+        - coalesce((SELECT sum(amount) FROM transfer, since WHERE debit_id = :account
+                    AND booked_on > since.day AND booked_on <= :through), 0)
+    """
+)
+_STATEMENT = text(
+    """
+    SELECT e.*, j.key, j.kind, j.occurred_at, j.details
+    FROM (
+        SELECT journal_id, line, booked_on, debit_id AS account_id, credit_id AS other_id,
+               -amount AS amount
+        FROM transfer
+        WHERE debit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
+        UNION ALL
+        SELECT journal_id, line, booked_on, credit_id, debit_id, amount
+        FROM transfer
+        WHERE credit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
+    ) e
+    JOIN journal j ON j.id = e.journal_id
+    WHERE CAST(:journal AS bigint) IS NULL OR (e.journal_id, e.line) < (:journal, :line)
+    ORDER BY e.journal_id DESC, e.line DESC, e.account_id LIMIT :limit
+    """
+)
+_TRIAL_BALANCE = text(
+    """
+    SELECT a.unit, sum(b.posted + coalesce(r.amount, 0)) AS total
+    FROM account a JOIN account_balance b ON b.account_id = a.id
+    LEFT JOIN (
+        SELECT side.account_id, sum(side.amount) AS amount
+        FROM journal j JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on,
+        LATERAL (VALUES (t.debit_id, -t.amount), (t.credit_id, t.amount))
+            AS side (account_id, amount)
+        WHERE j.xid >= (SELECT rolled_to FROM book) AND side.account_id & 8 = 0
+        GROUP BY side.account_id) r ON r.account_id = a.id
+    GROUP BY a.unit ORDER BY a.unit
+    """
+)
