@@ -6,17 +6,10 @@ Done once, at the sale, by largest remainder, and stored as slices; never comput
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from app.checkout.slices import Allocation, Line, Run, Slice
+from app.points.policy import ReturnFirst
 from coupons.rules import spread
-
-
-class ReturnFirst(StrEnum):
-    """Programme policy: which part of a unit's price a refund of an amount eats first."""
-
-    MONEY = "money_first"
-    POINTS = "points_first"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
-from app.checkout.sharing import ReturnFirst, SaleLine, allocate, share
+from app.checkout.sharing import SaleLine, allocate, share
 from app.checkout.slices import Allocation
+from app.points.policy import ReturnFirst
 from coupons.rules import spread
 
 AMOUNTS = st.one_of(st.integers(0, 12), st.integers(0, 100_000), st.just(0))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from app.checkout.returns import difference, sold
-from app.checkout.sharing import ReturnFirst, SaleLine, _deal, _Units, share
+from app.checkout.sharing import SaleLine, _deal, _Units, share
 from app.checkout.slices import Allocation, Run, Slice, dump, load
+from app.points.policy import ReturnFirst
 from coupons.rules import spread
 from tests.app.checkout.sales import sales, sell
 

@@ -1,0 +1,249 @@
+"""What an earning rule says: rate, rounding, what it counts, and the conditions it runs under.
+
+A definition is a value: exact fractions, sets of codes, windows of the week. It is written as
+canonical JSON, and its hash is what a second person approves (E1, E5, E10, E12).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from app.errors import Invalid
+from app.points.policy import LIMIT
+
+E = TypeVar("E", bound=StrEnum)
+
+STORED_VALUE = "stored-value"
+"""The tender that no rule counts unless it names it: its points were given at the top-up."""
+
+NEVER_EARN = frozenset({"gift-card", "stored-value", "delivery"})
+"""Categories on which no points are earned unless a rule says otherwise (E12)."""
+
+_CODE = re.compile(r"[^\s,]{1,60}")
+_WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
+_DAY_MINUTES = 24 * 60
+
+
+class Kind(StrEnum):
+    """A base rule gives points for money; a multiplier multiplies what base rules give."""
+
+    BASE = "base"
+    MULTIPLIER = "multiplier"
+
+
+class Rounding(StrEnum):
+    """How points are made whole: down, or to the nearest with halves up."""
+
+    FLOOR = "floor"
+    HALF_UP = "half_up"
+
+
+class Scope(StrEnum):
+    """What is rounded: the order's points of the rule, or each line's."""
+
+    ORDER = "order"
+    LINE = "line"
+
+
+class Birthday(StrEnum):
+    """The member's birthday (29 February is kept on the 28th of other years), or its month."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Hours:
+    """A window of the Shanghai day in minutes from midnight, half-open.
+
+    It may pass midnight: 22:00-02:00 is the day's last two hours and its first two. Weekdays are
+    those of the sale's own calendar day.
+    """
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start < _DAY_MINUTES and 0 < self.end <= _DAY_MINUTES):
+            raise Invalid("hours", "须在 00:00 到 24:00 之间", "from 00:00 to 24:00")
+        if self.start == self.end:
+            raise Invalid("hours", "起止时间不能相同", "start and end are the same")
+
+    @classmethod
+    def parse(cls, written: str) -> "Hours":
+        """Return the window written `HH:MM-HH:MM`, up to 24:00."""
+        match = _WINDOW.fullmatch(written)
+        if match is None or int(match[2]) > 59 or int(match[4]) > 59:
+            raise Invalid(
+                "hours", f"格式如 18:00-21:00，收到 {written}", f"like 18:00-21:00, got {written}"
+            )
+        start, end = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
+        return cls(start=start, end=end or _DAY_MINUTES)
+
+    def hold(self, minute: int) -> bool:
+        """Whether a minute of the day lies in the window."""
+        if self.start < self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+    def __str__(self) -> str:
+        return f"{self.start // 60:02}:{self.start % 60:02}-{self.end // 60:02}:{self.end % 60:02}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """When a rule runs, and on which money. An empty set asks for nothing.
+
+    `merchants` are public ids, `trades` and `categories` codes: they choose lines. `tenders`
+    choose the money on them. `weekdays` are 1 (Monday) to 7 in Shanghai, like the hours.
+    """
+
+    merchants: frozenset[str] = frozenset()
+    trades: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    tenders: frozenset[str] = frozenset()
+    weekdays: frozenset[int] = frozenset()
+    hours: tuple[Hours, ...] = ()
+    tiers: frozenset[str] = frozenset()
+    birthday: Birthday | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weekdays <= frozenset(range(1, 8)):
+            raise Invalid("weekdays", "须为 1（周一）到 7", "from 1 (Monday) to 7")
+        for name in ("merchants", "trades", "categories", "tenders", "tiers"):
+            _check_codes(name, getattr(self, name))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the conditions that ask for something, in canonical order."""
+        fields: dict[str, Any] = {
+            "merchants": sorted(self.merchants),
+            "trades": sorted(self.trades),
+            "categories": sorted(self.categories),
+            "tenders": sorted(self.tenders),
+            "weekdays": sorted(self.weekdays),
+            "hours": [str(window) for window in sorted(self.hours)],
+            "tiers": sorted(self.tiers),
+            "birthday": self.birthday and self.birthday.value,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Conditions":
+        """Return the conditions that `to_json` wrote; an unknown field is refused."""
+        known = dict(fields)
+        birthday = known.pop("birthday", None)
+        hours = known.pop("hours", ())
+        unknown = set(known) - {
+            "merchants", "trades", "categories", "tenders", "weekdays", "tiers",
+        }  # fmt: skip
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise Invalid("conditions", f"未知条件 {names}", f"unknown {names}")
+        return cls(
+            hours=tuple([Hours.parse(window) for window in hours]),
+            birthday=None if birthday is None else _choice(Birthday, "birthday", birthday),
+            **{name: frozenset(values) for name, values in known.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """All that a version of a rule says.
+
+    `rate` of a base rule is points per fen (1/100: one point a yuan); of a multiplier, its factor.
+    `excluded_categories` and `counted_tenders` (None: all but stored value) belong to base rules:
+    a multiplier works on the money that they count.
+    """
+
+    kind: Kind
+    rate: Fraction
+    rounding: Rounding = Rounding.FLOOR
+    scope: Scope = Scope.ORDER
+    conditions: Conditions = field(default_factory=Conditions)
+    excluded_categories: frozenset[str] = NEVER_EARN
+    counted_tenders: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0 or max(self.rate.numerator, self.rate.denominator) > LIMIT:
+            raise Invalid("rate", "须为大于 0 的分数", "a fraction above 0")
+        _check_codes("excluded_categories", self.excluded_categories)
+        _check_codes("counted_tenders", self.counted_tenders or ())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the definition as canonical JSON fields: sets sorted, the rate written `1/100`."""
+        return {
+            "kind": self.kind.value,
+            "rate": str(self.rate),
+            "rounding": self.rounding.value,
+            "scope": self.scope.value,
+            "conditions": self.conditions.to_json(),
+            "excluded_categories": sorted(self.excluded_categories),
+            "counted_tenders": (
+                None if self.counted_tenders is None else sorted(self.counted_tenders)
+            ),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Definition":
+        """Return the definition that `to_json` wrote; an unknown field is refused.
+
+        Raises:
+            Invalid: a field that is unknown, missing or of no sense.
+        """
+        names = {
+            "kind", "rate", "rounding", "scope", "conditions", "excluded_categories",
+            "counted_tenders",
+        }  # fmt: skip
+        unknown = ", ".join(sorted(set(fields) - names))
+        if unknown:
+            raise Invalid("definition", f"未知字段 {unknown}", f"unknown {unknown}")
+        if "rate" not in fields:
+            raise Invalid("rate", "缺少", "missing")
+        counted = fields.get("counted_tenders")
+        return cls(
+            kind=_choice(Kind, "kind", fields.get("kind", Kind.BASE)),
+            rate=parse_rate("rate", fields["rate"]),
+            rounding=_choice(Rounding, "rounding", fields.get("rounding", Rounding.FLOOR)),
+            scope=_choice(Scope, "scope", fields.get("scope", Scope.ORDER)),
+            conditions=Conditions.from_json(fields.get("conditions", {})),
+            excluded_categories=frozenset(fields.get("excluded_categories", NEVER_EARN)),
+            counted_tenders=None if counted is None else frozenset(counted),
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the canonical JSON, in hex: what was approved, and nothing else."""
+        canonical = json.dumps(
+            self.to_json(), ensure_ascii=False, sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def parse_rate(name: str, written: str) -> Fraction:
+    """Return the exact fraction written `1/100`, `3` or `0.015`.
+
+    Raises:
+        Invalid: it is not one.
+    """
+    try:
+        return Fraction(str(written))
+    except (ValueError, ZeroDivisionError):
+        raise Invalid(name, f"不是分数：{written}", f"not a fraction: {written}") from None
+
+
+def _choice(kind: type[E], name: str, written: str) -> E:
+    try:
+        return kind(written)
+    except ValueError:
+        choices = ", ".join(kind)
+        raise Invalid(name, f"须为 {choices} 之一", f"one of {choices}") from None
+
+
+def _check_codes(name: str, codes: Iterable[str]) -> None:
+    for code in codes:
+        if not _CODE.fullmatch(code):
+            raise Invalid(name, f"不是编号：{code!r}", f"not a code: {code!r}")

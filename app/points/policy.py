@@ -1,0 +1,110 @@
+"""The district's points policy as values: what the programme promises, how points may be burned."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from fractions import Fraction
+
+from app.clock import month_end
+from app.errors import Invalid
+
+LIMIT = 2**53
+"""No amount, rate or count is larger: JSON carries integers exactly up to here."""
+
+
+class Combine(StrEnum):
+    """What several multipliers on the same money make of each other (E5).
+
+    The largest one; one plus the sum of what each adds (two doubles make a triple); or the product.
+    """
+
+    MAX = "max"
+    SUM = "sum"
+    PRODUCT = "product"
+
+
+class NegativePolicy(StrEnum):
+    """What a refund does when the points it takes back are spent already (semantics 1).
+
+    Refuse the refund; let the issuing merchant bear it; or write it down as the member's debt.
+    """
+
+    REFUSE = "refuse"
+    WRITE_OFF = "write_off"
+    DEBT = "debt"
+
+
+class ReturnFirst(StrEnum):
+    """Which part of a unit's price a refund of an amount eats first (semantics 4)."""
+
+    MONEY = "money_first"
+    POINTS = "points_first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programme:
+    """The district's points policy from an instant on. Defaults are those of a new district.
+
+    `point_value_fen` is what a burned point pays for. `debt_floor_points` (not above 0) is how
+    deep a member's debt may go; None: without limit. `courtesy_days` is how long points stay that
+    come back after their expiry (B5).
+    """
+
+    effective_from: datetime
+    expiry_months: int | None = 12
+    point_value_fen: Fraction = Fraction(1)
+    combine: Combine = Combine.MAX
+    negative_policy: NegativePolicy = NegativePolicy.DEBT
+    debt_floor_points: int | None = None
+    courtesy_days: int = 7
+    return_first: ReturnFirst = ReturnFirst.MONEY
+    hold_minutes: int = 15
+    quote_minutes: int = 5
+
+    def __post_init__(self) -> None:
+        _check_rate("point_value_fen", self.point_value_fen)
+        for name, least in (("courtesy_days", 0), ("hold_minutes", 1), ("quote_minutes", 1)):
+            if not least <= getattr(self, name) <= 100_000:
+                raise Invalid(name, f"须在 {least} 到 100000 之间", f"from {least} to 100000")
+        if self.expiry_months is not None and not 1 <= self.expiry_months <= 1200:
+            raise Invalid("expiry_months", "须在 1 到 1200 之间", "from 1 to 1200")
+        if self.debt_floor_points is not None and not -LIMIT <= self.debt_floor_points <= 0:
+            raise Invalid("debt_floor_points", "不能大于 0", "not above 0")
+
+    def expires_on(self, earned_on: date) -> date | None:
+        """Return the last day on which points earned on a business date can be spent.
+
+        The end of the month that lies `expiry_months` after it (semantics 26 and 30).
+        """
+        if self.expiry_months is None:
+            return None
+        return month_end(earned_on, months_ahead=self.expiry_months)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BurnTerms:
+    """How points may be burned from an instant on: at one merchant or any, for one tier or any.
+
+    `min_unit_points`: burned in multiples of it. `max_share`: of the order's worth.
+    `daily_limit_points`: for a member, a business date; None: without limit.
+    """
+
+    effective_from: datetime
+    merchant: str | None = None
+    tier: str | None = None
+    min_unit_points: int = 1
+    max_share: Fraction = field(default=Fraction(1))
+    daily_limit_points: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_unit_points <= LIMIT:
+            raise Invalid("min_unit_points", "至少为 1", "at least 1")
+        if not 0 <= self.max_share <= 1 or self.max_share.denominator > LIMIT:
+            raise Invalid("max_share", "须在 0 到 1 之间", "from 0 to 1")
+        if self.daily_limit_points is not None and not 0 <= self.daily_limit_points <= LIMIT:
+            raise Invalid("daily_limit_points", "不能小于 0", "at least 0")
+
+
+def _check_rate(name: str, rate: Fraction) -> None:
+    if rate <= 0 or max(rate.numerator, rate.denominator) > LIMIT:
+        raise Invalid(name, "须为大于 0 的分数", "a fraction above 0")
