@@ -1,0 +1,196 @@
+"""Tables of the points' room: rules and their versions, the programme, burn terms, lots.
+
+Nothing is deleted: a version is followed by another or retired (semantics 60).
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.database import Base
+
+
+class VersionState(StrEnum):
+    """A version waits as a draft, is approved by a second person, and ends retired."""
+
+    DRAFT = "draft"
+    APPROVED = "approved"
+    RETIRED = "retired"
+
+
+class LotKind(StrEnum):
+    """A lot holds points; a debt lot holds what the member owes."""
+
+    LOT = "lot"
+    DEBT = "debt"
+
+
+class Rule(Base):
+    """An earning rule by the name that marketers call it; what it says is in its versions."""
+
+    __tablename__ = "rule"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("code"),
+        CheckConstraint("code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$'", name="code"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    code: Mapped[str]
+    name_zh: Mapped[str]
+    name_en: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class RuleVersion(Base):
+    """What a rule says from an instant on. Once approved it only ends (`effective_to`).
+
+    In force at an instant is the version that began last, unless it has ended: a version replaces
+    the one before it for good. One that was retired before it began ends where it begins.
+    """
+
+    __tablename__ = "rule_version"
+    __table_args__ = (
+        UniqueConstraint("rule_id", "version"),
+        CheckConstraint("version > 0", name="version"),
+        CheckConstraint("effective_to >= effective_from", name="interval"),
+        CheckConstraint("kind IN ('base', 'multiplier')", name="kind"),
+        CheckConstraint(
+            "rate_num > 0 AND rate_den > 0 AND gcd(rate_num, rate_den) = 1", name="rate"
+        ),
+        CheckConstraint("rounding IN ('floor', 'half_up')", name="rounding"),
+        CheckConstraint("scope IN ('order', 'line')", name="scope"),
+        CheckConstraint("state IN ('draft', 'approved', 'retired')", name="state"),
+        CheckConstraint("state <> 'approved' OR approved_by IS NOT NULL", name="approval"),
+        CheckConstraint("approved_by <> proposed_by", name="two_people"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    rule_id: Mapped[int] = mapped_column(ForeignKey("rule.id"))
+    version: Mapped[int]
+    effective_from: Mapped[datetime]
+    effective_to: Mapped[datetime | None]
+    kind: Mapped[str]
+    rate_num: Mapped[int]
+    rate_den: Mapped[int]
+    rounding: Mapped[str]
+    scope: Mapped[str]
+    conditions: Mapped[dict[str, Any]]
+    excluded_categories: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    counted_tenders: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    definition_hash: Mapped[str]
+    state: Mapped[str]
+    proposed_by: Mapped[str]
+    approved_by: Mapped[str | None]
+    change_request_id: Mapped[int] = mapped_column(ForeignKey("change_request.id"))
+    created_at: Mapped[datetime]
+
+
+class ProgrammeVersion(Base):
+    """The district's points policy from an instant on; never changed, only followed."""
+
+    __tablename__ = "programme"
+    __table_args__ = (
+        UniqueConstraint("effective_from"),
+        CheckConstraint("expiry_months > 0", name="expiry"),
+        CheckConstraint(
+            "point_value_num > 0 AND point_value_den > 0"
+            " AND gcd(point_value_num, point_value_den) = 1",
+            name="point_value",
+        ),
+        CheckConstraint("combine IN ('max', 'sum', 'product')", name="combine"),
+        CheckConstraint("negative_policy IN ('refuse', 'write_off', 'debt')", name="negative"),
+        CheckConstraint("debt_floor_points <= 0", name="debt_floor"),
+        CheckConstraint("return_first IN ('money_first', 'points_first')", name="return_first"),
+        CheckConstraint(
+            "courtesy_days >= 0 AND hold_minutes > 0 AND quote_minutes > 0", name="durations"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    effective_from: Mapped[datetime]
+    expiry_months: Mapped[int | None]
+    point_value_num: Mapped[int]
+    point_value_den: Mapped[int]
+    combine: Mapped[str]
+    negative_policy: Mapped[str]
+    debt_floor_points: Mapped[int | None]
+    courtesy_days: Mapped[int]
+    return_first: Mapped[str]
+    hold_minutes: Mapped[int]
+    quote_minutes: Mapped[int]
+    change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
+    created_at: Mapped[datetime]
+
+
+class BurnTermVersion(Base):
+    """How points may be burned from an instant on, at a merchant (or any) for a tier (or any)."""
+
+    __tablename__ = "burn_term"
+    __table_args__ = (
+        UniqueConstraint(
+            "merchant_id", "tier", "effective_from", postgresql_nulls_not_distinct=True
+        ),
+        CheckConstraint("min_unit_points > 0", name="min_unit"),
+        CheckConstraint(
+            "max_share_num >= 0 AND max_share_num <= max_share_den AND max_share_den > 0"
+            " AND gcd(max_share_num, max_share_den) = 1",
+            name="max_share",
+        ),
+        CheckConstraint("daily_limit_points >= 0", name="daily_limit"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    merchant_id: Mapped[int | None] = mapped_column(ForeignKey("merchant.id"))
+    tier: Mapped[str | None]
+    effective_from: Mapped[datetime]
+    min_unit_points: Mapped[int]
+    max_share_num: Mapped[int]
+    max_share_den: Mapped[int]
+    daily_limit_points: Mapped[int | None]
+    change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
+    created_at: Mapped[datetime]
+
+
+class Lot(Base):
+    """What an account of a member's points means: issuer, expiry, cost and use (ADR 0002).
+
+    `cost_num / cost_den` is the exact fen that a point costs its issuer, frozen at the earn. A
+    debt lot holds what the member owes that issuer; it never expires (semantics 33).
+    """
+
+    __tablename__ = "lot"
+    __table_args__ = (
+        UniqueConstraint(
+            "member_id", "issuer_id", "kind", "expires_on", "cost_num", "cost_den",
+            "restriction_merchant_id", "activates_on", "courtesy",
+            name="lot_meaning_key", postgresql_nulls_not_distinct=True,
+        ),
+        CheckConstraint("kind IN ('lot', 'debt')", name="kind"),
+        CheckConstraint("cost_num >= 0 AND cost_den > 0 AND gcd(cost_num, cost_den) = 1",
+                        name="cost"),
+        CheckConstraint(
+            "kind = 'lot' OR (expires_on IS NULL AND activates_on IS NULL"
+            " AND restriction_merchant_id IS NULL AND NOT courtesy)",
+            name="debt",
+        ),
+    )  # fmt: skip
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id"), primary_key=True, autoincrement=False
+    )
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"))
+    kind: Mapped[str]
+    expires_on: Mapped[date | None]
+    cost_num: Mapped[int]
+    cost_den: Mapped[int]
+    restriction_merchant_id: Mapped[int | None] = mapped_column(ForeignKey("merchant.id"))
+    activates_on: Mapped[date | None]
+    courtesy: Mapped[bool] = mapped_column(server_default=text("false"))
+    first_earned_at: Mapped[datetime]
