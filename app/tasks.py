@@ -14,23 +14,24 @@ from dataclasses import dataclass
 from functools import partial
 
 from celery import Celery, signals
+from celery.schedules import crontab
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import outbox
 from app.api.health import HEARTBEAT
+from app.clock import SHANGHAI, business_date, month_end
 from app.wiring import Services, build
-from config.database import now_of
+from config.database import Database, district_of, now_of
 from config.embedded import die_with_parent
 from config.logging import bound, configure
 from config.settings import Settings
+from ledger import upkeep
 
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 5
 _HEARTBEAT_LIFE_SECONDS = 30
-
-Work = Callable[[Session], object]
 
 OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {}
 """Which room hears which news: topic to handler."""
@@ -38,18 +39,69 @@ OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Work that the clock does in every district, `every` so many seconds, in one transaction."""
+    """Work that the clock does in every district, in one transaction of its own each.
+
+    `every` is in seconds, or an hour and minute in Shanghai. `after` gets what `work` returned, in
+    a second transaction. A district whose writes are stopped is left alone, unless `even_stopped`.
+    """
 
     name: str
-    every: float
-    work: Work
+    every: float | crontab
+    work: Callable[[Session], object]
+    after: Callable[[Session, object], None] | None = None
+    even_stopped: bool = False
+    repeatable_read: bool = False
+    minutes: int = 1
 
 
 def _relay_news(session: Session) -> object:
     return outbox.relay(session, handlers=OUTBOX_HANDLERS, now=now_of(session))
 
 
-TIMETABLE: Sequence[Job] = (Job(name="relay_news", every=5, work=_relay_news),)
+def _make_partitions(session: Session) -> object:
+    today = business_date(now_of(session))
+    return upkeep.make_partitions(session, start=today, through=month_end(today, months_ahead=2))
+
+
+def _audit_in_full(session: Session) -> object:
+    session.execute(text("SET LOCAL statement_timeout = '30min'"))
+    return upkeep.audit_all(session)
+
+
+def stop_when_broken(session: Session, violations: object) -> None:
+    """Stop the writes of a district whose books were found broken, and wake somebody.
+
+    Only `plaza district resume`, with a reason, lifts it (decisions 9).
+    """
+    found = [str(each) for each in violations] if isinstance(violations, list) else []
+    if found:
+        district = district_of(session).id
+        session.execute(_STOP, {"id": district, "reason": found[0]})
+        log.error("books_broken", extra={"district": district, "violations": found[:10]})
+
+
+TIMETABLE: Sequence[Job] = (
+    Job(name="roll_up", every=1, work=upkeep.roll_up),
+    Job(name="relay_news", every=5, work=_relay_news),
+    Job(
+        name="audit_recent",
+        every=60,
+        work=upkeep.audit_recent,
+        after=stop_when_broken,
+        even_stopped=True,
+        repeatable_read=True,
+    ),
+    Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
+    Job(
+        name="audit_in_full",
+        every=crontab(hour="3", minute="30"),
+        work=_audit_in_full,
+        after=stop_when_broken,
+        even_stopped=True,
+        repeatable_read=True,
+        minutes=40,
+    ),
+)
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -62,8 +114,6 @@ def create_celery(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        task_soft_time_limit=45,
-        task_time_limit=60,
         task_default_queue="plaza",
         worker_prefetch_multiplier=1,
         worker_max_tasks_per_child=1000,
@@ -74,22 +124,29 @@ def create_celery(settings: Settings) -> Celery:
         broker_transport_options={"confirm_publish": True} if rabbit else {},
         beat_scheduler="celery.beat:Scheduler",  # No file: what was due is due again from now.
         beat_max_loop_interval=1,
-        timezone="UTC",
+        timezone=SHANGHAI.key,
     )
     clock = _Clock(settings)
     for job in TIMETABLE:
-        _register(celery, job.name, partial(clock.everywhere, job), every=job.every)
-    _register(celery, "heartbeat", clock.heartbeat, every=_HEARTBEAT_SECONDS)
+        _register(celery, job, partial(clock.everywhere, job))
+    heartbeat = Job(name="heartbeat", every=_HEARTBEAT_SECONDS, work=lambda _: None)
+    _register(celery, heartbeat, clock.heartbeat)
     _follow_processes(celery, clock)
     return celery
 
 
-def run_job(services: Services, job: Job, district: str) -> bool:
+def run_job(database: Database, job: Job, district: str) -> bool:
     """Do a job in one district, unless another worker is at it; tell whether it was done."""
-    with bound(job=job.name, district=district), services.database.transaction(district) as session:
-        if not session.scalar(_LOCK, {"name": f"{job.name}:{district}"}):
-            return False
-        job.work(session)
+    with bound(job=job.name, district=district):
+        with database.transaction(
+            district, even_stopped=job.even_stopped, repeatable_read=job.repeatable_read
+        ) as session:
+            if not session.scalar(_LOCK, {"name": f"{job.name}:{district}"}):
+                return False
+            outcome = job.work(session)
+        if job.after is not None:
+            with database.transaction(district, even_stopped=True) as session:
+                job.after(session, outcome)
         return True
 
 
@@ -112,10 +169,12 @@ class _Clock:
     def everywhere(self, job: Job) -> None:
         """Do a job in every district with a real clock; one that fails does not stop the rest."""
         with self.services().database.engine.connect() as connection:
-            districts = connection.scalars(_REAL_DISTRICTS).all()
+            districts = connection.scalars(
+                _REAL_DISTRICTS, {"even_stopped": job.even_stopped}
+            ).all()
         for district in districts:
             try:
-                run_job(self.services(), job, district)
+                run_job(self.services().database, job, district)
             except Exception:
                 log.exception("job_failed", extra={"job": job.name, "district": district})
 
@@ -124,15 +183,20 @@ class _Clock:
         self.services().redis.set(HEARTBEAT, "1", ex=_HEARTBEAT_LIFE_SECONDS)
 
 
-def _register(celery: Celery, name: str, work: Callable[[], None], *, every: float) -> None:
+def _register(celery: Celery, job: Job, work: Callable[[], None]) -> None:
     def task() -> None:
         work()
 
-    celery.task(task, name=name, shared=False, lazy=False)
-    celery.conf.beat_schedule[name] = {
-        "task": name,
-        "schedule": every,
-        "options": {"expires": max(2 * every, 10)},
+    seconds = 60 * job.minutes
+    celery.task(
+        task, name=job.name, shared=False, lazy=False,
+        soft_time_limit=seconds - 15, time_limit=seconds,
+    )  # fmt: skip
+    life = 3600 if isinstance(job.every, crontab) else max(2 * job.every, 10)
+    celery.conf.beat_schedule[job.name] = {
+        "task": job.name,
+        "schedule": job.every,
+        "options": {"expires": life},
     }
 
 
@@ -155,7 +219,11 @@ def _follow_processes(celery: Celery, clock: _Clock) -> None:
     signals.worker_process_shutdown.connect(end, weak=False)
 
 
-_REAL_DISTRICTS = text("SELECT id FROM public.district WHERE NOT sandbox ORDER BY id")
+_REAL_DISTRICTS = text(
+    "SELECT id FROM public.district"
+    " WHERE NOT sandbox AND (stopped IS NULL OR :even_stopped) ORDER BY id"
+)
+_STOP = text("UPDATE public.district SET stopped = :reason WHERE id = :id AND stopped IS NULL")
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 
 

@@ -7,7 +7,7 @@ same request may succeed later. A test fails when a leaf of the error roots is m
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
@@ -15,7 +15,12 @@ from flask import Response
 from sqlalchemy.exc import OperationalError
 from werkzeug.datastructures import Headers
 
-from app import errors
+import app.checkout.errors as checkout
+import app.members.errors as members
+import app.merchants.errors as merchants
+import app.points.errors as points
+import ledger.errors as ledger
+from app import approvals, errors
 from app.api.edge import request_id
 from app.api.measures import REFUSALS
 from app.errors import AppError
@@ -29,6 +34,8 @@ from config.errors import (
     UnknownDistrict,
 )
 from config.keys import BadSeal
+from ledger.errors import LedgerError
+from migrations.run import DistrictExists
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +55,17 @@ NOT_FOUND = Problem(code="not-found", status=404, title="找不到 / Not found")
 BAD_REQUEST = Problem(code="bad-request", status=400, title="请求有误 / Bad request")
 INVALID = Problem(code="validation-failed", status=400, title="内容有误 / Validation failed")
 CONFLICT = Problem(code="state-conflict", status=409, title="当前状态不允许 / Not as things stand")
+INSUFFICIENT = Problem(code="insufficient-points", status=409, title="积分不足 / Not enough points")
+EXCEEDS = Problem(
+    code="refund-exceeds-remaining", status=422, title="超出可退范围 / More than remains"
+)
+RULE_NOT_MET = Problem(code="rule-not-met", status=422, title="不符合规则 / Rule not met")
+OTHER_CONTENT = Problem(
+    code="business-key-conflict",
+    status=409,
+    title="同一业务编号已有不同内容 / This key has other content already",
+    tells=False,
+)
 FORBIDDEN = Problem(code="forbidden", status=403, title="没有权限 / Forbidden")
 INTERNAL = Problem(code="internal", status=500, title="内部错误 / Internal error", tells=False)
 OVERLOADED = Problem(
@@ -76,11 +94,36 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ServerRefused: INTERNAL,
     BadSettings: INTERNAL,
     BadSeal: INTERNAL,
+    DistrictExists: CONFLICT,
     errors.NotFound: NOT_FOUND,
     errors.StateConflict: CONFLICT,
     errors.Invalid: INVALID,
+    ledger.InsufficientBalance: replace(INSUFFICIENT, tells=False),
+    ledger.KeyReused: OTHER_CONTENT,
+    ledger.UnitMismatch: INTERNAL,
+    ledger.HoldEnded: Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended"),
+    ledger.NoSuchJournal: NOT_FOUND,
+    ledger.ReversalExceedsRemaining: replace(EXCEEDS, tells=False),
+    approvals.SamePerson: Problem(
+        code="approval-required", status=403, title="需要另一人审批 / Somebody else must approve"
+    ),
+    merchants.CodeTaken: CONFLICT,
+    merchants.NoTermsInForce: CONFLICT,
+    merchants.TermsTooLate: CONFLICT,
+    merchants.NotPermitted: FORBIDDEN,
+    merchants.LastAdmin: CONFLICT,
+    merchants.FirstStaffIsAdmin: CONFLICT,
+    members.TwoMembers: replace(CONFLICT, tells=False),  # It names other people.
+    members.DetailDiffers: CONFLICT,
+    members.ChallengeNeeded: replace(CONFLICT, tells=False),
+    points.InsufficientPoints: INSUFFICIENT,
+    points.NoBurnTerms: CONFLICT,
+    points.NoProgrammeInForce: CONFLICT,
+    points.DefinitionChanged: CONFLICT,
+    checkout.RefundExceedsRemaining: EXCEEDS,
+    checkout.NotRefundable: RULE_NOT_MET,
 }
-ROOTS = (ConfigError, AppError)
+ROOTS = (ConfigError, AppError, LedgerError)
 
 _BY_STATUS = {
     400: BAD_REQUEST,

@@ -8,8 +8,9 @@ from app.cli.context import Command
 from app.errors import AppError
 from app.factory import VERSION
 from config.errors import ConfigError
+from ledger.errors import LedgerError
 
-REFUSALS = (ConfigError, AppError)
+REFUSALS = (ConfigError, AppError, LedgerError)
 
 COMMANDS: tuple[click.Command, ...] = (setup.setup, up.up, districts.migrate, districts.district)
 
