@@ -3,7 +3,7 @@
 import click
 from sqlalchemy.exc import OperationalError
 
-from app.cli import districts, setup, up
+from app.cli import districts, member, merchant, setup, staff, up
 from app.cli.context import Command
 from app.errors import AppError
 from app.factory import VERSION
@@ -12,7 +12,15 @@ from ledger.errors import LedgerError
 
 REFUSALS = (ConfigError, AppError, LedgerError)
 
-COMMANDS: tuple[click.Command, ...] = (setup.setup, up.up, districts.migrate, districts.district)
+COMMANDS: tuple[click.Command, ...] = (
+    setup.setup,
+    up.up,
+    districts.migrate,
+    districts.district,
+    merchant.merchant,
+    member.member,
+    staff.staff,
+)
 
 
 class _Main(click.Group):

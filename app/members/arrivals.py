@@ -1,5 +1,6 @@
 """Somebody who comes to be enrolled, and the details by which he may be known already."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from app.errors import Invalid
 from app.members import sealing
 from app.members.models import Kind, Source
 from app.members.phones import normalised
+
+_CARD = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,10 @@ class NewMember:
                 "member",
                 "需要手机号、卡号或渠道标识之一",
                 "a phone, a card or an identity is needed",
+            )
+        if self.card_number is not None and not _CARD.fullmatch(self.card_number):
+            raise Invalid(
+                "card_number", "卡号须为 1 到 40 个字母、数字或 -", "1 to 40 letters, digits or -"
             )
         if self.name is not None and not 1 <= len(self.name.strip()) <= 60:
             raise Invalid("name", "姓名须为 1 到 60 个字符", "a name has 1 to 60 characters")

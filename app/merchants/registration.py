@@ -4,6 +4,7 @@ Registration is set-based: hundreds of merchants come in with a handful of state
 gets its ledger accounts with its first row.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from app.merchants.models import Cashier, ContractTerm, Merchant, Store, Termina
 from app.merchants.terms import Terms
 from config.database import Base, forget, new_id, now_of
 
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", re.ASCII)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewStore:
@@ -30,6 +33,12 @@ class NewStore:
     name: str
     floor: str | None = None
     terminals: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for code in (self.code, *self.terminals):
+            _check_code(code)
+        if not 1 <= len(self.name.strip()) <= 80:
+            raise Invalid("store", "店名须为 1 到 80 个字符", "a name has 1 to 80 characters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +53,7 @@ class NewMerchant:
     terms: Terms | None = None
 
     def __post_init__(self) -> None:
+        _check_code(self.code)
         _check_names(self.name_zh, self.name_en)
 
     def to_json(self) -> dict[str, object]:
@@ -64,6 +74,8 @@ def add_trade(session: Session, *, code: str, name_zh: str, name_en: str, by: st
     Raises:
         CodeTaken: the district has a trade of this code.
     """
+    _check_code(code)
+    _check_names(name_zh, name_en)
     names = {"code": code, "name_zh": name_zh, "name_en": name_en}
     _insert(session, Trade, [names], kind="trade")
     audit.record(session, actor=by, action="trade.add", object=f"trade:{code}", after=names)
@@ -170,6 +182,7 @@ def add_terminal(session: Session, *, store: str, code: str, by: str) -> str:
         NotFound: no such store.
         CodeTaken: the store has a till of this id.
     """
+    _check_code(code)
     public_id = _insert_terminals(session, [(_store_id(session, store), code)])[0].public_id
     audit.record(
         session,
@@ -189,6 +202,7 @@ def add_cashier(session: Session, *, store: str, code: str, name: str, by: str) 
         NotFound: no such store.
         CodeTaken: the store has a cashier of this number.
     """
+    _check_code(code)
     row = {
         "store_id": _store_id(session, store),
         "code": code,
@@ -204,6 +218,15 @@ def add_cashier(session: Session, *, store: str, code: str, name: str, by: str) 
         after={"store": store, "code": code},
     )
     forget(session)
+
+
+def _check_code(code: str) -> None:
+    if not _CODE.fullmatch(code):
+        raise Invalid(
+            "code",
+            f"编号须为 1 到 40 个字母、数字或 . _ -，以字母或数字开头：{code!r}",
+            "1 to 40 letters, digits or . _ -, beginning with a letter or digit",
+        )
 
 
 def _check_names(name_zh: str, name_en: str) -> None:

@@ -4,6 +4,7 @@ A door asks `acting` before anything else; rooms take the member of staff's publ
 and write it into the audit. What needs two people is asked for in `app.approvals`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
@@ -15,6 +16,8 @@ from app.errors import Invalid, NotFound, StateConflict
 from app.merchants.errors import CodeTaken, FirstStaffIsAdmin, LastAdmin, NotPermitted
 from app.merchants.models import Staff, StaffStatus
 from config.database import new_id, now_of
+
+_LOGIN = re.compile(r"[a-z][a-z0-9._-]{1,39}", re.ASCII)
 
 
 class Role(StrEnum):
@@ -93,6 +96,12 @@ def add(session: Session, *, login: str, name: str, roles: Sequence[Role], by: s
     """
     if not name.strip() or not roles:
         raise Invalid("staff", "姓名和角色不能为空", "a name and a role are needed")
+    if not _LOGIN.fullmatch(login):
+        raise Invalid(
+            "login",
+            "登录名须为 2 到 40 个小写字母、数字或 . _ -，以字母开头",
+            "2 to 40 small letters, digits or . _ -, beginning with a letter",
+        )
     session.execute(text("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE"))
     known = session.scalar(select(func.count()).select_from(Staff)) or 0
     if by is None and (known > 0 or Role.ADMIN not in roles):

@@ -279,6 +279,8 @@ def test_nobody_is_enrolled_by_nothing_or_by_a_bad_phone(session: Session) -> No
         NewMember(source=Source.WEB, name="张")
     with pytest.raises(Invalid, match="name"):
         NewMember(source=Source.WEB, phone=new_phone(), name=" ")
+    with pytest.raises(Invalid, match="card_number"):
+        NewMember(source=Source.WEB, card_number="卡 1")
     with pytest.raises(Invalid, match="identity"):
         ChannelName(channel="wechat", app_id="", identity="x")
     with pytest.raises(BadPhone):

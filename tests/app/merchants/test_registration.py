@@ -133,13 +133,28 @@ def test_unknown_trades_merchants_and_stores_are_refused(session: Session) -> No
         registration.rename(session, merchant="no", name_zh="x", name_en="x", by=TESTER)
     with pytest.raises(NotFound):
         registration.add_terminal(session, store="no", code="T1", by=TESTER)
+    with pytest.raises(Invalid, match="店名"):
+        NewStore(code="S1", name=" ")
     with pytest.raises(Invalid, match="name_zh"):
         NewMerchant(code="x", name_zh=" ", name_en="x", trade="cafe")
 
 
-def test_a_code_with_blanks_or_chinese_is_refused_by_the_database(session: Session) -> None:
-    with pytest.raises(IntegrityError, match="merchant_code_check"):
-        registration.register(session, _merchant("茶 馆", stores=0), by=TESTER)
+@pytest.mark.parametrize("code", ["茶馆", "a b", "", "-a", "x" * 41, "a\n"])
+def test_a_code_of_other_characters_is_refused(session: Session, code: str) -> None:
+    with pytest.raises(Invalid, match="编号须为"):
+        NewMerchant(code=code, name_zh="茶馆", name_en="Tea", trade="cafe")
+    with pytest.raises(Invalid):
+        NewStore(code=code, name="一店")
+    with pytest.raises(Invalid):
+        NewStore(code="S1", name="一店", terminals=["T1", code])
+    store = make_merchant(session).code
+    with pytest.raises(Invalid):
+        registration.add_terminal(session, store=store, code=code, by=TESTER)
+    with pytest.raises(IntegrityError, match="trade_code_check"), session.begin_nested():
+        session.execute(
+            text("INSERT INTO trade (code, name_zh, name_en) VALUES (:code, 'x', 'x')"),
+            {"code": code},
+        )
 
 
 def test_a_new_trade_may_be_used_at_once(session: Session) -> None:

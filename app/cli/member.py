@@ -1,0 +1,176 @@
+"""`plaza member …`: enrol, find, show, freeze. What is personal is masked unless asked for."""
+
+import click
+from sqlalchemy.orm import Session
+
+from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
+from app.cli.context import Command, pass_command
+from app.members import enrolment, freezing, identification, memberships, privacy
+from app.members.arrivals import ChannelName, NewMember
+from app.members.identification import KnownMember
+from app.members.models import Source
+from app.members.privacy import Person
+from app.merchants.directory import get_directory
+from app.merchants.staff import Permission
+
+
+class _Channel(click.ParamType[ChannelName]):
+    """CHANNEL:APP:ID, such as wechat:wxapp1:oABC."""
+
+    name = "CHANNEL:APP:ID"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ChannelName:
+        channel, _, rest = value.partition(":")
+        app_id, _, identity = rest.partition(":")
+        if not identity:
+            self.fail("应为 渠道:应用:标识 / wanted: CHANNEL:APP:ID", param, ctx)
+        return ChannelName(channel=channel, app_id=app_id, identity=identity)
+
+
+@click.group()
+def member() -> None:
+    """会员 / members.
+
+    \b
+    plaza member enrol --phone 13800138000 --name 张小明 --as lin
+    plaza member find 13800138000
+    plaza member show mem_01J… --reveal --reason 寄送奖品 --as lin
+    """
+
+
+@member.command()
+@click.option("--phone", help="手机号 / the phone number.")
+@click.option("--card", "card_number", help="卡号 / a card number.")
+@click.option("--channel", type=_Channel(), help="渠道身份 / an identity in a channel's app.")
+@click.option("--name", help="姓名 / the name.")
+@click.option("--merchant", "merchant_code", help="同时入会的商户 / a merchant joined as well.")
+@click.option("--consent", help="该商户营销同意书版本 / version of that merchant's consent text.")
+@as_staff
+@as_json
+@pass_command
+def enrol(
+    command: Command,
+    *,
+    phone: str | None,
+    card_number: str | None,
+    channel: ChannelName | None,
+    name: str | None,
+    merchant_code: str | None,
+    consent: str | None,
+    login: str,
+    in_json: bool,
+) -> None:
+    """入会；已是会员则找到原会员 / enrol; whoever is a member already is found."""
+    if consent is not None and merchant_code is None:
+        raise click.UsageError("--consent 需要 --merchant / --consent needs --merchant")
+    new = NewMember(
+        source=Source.COUNTER, phone=phone, card_number=card_number, identity=channel, name=name
+    )
+    with acting(command, login, Permission.MEMBER_ENROL) as (session, actor):
+        enrolled = enrolment.enrol(session, new, by=actor.public_id)
+        if merchant_code is not None:
+            memberships.register(
+                session,
+                member=enrolled.member,
+                merchant=get_directory(session).get_merchant(merchant_code),
+                source=Source.COUNTER,
+                consent_version=consent,
+            )
+        person = privacy.masked_person(session, enrolled.member.public_id)
+    _show(enrolled.member, person, in_json=in_json, created=enrolled.created)
+
+
+@member.command()
+@click.argument("said", metavar="PHONE|CARD|ID")
+@as_json
+@pass_command
+def find(command: Command, *, said: str, in_json: bool) -> None:
+    """按手机号、卡号或会员号查找 / find by phone, card or id."""
+    with reading(command) as session:
+        found = identification.get_by_any(session, said)
+        person = privacy.masked_person(session, found.public_id)
+    _show(found, person, in_json=in_json)
+
+
+@member.command()
+@click.argument("public_id", metavar="ID")
+@click.option("--reveal", is_flag=True, help="显示明文，记入审计 / in clear; goes into the audit.")
+@click.option("--reason", help="查看明文的理由 / why it is read in clear.")
+@click.option("--as", "login", metavar="LOGIN", help="查看明文的员工 / who reads it in clear.")
+@as_json
+@pass_command
+def show(
+    command: Command,
+    *,
+    public_id: str,
+    reason: str | None,
+    login: str | None,
+    reveal: bool,
+    in_json: bool,
+) -> None:
+    """查看会员 / show a member, masked unless --reveal."""
+    if not reveal:
+        with reading(command) as session:
+            found = identification.get_by_public_id(session, public_id)
+            person = privacy.masked_person(session, public_id)
+    elif reason is None or login is None:
+        raise click.UsageError("--reveal 需要 --reason 和 --as / --reveal needs --reason and --as")
+    else:
+        with acting(command, login, Permission.MEMBER_REVEAL) as (session, actor):
+            found = identification.get_by_public_id(session, public_id)
+            person = privacy.reveal(session, public_id, by=actor.public_id, reason=reason)
+    _show(found, person, in_json=in_json)
+
+
+@member.command()
+@click.argument("said", metavar="PHONE|CARD|ID")
+@because
+@as_staff
+@pass_command
+def freeze(command: Command, *, said: str, reason: str, login: str) -> None:
+    """冻结会员：不能积分也不能用分 / stop a member from earning and burning."""
+    with acting(command, login, Permission.MEMBER_FREEZE) as (session, actor):
+        public_id = _meant(session, said)
+        freezing.freeze(session, public_id, by=actor.public_id, reason=reason)
+    click.echo(f"✔ {public_id} · frozen")
+
+
+@member.command()
+@click.argument("said", metavar="PHONE|CARD|ID")
+@because
+@as_staff
+@pass_command
+def unfreeze(command: Command, *, said: str, reason: str, login: str) -> None:
+    """解冻会员 / let a member earn and burn again."""
+    with acting(command, login, Permission.MEMBER_FREEZE) as (session, actor):
+        public_id = _meant(session, said)
+        freezing.unfreeze(session, public_id, by=actor.public_id, reason=reason)
+    click.echo(f"✔ {public_id} · active")
+
+
+def _meant(session: Session, said: str) -> str:
+    return identification.get_by_any(session, said).public_id
+
+
+def _show(
+    found: KnownMember, person: Person, *, in_json: bool, created: bool | None = None
+) -> None:
+    facts: dict[str, object] = {
+        "id": found.public_id,
+        "phone": person.phone,
+        "name": person.name,
+        "card_number": found.card_number,
+        "kind": found.kind.value,
+        "status": found.status.value,
+        "tier": found.tier,
+        "joined_at": found.joined_at.isoformat(),
+    }
+    if created is not None:
+        facts["created"] = created
+    if in_json:
+        echo_json(facts)
+        return
+    for label, value in facts.items():
+        click.echo(f"{label:<12}{'—' if value is None else value}")

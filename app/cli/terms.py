@@ -1,0 +1,167 @@
+"""`plaza merchant terms …`: contract terms, proposed by one and approved by another."""
+
+from datetime import date, datetime
+from fractions import Fraction
+
+import click
+
+from app import approvals
+from app.approvals import ChangeRequest
+from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
+from app.cli.context import Command, pass_command
+from app.merchants import terms as room
+from app.merchants.directory import get_directory
+from app.merchants.models import Funding, MayBurn
+from app.merchants.staff import Permission
+from app.merchants.terms import Terms
+
+
+class _Rate(click.ParamType[Fraction]):
+    """An exact rate: 1, 0.9 or 2/3 fen per point."""
+
+    name = "FEN"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"不是分数：{value} / not a fraction: {value}", param, ctx)
+
+
+@click.group()
+def terms() -> None:
+    """合同条款：一人提出，另一人审批 / contract terms: one proposes, another approves.
+
+    \b
+    plaza merchant terms set tea --from 2026-12-01 --cost 1 --redemption 9/10 \\
+        --funding postpaid --may-burn any --reason 续约 --as lin
+    plaza merchant terms pending
+    plaza merchant terms approve chg_01J… --as wang
+    """
+
+
+@terms.command("set")
+@click.argument("merchant")
+@click.option(
+    "--from",
+    "valid_from",
+    required=True,
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="生效日 / the first business day.",
+)
+@click.option("--cost", required=True, type=_Rate(), help="每积分成本（分） / fen a point costs.")
+@click.option(
+    "--redemption", required=True, type=_Rate(), help="每积分核销结算（分） / fen a point pays."
+)
+@click.option(
+    "--funding",
+    required=True,
+    type=click.Choice([each.value for each in Funding]),
+    help="预付或后付 / how issued points are paid.",
+)
+@click.option(
+    "--may-burn",
+    required=True,
+    type=click.Choice([each.value for each in MayBurn]),
+    help="可用谁的积分 / whose points may be burned there.",
+)
+@because
+@as_staff
+@pass_command
+def set_(
+    command: Command,
+    *,
+    merchant: str,
+    valid_from: datetime,
+    cost: Fraction,
+    redemption: Fraction,
+    funding: str,
+    may_burn: str,
+    reason: str,
+    login: str,
+) -> None:
+    """提出新条款，等待另一位员工审批 / propose terms; they wait for a second person."""
+    wanted = Terms(
+        valid_from=valid_from.date(),
+        cost_fen_per_point=cost,
+        redemption_fen_per_point=redemption,
+        funding=Funding(funding),
+        may_burn=MayBurn(may_burn),
+    )
+    with acting(command, login, Permission.TERMS_PROPOSE) as (session, actor):
+        request = room.propose(
+            session, merchant=merchant, terms=wanted, by=actor.public_id, reason=reason
+        )
+        _show(request, merchant)
+    click.echo(
+        f"等待审批 / waits for approval: plaza merchant terms approve {request.public_id} --as …"
+    )
+
+
+@terms.command()
+@click.argument("request")
+@as_staff
+@pass_command
+def approve(command: Command, *, request: str, login: str) -> None:
+    """审批条款 / agree to proposed terms, as the second person."""
+    with acting(command, login, Permission.TERMS_APPROVE) as (session, actor):
+        agreed = room.approve(session, request, by=actor.public_id)
+    click.echo(f"✔ {request} · {agreed.valid_from} 起生效 / in force from {agreed.valid_from}")
+
+
+@terms.command()
+@click.argument("request")
+@because
+@as_staff
+@pass_command
+def reject(command: Command, *, request: str, reason: str, login: str) -> None:
+    """驳回或撤回条款 / turn proposed terms down, or withdraw one's own."""
+    with acting(command, login, Permission.TERMS_PROPOSE) as (session, actor):
+        room.reject(session, request, by=actor.public_id, reason=reason)
+    click.echo(f"✔ {request}")
+
+
+@terms.command()
+@pass_command
+def pending(command: Command) -> None:
+    """列出待审批的条款及其变化 / list proposed terms and what they would change."""
+    with reading(command) as session:
+        directory = get_directory(session)
+        for request in approvals.list_open(session, kind=room.KIND):
+            _show(request, directory.get_merchant(request.subject).code)
+
+
+@terms.command("list")
+@click.argument("merchant")
+@as_json
+@pass_command
+def list_(command: Command, *, merchant: str, in_json: bool) -> None:
+    """列出商户的全部条款 / list all terms of a merchant, past and to come."""
+    with reading(command) as session:
+        agreed = get_directory(session).get_merchant(merchant).terms
+    if in_json:
+        echo_json([each.to_json() for each in agreed])
+        return
+    for each in agreed:
+        click.echo(described(each))
+
+
+def described(each: Terms) -> str:
+    """Return terms as one line for a person."""
+    begin: date = each.valid_from
+    return (
+        f"{begin} 起 / from {begin} · 成本 cost {each.cost_fen_per_point} 分/点 · "
+        f"结算 redemption {each.redemption_fen_per_point} 分/点 · "
+        f"{each.funding.value} · burn {each.may_burn.value}"
+    )
+
+
+def _show(request: ChangeRequest, merchant: str) -> None:
+    click.echo(
+        f"{request.public_id} · {merchant} · {request.reason} · "
+        f"{request.expires_at:%Y-%m-%d %H:%M} UTC 前有效 / open until then"
+    )
+    for change in request.difference():
+        click.echo(f"  {change.field}: {change.before or '—'} → {change.after}")
