@@ -39,20 +39,6 @@ class NoProgrammeInForce(AppError):
         self.at = at
 
 
-class TooEarly(AppError):
-    """A change of rule or policy would begin in the past, where sales have been made under it."""
-
-    def __init__(self, what: str, effective_from: datetime, now: datetime) -> None:
-        earliest, asked = now.isoformat(), effective_from.isoformat()
-        super().__init__(
-            f"{what} 最早从审批时刻 {earliest} 起生效，而不是 {asked} / "
-            f"{what} may begin at its approval ({earliest}) at the earliest, not at {asked}"
-        )
-        self.what = what
-        self.effective_from = effective_from
-        self.now = now
-
-
 class DefinitionChanged(AppError):
     """The draft is not what was proposed; approve only what was read."""
 

@@ -1,9 +1,11 @@
 """The district's points policy as values: what the programme promises, how points may be burned."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
 from app.clock import month_end
 from app.errors import Invalid
@@ -71,6 +73,33 @@ class Programme:
         if self.debt_floor_points is not None and not -LIMIT <= self.debt_floor_points <= 0:
             raise Invalid("debt_floor_points", "不能大于 0", "not above 0")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the policy as JSON fields, rates written `3/2`."""
+        return {
+            "effective_from": self.effective_from.isoformat(),
+            "expiry_months": self.expiry_months,
+            "point_value_fen": str(self.point_value_fen),
+            "combine": self.combine.value,
+            "negative_policy": self.negative_policy.value,
+            "debt_floor_points": self.debt_floor_points,
+            "courtesy_days": self.courtesy_days,
+            "return_first": self.return_first.value,
+            "hold_minutes": self.hold_minutes,
+            "quote_minutes": self.quote_minutes,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Programme":
+        """Return the policy that `to_json` wrote."""
+        read = {
+            "effective_from": datetime.fromisoformat(fields["effective_from"]),
+            "point_value_fen": Fraction(fields["point_value_fen"]),
+            "combine": Combine(fields["combine"]),
+            "negative_policy": NegativePolicy(fields["negative_policy"]),
+            "return_first": ReturnFirst(fields["return_first"]),
+        }
+        return cls(**{**fields, **read})
+
     def expires_on(self, earned_on: date) -> date | None:
         """Return the last day on which points earned on a business date can be spent.
 
@@ -93,7 +122,7 @@ class BurnTerms:
     merchant: str | None = None
     tier: str | None = None
     min_unit_points: int = 1
-    max_share: Fraction = field(default=Fraction(1))
+    max_share: Fraction = Fraction(1)
     daily_limit_points: int | None = None
 
     def __post_init__(self) -> None:
@@ -103,6 +132,26 @@ class BurnTerms:
             raise Invalid("max_share", "须在 0 到 1 之间", "from 0 to 1")
         if self.daily_limit_points is not None and not 0 <= self.daily_limit_points <= LIMIT:
             raise Invalid("daily_limit_points", "不能小于 0", "at least 0")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the terms as JSON fields, the share written `1/2`."""
+        return {
+            "effective_from": self.effective_from.isoformat(),
+            "merchant": self.merchant,
+            "tier": self.tier,
+            "min_unit_points": self.min_unit_points,
+            "max_share": str(self.max_share),
+            "daily_limit_points": self.daily_limit_points,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "BurnTerms":
+        """Return the terms that `to_json` wrote."""
+        read = {
+            "effective_from": datetime.fromisoformat(fields["effective_from"]),
+            "max_share": Fraction(fields["max_share"]),
+        }
+        return cls(**{**fields, **read})
 
 
 def _check_rate(name: str, rate: Fraction) -> None:

@@ -1,0 +1,107 @@
+"""The points policy through time: proposed, approved, in force by business time (B2, G1)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app.approvals import SamePerson
+from app.errors import NotFound, StateConflict
+from app.points import programme
+from app.points.errors import NoProgrammeInForce
+from app.points.policy import BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
+from app.points.programme import burn_terms_at, programme_at
+from config.database import now_of
+from tests.factories import make_merchant
+
+LIN, WANG = "stf_lin", "stf_wang"
+
+
+def agree(session: Session, change: Programme | BurnTerms) -> Programme | BurnTerms:
+    request = programme.propose(session, change, by=LIN, reason="年度方案")
+    return programme.approve(session, request.public_id, by=WANG)
+
+
+def test_a_new_district_has_a_policy_from_its_first_day(session: Session) -> None:
+    first = programme_at(session, datetime(2017, 1, 1, tzinfo=UTC))
+
+    assert first == Programme(effective_from=datetime(1999, 12, 31, 16, tzinfo=UTC))
+    assert burn_terms_at(
+        session, merchant="mch_any", tier="gold", at=datetime(2017, 1, 1, tzinfo=UTC)
+    ) == BurnTerms(effective_from=first.effective_from)
+    with pytest.raises(NoProgrammeInForce, match="没有生效的积分方案"):
+        programme_at(session, datetime(1999, 1, 1, tzinfo=UTC))
+
+
+def test_a_policy_follows_another_from_its_approval_on(session: Session) -> None:
+    """semantics 29: never in the past; each business time keeps its own."""
+    now = now_of(session)
+    old = programme_at(session, now)
+    wanted = Programme(
+        effective_from=now - timedelta(days=9),
+        expiry_months=None,
+        point_value_fen=Fraction(1, 3),
+        combine=Combine.PRODUCT,
+        negative_policy=NegativePolicy.REFUSE,
+        debt_floor_points=-500,
+        courtesy_days=3,
+        return_first=ReturnFirst.POINTS,
+        hold_minutes=10,
+        quote_minutes=2,
+    )
+
+    agree(session, wanted)
+
+    assert programme_at(session, now) == replace(wanted, effective_from=now)
+    assert programme_at(session, now - timedelta(seconds=1)) == old
+
+
+def test_two_people_and_no_two_policies_of_one_instant(session: Session) -> None:
+    wanted = Programme(effective_from=now_of(session) + timedelta(days=1))
+    first = programme.propose(session, wanted, by=LIN, reason="一")
+    second = programme.propose(session, wanted, by=LIN, reason="二")
+
+    with pytest.raises(SamePerson):
+        programme.approve(session, first.public_id, by=LIN)
+    programme.approve(session, first.public_id, by=WANG)
+    with pytest.raises(StateConflict, match="同一时刻"):
+        programme.approve(session, second.public_id, by=WANG)
+    third = programme.propose(session, wanted, by=LIN, reason="三")
+    programme.reject(session, third.public_id, by=LIN, reason="算了")
+
+
+def test_burn_terms_per_merchant_and_tier(session: Session) -> None:
+    """B2"""
+    merchant = make_merchant(session)
+    now = now_of(session)
+    half = BurnTerms(
+        effective_from=now, merchant=merchant.code, max_share=Fraction(1, 2), min_unit_points=100
+    )
+    gold = BurnTerms(effective_from=now, tier="gold", daily_limit_points=5_000)
+
+    request = programme.propose(session, half, by=LIN, reason="一半")
+    assert request.before is None
+    programme.approve(session, request.public_id, by=WANG)
+    agree(session, gold)
+
+    def at(name: str, tier: str) -> BurnTerms:
+        return burn_terms_at(session, merchant=name, tier=tier, at=now)
+
+    assert at(merchant.public_id, "gold") == replace(half, merchant=merchant.public_id)
+    assert at("mch_other", "gold") == gold
+    assert at("mch_other", "basic").max_share == 1
+    with pytest.raises(NotFound):
+        programme.propose(session, replace(half, merchant="nowhere"), by=LIN, reason="没有")
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE programme SET courtesy_days = 0", "DELETE FROM programme",
+               "UPDATE burn_term SET min_unit_points = 5", "DELETE FROM burn_term"]
+)  # fmt: skip
+def test_sql_by_hand_cannot_change_a_policy(session: Session, change: str) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"), session.begin_nested():
+        session.execute(text(change))
