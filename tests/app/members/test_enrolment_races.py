@@ -16,7 +16,7 @@ from app.members.identification import get_by_public_id
 from app.members.models import Membership, Source
 from app.merchants.directory import get_directory
 from config.database import Database
-from config.keys import KeyRing
+from config.settings import Settings
 from tests.factories import make_member, make_merchant, new_phone, unique
 
 THREADS = 64
@@ -50,9 +50,11 @@ class Rush:
 
 
 @pytest.fixture
-def rush(app_url: str, key_ring: KeyRing, district: str) -> Iterator[Rush]:
+def rush(settings: Settings, district: str) -> Iterator[Rush]:
     """A rush on the test district, through more connections than a process has."""
-    wide = Database(app_url, pool_size=CONNECTIONS, info={"key_ring": key_ring})
+    wide = Database(
+        settings.database.url, pool_size=CONNECTIONS, info={"key_ring": settings.key_ring}
+    )
     yield Rush(database=wide, district=district)
     wide.dispose()
 
