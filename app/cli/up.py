@@ -216,7 +216,7 @@ def _check_port(settings: Settings) -> None:
                 return True
         return False
 
-    if not wait_until(free, seconds=3):
+    if not wait_until(free, seconds=2):
         raise PortBusy(settings.web.host, settings.web.port)
 
 
