@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import audit, books, outbox
 from app.audit import Act
+from app.errors import Invalid
 from app.members import sealing
 from app.members.arrivals import Arrival, ChannelName, NewMember, arrival, first_of_each
 from app.members.identification import KnownMember, get_by_public_id, list_by_public_ids
@@ -77,8 +78,13 @@ def enrol_after_challenge(session: Session, new: NewMember, *, by: str, reason: 
 
     The former holder is parked with his points and orders, and comes back by another detail; what
     is his does not go to the newcomer (semantics 47, 号码回收). Locks the former holder's row.
+
+    Raises:
+        Invalid: no phone is given.
     """
     phone_index = arrival(session, new).phone_index
+    if phone_index is None:
+        raise Invalid("phone", "须给出通过验证的手机号", "the phone that was proved is needed")
     holder = session.scalar(
         select(Member).where(Member.phone_index == phone_index).with_for_update()
     )
@@ -104,11 +110,15 @@ def _enrol_distinct(
     """Enrol people of whom no two share a detail, and look again when a race was lost."""
     for _ in range(_RACES):
         found = match(session, arrivals)
-        pairs = zip(arrivals, found, strict=True)
-        if not any(each is None or each.lacking(who) for who, each in pairs):
+        pairs = list(zip(arrivals, found, strict=True))
+        gaining = [each.member.id for who, each in pairs if each and each.lacking(who)]
+        if not gaining and None not in found:
             return [Enrolled(member=each.member, created=False) for each in found if each]
         try:
             with session.begin_nested():
+                if gaining:  # What they lack is asked again under lock.
+                    _lock(session, gaining)
+                    found = match(session, arrivals)
                 return _write(session, arrivals, found, by=by)
         except IntegrityError as error:
             # Somebody else enrolled one of them meanwhile, and has committed.
@@ -116,6 +126,12 @@ def _enrol_distinct(
                 raise
             lost = error
     raise lost
+
+
+def _lock(session: Session, member_ids: Sequence[int]) -> None:
+    session.execute(
+        select(Member.id).where(Member.id.in_(member_ids)).order_by(Member.id).with_for_update()
+    ).all()
 
 
 def _write(
@@ -165,11 +181,11 @@ def _create(session: Session, arrivals: Sequence[Arrival], *, by: str | None) ->
 
 
 def _complete(session: Session, who: Arrival, found: Match, *, by: str | None) -> KnownMember:
-    """Give a known member what the person brought and he lacked; locks his row."""
+    """Give a known member what the person brought and he lacked; his row is locked already."""
     lacking = found.lacking(who)
     if not lacking:
         return found.member
-    row = session.get_one(Member, found.member.id, with_for_update=True, populate_existing=True)
+    row = session.get_one(Member, found.member.id, populate_existing=True)
     key = sealing.open_data_key(session, row)
     _fill(row, who, lacking, key=key)
     session.flush()

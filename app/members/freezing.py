@@ -41,7 +41,7 @@ def _move(
     row = session.scalar(
         select(Member)
         .where(Member.public_id == public_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if row is None:

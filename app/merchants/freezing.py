@@ -73,14 +73,16 @@ def unfreeze_terminal(session: Session, *, store: str, code: str, by: str, reaso
 
 
 def _get_merchant(session: Session, code: str) -> Merchant:
-    row = session.scalar(select(Merchant).where(Merchant.code == code).with_for_update())
+    row = session.scalar(
+        select(Merchant).where(Merchant.code == code).with_for_update(key_share=True)
+    )
     if row is None:
         raise NotFound("merchant", code)
     return row
 
 
 def _get_store(session: Session, code: str) -> Store:
-    row = session.scalar(select(Store).where(Store.code == code).with_for_update())
+    row = session.scalar(select(Store).where(Store.code == code).with_for_update(key_share=True))
     if row is None:
         raise NotFound("store", code)
     return row
@@ -91,7 +93,7 @@ def _get_terminal(session: Session, store: str, code: str) -> Terminal:
         select(Terminal)
         .join(Store, Store.id == Terminal.store_id)
         .where(Store.code == store, Terminal.code == code)
-        .with_for_update(of=Terminal)
+        .with_for_update(of=Terminal, key_share=True)
     )
     if row is None:
         raise NotFound("terminal", f"{store}/{code}")

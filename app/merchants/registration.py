@@ -236,7 +236,9 @@ def _check_names(name_zh: str, name_en: str) -> None:
 
 
 def _get_merchant(session: Session, code: str) -> Merchant:
-    row = session.scalar(select(Merchant).where(Merchant.code == code).with_for_update())
+    row = session.scalar(
+        select(Merchant).where(Merchant.code == code).with_for_update(key_share=True)
+    )
     if row is None:
         raise NotFound("merchant", code)
     return row

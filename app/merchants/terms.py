@@ -178,7 +178,7 @@ def _get_locked(
     session: Session, *, code: str | None = None, public_id: str | None = None
 ) -> Merchant:
     named = Merchant.code == code if public_id is None else Merchant.public_id == public_id
-    row = session.scalar(select(Merchant).where(named).with_for_update())
+    row = session.scalar(select(Merchant).where(named).with_for_update(key_share=True))
     if row is None:
         raise NotFound("merchant", code or public_id or "")
     return row

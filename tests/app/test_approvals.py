@@ -1,6 +1,8 @@
 """G1: what needs two people needs two, within 72 hours."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 from app import approvals
 from app.approvals import ChangeRequest, FieldChange, RequestStatus, SamePerson
 from app.errors import NotFound, StateConflict
+from config.database import Database
 
 
 def _propose(session: Session) -> ChangeRequest:
@@ -86,3 +89,23 @@ def test_the_approver_reads_what_would_change(session: Session) -> None:
         FieldChange(field="trades", before=None, after=["dining"]),
     ]
     assert request in approvals.list_open(session)
+
+
+def test_of_two_approvals_at_once_one_wins(database: Database, district: str) -> None:
+    with database.transaction(district) as session:
+        request = _propose(session).public_id
+    start = Barrier(4)
+
+    def approve(number: int) -> bool:
+        start.wait()
+        try:
+            with database.transaction(district) as session:
+                approvals.approve(session, request, kind="rule.publish", by=f"stf_{number}")
+        except StateConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        won = list(threads.map(approve, range(4)))
+
+    assert won.count(True) == 1

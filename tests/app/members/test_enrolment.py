@@ -114,6 +114,33 @@ def test_people_of_one_batch_who_share_a_detail_are_one_member(session: Session)
     assert enrolled[1].member.id != enrolled[0].member.id
 
 
+def test_a_batch_may_hold_newcomers_known_members_and_members_who_gain(session: Session) -> None:
+    known, gaining = (
+        make_member(session, card_number=unique("C")),
+        make_member(session, card_number=unique("C")),
+    )
+    phone, fresh = new_phone(), unique("C")
+
+    enrolled = enrolment.enrol_many(
+        session,
+        [
+            NewMember(source=Source.IMPORT, card_number=fresh),
+            NewMember(source=Source.IMPORT, card_number=known.card_number),
+            NewMember(source=Source.IMPORT, card_number=gaining.card_number, phone=phone),
+        ],
+    )
+
+    assert [each.created for each in enrolled] == [True, False, False]
+    assert [each.member.card_number for each in enrolled][1:] == [
+        known.card_number,
+        gaining.card_number,
+    ]
+    found = find_by_phone(session, phone)
+    assert found is not None
+    assert found.id == gaining.id
+    assert enrolment.enrol_many(session, []) == []
+
+
 def test_who_pays_is_a_pseudonymous_member_at_once_without_consent(session: Session) -> None:
     """Semantics 48, decision 14."""
     identity = _wechat()
@@ -234,6 +261,26 @@ def test_a_parked_member_comes_back_with_another_phone(session: Session) -> None
 
     assert (back.id, back.status) == (former.id, MemberStatus.ACTIVE)
     assert find_by_phone(session, fresh) == back
+
+
+def test_a_proved_phone_that_nobody_held_simply_enrols(session: Session) -> None:
+    new = NewMember(source=Source.WECHAT, phone=new_phone(), identity=_wechat())
+
+    enrolled = enrolment.enrol_after_challenge(session, new, by="stf_1", reason="x")
+
+    assert enrolled.created
+    assert audit.list_records(session, about=enrolled.member.public_id)[0].action == "member.enrol"
+
+
+def test_a_challenge_without_a_phone_parks_nobody(session: Session) -> None:
+    bystander = make_member(session, card_number=unique("C"))
+
+    with pytest.raises(Invalid, match="phone"):
+        enrolment.enrol_after_challenge(
+            session, NewMember(source=Source.WECHAT, identity=_wechat()), by="stf_1", reason="x"
+        )
+
+    assert get_by_public_id(session, bystander.public_id) == bystander
 
 
 def test_a_frozen_member_stays_frozen_whatever_he_brings(session: Session) -> None:

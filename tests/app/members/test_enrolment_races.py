@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.members import enrolment, memberships
 from app.members.arrivals import ChannelName, NewMember
-from app.members.identification import get_by_public_id
+from app.members.errors import DetailDiffers
+from app.members.identification import find_by_phone, get_by_public_id
 from app.members.models import Membership, Source
 from app.merchants.directory import get_directory
 from config.database import Database
@@ -128,3 +129,27 @@ def test_a_phone_and_an_identity_raced_from_two_sides_end_in_one_member(rush: Ru
 
     member = rush.now(lambda session: get_by_public_id(session, public_id))
     assert member.card_number == card
+
+
+def test_of_two_phones_brought_to_one_card_at_once_one_stays_and_the_other_is_refused(
+    rush: Rush,
+) -> None:
+    card, phones = unique("C"), (new_phone(), new_phone())
+    rush.now(lambda session: make_member(session, card_number=card))
+    turns = iter(range(THREADS))
+
+    def bring(session: Session) -> str | None:
+        phone = phones[next(turns) % 2]
+        try:
+            enrolment.enrol(
+                session, NewMember(source=Source.COUNTER, card_number=card, phone=phone)
+            )
+        except DetailDiffers:
+            return None
+        return phone
+
+    (kept,) = set(rush.run(bring)) - {None}
+
+    holder = rush.now(lambda session: find_by_phone(session, str(kept)))
+    assert holder is not None
+    assert holder.card_number == card

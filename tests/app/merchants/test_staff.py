@@ -1,5 +1,8 @@
 """G1, G2: staff act under their own name, as far as their roles allow, and on record."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -9,6 +12,9 @@ from app.errors import Invalid, NotFound, StateConflict
 from app.merchants import staff
 from app.merchants.errors import CodeTaken, FirstStaffIsAdmin, LastAdmin, NotPermitted
 from app.merchants.staff import PERMISSIONS, Permission, Role
+from config.database import Database
+from config.settings import Settings
+from migrations.run import create_district
 from tests.factories import make_staff, unique
 
 
@@ -68,6 +74,28 @@ def test_only_the_first_comes_without_a_sponsor_and_is_an_admin(session: Session
 
     with pytest.raises(FirstStaffIsAdmin):
         staff.add(session, login=unique("s").lower(), name="林", roles=[Role.ADMIN], by=None)
+
+
+def test_of_two_first_admins_at_once_one_comes(settings: Settings, owner_url: str) -> None:
+    fresh = unique("race").lower()
+    create_district(owner_url, fresh, name="新商圈", sandbox=False)
+    database = Database(settings.database.url, pool_size=4)
+    start = Barrier(4)
+
+    def add_first(number: int) -> bool:
+        start.wait()
+        try:
+            with database.transaction(fresh) as session:
+                staff.add(session, login=f"s{number}", name="林", roles=[Role.ADMIN], by=None)
+        except FirstStaffIsAdmin:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        came = list(threads.map(add_first, range(4)))
+    database.dispose()
+
+    assert came.count(True) == 1
 
 
 def test_a_login_is_never_given_twice(session: Session) -> None:
