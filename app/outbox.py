@@ -8,7 +8,7 @@ is lost for one that was not. Payloads are thin: ids and amounts, never a phone 
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -140,13 +140,23 @@ def add_many(session: Session, news: Sequence[News]) -> Sequence[str]:
     return public_ids
 
 
-def claim(session: Session, *, limit: int, now: datetime) -> Sequence[Claimed]:
+def claim(
+    session: Session, *, limit: int, now: datetime, topics: Collection[str] | None = None
+) -> Sequence[Claimed]:
     """Take up to `limit` due messages for 60 seconds, passing over those another relay holds.
 
     They are found by state, never by a growing id: a late commit would be skipped for ever. A
     sender over the network commits after this, sends, then calls `done` or `fail`.
     """
-    rows = session.execute(_CLAIM, {"limit": limit, "now": now, "lease_until": now + LEASE})
+    rows = session.execute(
+        _CLAIM,
+        {
+            "limit": limit,
+            "now": now,
+            "lease_until": now + LEASE,
+            "topics": None if topics is None else list(topics),
+        },
+    )
     claimed = [Claimed(**row) for row in rows.mappings()]
     return sorted(claimed, key=lambda message: message.id)
 
@@ -195,14 +205,14 @@ def relay(
     """Hand due messages to the rooms that listen for their topic, in this one transaction.
 
     Each handler works in a savepoint of its own: what it wrote stands exactly when its message is
-    done, and one that fails delays only itself. News nobody listens for is done at once. Handlers
-    must not call the network; a sender uses `claim`, `done` and `fail` around its own commit.
+    done, and one that fails delays only itself. News nobody listens for is done at once, a few
+    thousand in one statement. Handlers must not call the network; a sender uses `claim`, `done`
+    and `fail` around its own commit.
     """
-    claimed = claim(session, limit=limit, now=now)
-    heard = [message for message in claimed if message.topic in handlers]
-    finished = [message for message in claimed if message.topic not in handlers]
-    unheard = len(finished)
-    for message in heard:
+    unheard = session.execute(_UNHEARD, {"topics": list(handlers), "now": now}).all()
+    claimed = claim(session, limit=limit, now=now, topics=handlers)
+    handled = []
+    for message in claimed:
         try:
             with session.begin_nested():
                 handlers[message.topic](session, message)
@@ -210,10 +220,9 @@ def relay(
             log.exception("outbox_failed", extra={"message_id": message.public_id})
             fail(session, message, now=now)
         else:
-            finished.append(message)
-    done(session, finished, now=now)
-    handled = len(finished) - unheard
-    return Relayed(handled=handled, unheard=unheard, failed=len(heard) - handled)
+            handled.append(message)
+    done(session, handled, now=now)
+    return Relayed(handled=len(handled), unheard=len(unheard), failed=len(claimed) - len(handled))
 
 
 def oldest_pending(session: Session) -> datetime | None:
@@ -240,11 +249,22 @@ WITH due AS MATERIALIZED (
     SELECT id FROM outbox
     WHERE state = 'pending' AND next_attempt_at <= :now
       AND (lease_until IS NULL OR lease_until <= :now)
+      AND (CAST(:topics AS text[]) IS NULL OR topic = ANY (CAST(:topics AS text[])))
     ORDER BY next_attempt_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 )
 UPDATE outbox o SET attempts = o.attempts + 1, lease_until = :lease_until
 FROM due WHERE o.id = due.id
 RETURNING o.id, o.public_id, o.topic, o.aggregate, o.seq, o.payload, o.attempts, o.created_at
+""")
+
+_UNHEARD = text("""
+WITH unheard AS MATERIALIZED (
+    SELECT id FROM outbox WHERE state = 'pending' AND topic <> ALL (CAST(:topics AS text[]))
+    LIMIT 5000 FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET state = 'done', lease_until = NULL, ended_at = :now
+FROM unheard WHERE o.id = unheard.id
+RETURNING o.id
 """)
 
 _DONE = text("""
