@@ -3,11 +3,11 @@
 The change is seen by every sale that begins after its commit.
 """
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import audit
-from app.errors import NotFound, StateConflict
+from app.errors import StateConflict
+from app.merchants.locking import lock_merchant, lock_store, lock_terminal
 from app.merchants.models import Merchant, MerchantStatus, Standing, Store, Terminal
 from config.database import forget
 
@@ -19,7 +19,7 @@ def freeze_merchant(session: Session, code: str, *, by: str, reason: str) -> Non
         NotFound: no such merchant.
         StateConflict: it is not active.
     """
-    _move(session, _get_merchant(session, code), MerchantStatus.FROZEN, by=by, reason=reason)
+    _move(session, lock_merchant(session, code), MerchantStatus.FROZEN, by=by, reason=reason)
 
 
 def unfreeze_merchant(session: Session, code: str, *, by: str, reason: str) -> None:
@@ -29,7 +29,7 @@ def unfreeze_merchant(session: Session, code: str, *, by: str, reason: str) -> N
         NotFound: no such merchant.
         StateConflict: it is not frozen.
     """
-    _move(session, _get_merchant(session, code), MerchantStatus.ACTIVE, by=by, reason=reason)
+    _move(session, lock_merchant(session, code), MerchantStatus.ACTIVE, by=by, reason=reason)
 
 
 def freeze_store(session: Session, code: str, *, by: str, reason: str) -> None:
@@ -39,7 +39,7 @@ def freeze_store(session: Session, code: str, *, by: str, reason: str) -> None:
         NotFound: no such store.
         StateConflict: it is not active.
     """
-    _move(session, _get_store(session, code), Standing.FROZEN, by=by, reason=reason)
+    _move(session, lock_store(session, code), Standing.FROZEN, by=by, reason=reason)
 
 
 def unfreeze_store(session: Session, code: str, *, by: str, reason: str) -> None:
@@ -49,7 +49,7 @@ def unfreeze_store(session: Session, code: str, *, by: str, reason: str) -> None
         NotFound: no such store.
         StateConflict: it is not frozen.
     """
-    _move(session, _get_store(session, code), Standing.ACTIVE, by=by, reason=reason)
+    _move(session, lock_store(session, code), Standing.ACTIVE, by=by, reason=reason)
 
 
 def freeze_terminal(session: Session, *, store: str, code: str, by: str, reason: str) -> None:
@@ -59,7 +59,13 @@ def freeze_terminal(session: Session, *, store: str, code: str, by: str, reason:
         NotFound: no such till in the store.
         StateConflict: it is not active.
     """
-    _move(session, _get_terminal(session, store, code), Standing.FROZEN, by=by, reason=reason)
+    _move(
+        session,
+        lock_terminal(session, store=store, code=code),
+        Standing.FROZEN,
+        by=by,
+        reason=reason,
+    )
 
 
 def unfreeze_terminal(session: Session, *, store: str, code: str, by: str, reason: str) -> None:
@@ -69,35 +75,13 @@ def unfreeze_terminal(session: Session, *, store: str, code: str, by: str, reaso
         NotFound: no such till in the store.
         StateConflict: it is not frozen.
     """
-    _move(session, _get_terminal(session, store, code), Standing.ACTIVE, by=by, reason=reason)
-
-
-def _get_merchant(session: Session, code: str) -> Merchant:
-    row = session.scalar(
-        select(Merchant).where(Merchant.code == code).with_for_update(key_share=True)
+    _move(
+        session,
+        lock_terminal(session, store=store, code=code),
+        Standing.ACTIVE,
+        by=by,
+        reason=reason,
     )
-    if row is None:
-        raise NotFound("merchant", code)
-    return row
-
-
-def _get_store(session: Session, code: str) -> Store:
-    row = session.scalar(select(Store).where(Store.code == code).with_for_update(key_share=True))
-    if row is None:
-        raise NotFound("store", code)
-    return row
-
-
-def _get_terminal(session: Session, store: str, code: str) -> Terminal:
-    row = session.scalar(
-        select(Terminal)
-        .join(Store, Store.id == Terminal.store_id)
-        .where(Store.code == store, Terminal.code == code)
-        .with_for_update(of=Terminal, key_share=True)
-    )
-    if row is None:
-        raise NotFound("terminal", f"{store}/{code}")
-    return row
 
 
 def _move(

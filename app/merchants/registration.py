@@ -18,6 +18,7 @@ from app import audit, books
 from app.audit import Act
 from app.errors import Invalid, NotFound
 from app.merchants.errors import CodeTaken
+from app.merchants.locking import lock_merchant, lock_store
 from app.merchants.models import Cashier, ContractTerm, Merchant, Store, Terminal, Trade
 from app.merchants.terms import Terms
 from config.database import Base, forget, new_id, now_of
@@ -140,7 +141,7 @@ def rename(session: Session, *, merchant: str, name_zh: str, name_en: str, by: s
         NotFound: no such merchant.
     """
     _check_names(name_zh, name_en)
-    row = _get_merchant(session, merchant)
+    row = lock_merchant(session, merchant)
     before = {"name_zh": row.name_zh, "name_en": row.name_en}
     row.name_zh, row.name_en = name_zh, name_en
     audit.record(
@@ -162,7 +163,7 @@ def open_store(session: Session, *, merchant: str, store: NewStore, by: str) -> 
         NotFound: no such merchant.
         CodeTaken: the district has a store of this code, or a till is named twice.
     """
-    row = _get_merchant(session, merchant)
+    row = lock_merchant(session, merchant)
     public_id = _insert_stores(session, [(row.id, store)])[store.code].public_id
     audit.record(
         session,
@@ -183,7 +184,7 @@ def add_terminal(session: Session, *, store: str, code: str, by: str) -> str:
         CodeTaken: the store has a till of this id.
     """
     _check_code(code)
-    public_id = _insert_terminals(session, [(_store_id(session, store), code)])[0].public_id
+    public_id = _insert_terminals(session, [(lock_store(session, store).id, code)])[0].public_id
     audit.record(
         session,
         actor=by,
@@ -204,7 +205,7 @@ def add_cashier(session: Session, *, store: str, code: str, name: str, by: str) 
     """
     _check_code(code)
     row = {
-        "store_id": _store_id(session, store),
+        "store_id": lock_store(session, store).id,
         "code": code,
         "name": name,
         "created_at": now_of(session),
@@ -233,22 +234,6 @@ def _check_names(name_zh: str, name_en: str) -> None:
     for field, name in (("name_zh", name_zh), ("name_en", name_en)):
         if not 1 <= len(name.strip()) <= 80:
             raise Invalid(field, "名称须为 1 到 80 个字符", "a name has 1 to 80 characters")
-
-
-def _get_merchant(session: Session, code: str) -> Merchant:
-    row = session.scalar(
-        select(Merchant).where(Merchant.code == code).with_for_update(key_share=True)
-    )
-    if row is None:
-        raise NotFound("merchant", code)
-    return row
-
-
-def _store_id(session: Session, code: str) -> int:
-    found = session.scalar(select(Store.id).where(Store.code == code))
-    if found is None:
-        raise NotFound("store", code)
-    return found
 
 
 def _trade_ids(session: Session, codes: set[str]) -> Mapping[str, int]:

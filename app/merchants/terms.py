@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from app import approvals, audit
 from app.approvals import ChangeRequest
 from app.clock import business_date
-from app.errors import Invalid, NotFound
+from app.errors import Invalid
 from app.merchants.errors import CodeTaken, TermsTooLate
+from app.merchants.locking import lock_merchant
 from app.merchants.models import ContractTerm, Funding, MayBurn, Merchant
 from config.database import forget, now_of
 
@@ -96,7 +97,7 @@ def propose(
         TermsTooLate: the merchant has terms and these begin on a day that has begun.
         CodeTaken: terms from that very day are agreed already.
     """
-    row = _get_locked(session, code=merchant)
+    row = lock_merchant(session, merchant)
     known = list_terms(session, merchant_id=row.id)
     _check_day(session, merchant=row, known=known, terms=terms)
     request = approvals.propose(
@@ -128,7 +129,11 @@ def approve(session: Session, request: str, *, by: str) -> Terms:
         TermsTooLate, CodeTaken: the day has begun meanwhile, or other terms took it.
     """
     approved = approvals.approve(session, request, kind=KIND, by=by)
-    merchant = _get_locked(session, public_id=approved.subject)
+    merchant = session.execute(
+        select(Merchant)
+        .where(Merchant.public_id == approved.subject)
+        .with_for_update(key_share=True)
+    ).scalar_one()
     terms = Terms.from_json(approved.payload)
     known = list_terms(session, merchant_id=merchant.id)
     _check_day(session, merchant=merchant, known=known, terms=terms)
@@ -172,16 +177,6 @@ def list_terms(session: Session, *, merchant_id: int) -> list[Terms]:
         .order_by(ContractTerm.valid_from)
     )
     return [Terms.of(row) for row in rows]
-
-
-def _get_locked(
-    session: Session, *, code: str | None = None, public_id: str | None = None
-) -> Merchant:
-    named = Merchant.code == code if public_id is None else Merchant.public_id == public_id
-    row = session.scalar(select(Merchant).where(named).with_for_update(key_share=True))
-    if row is None:
-        raise NotFound("merchant", code or public_id or "")
-    return row
 
 
 def _check_day(session: Session, *, merchant: Merchant, known: list[Terms], terms: Terms) -> None:
