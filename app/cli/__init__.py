@@ -3,7 +3,7 @@
 import click
 from sqlalchemy.exc import OperationalError
 
-from app.cli import districts, member, merchant, setup, staff, up
+from app.cli import districts, member, merchant, rule, setup, staff, up
 from app.cli.context import Command
 from app.errors import AppError
 from app.factory import VERSION
@@ -19,6 +19,7 @@ COMMANDS: tuple[click.Command, ...] = (
     districts.district,
     merchant.merchant,
     member.member,
+    rule.rule,
     staff.staff,
 )
 

@@ -122,7 +122,8 @@ def test_all_that_a_definition_says_is_stored_and_read_back(session: Session) ->
     agree(session, code, definition)
 
     book = rules.get_rule_book(session)
-    (found,) = book.in_force(now_of(session), merchants=[merchant.public_id])[-1:]
+    in_force = book.in_force(now_of(session), merchants=[merchant.public_id])
+    (found,) = [rule for rule in in_force if rule.code == code]
     assert found.definition == definition
     assert (found.name_zh, found.name_en) == (NAMES.zh, NAMES.en)
 
