@@ -7,6 +7,7 @@ from app.cli.context import Command, pass_command
 from app.cli.terms import described, terms
 from app.merchants import freezing, registration
 from app.merchants.directory import Directory, ListedMerchant, get_directory
+from app.merchants.locking import lock_merchant, lock_terminal
 from app.merchants.registration import NewMerchant, NewStore
 from app.merchants.staff import Permission
 
@@ -107,7 +108,7 @@ def show(command: Command, *, code: str, in_json: bool) -> None:
 def freeze(command: Command, *, code: str, reason: str, login: str) -> None:
     """冻结商户，停止交易 / stop all sales of a merchant."""
     with acting(command, login, Permission.MERCHANT_FREEZE) as (session, actor):
-        freezing.freeze_merchant(session, code, by=actor.public_id, reason=reason)
+        freezing.freeze(session, lock_merchant(session, code), by=actor.public_id, reason=reason)
     click.echo(f"✔ {code} · frozen")
 
 
@@ -119,7 +120,7 @@ def freeze(command: Command, *, code: str, reason: str, login: str) -> None:
 def unfreeze(command: Command, *, code: str, reason: str, login: str) -> None:
     """解冻商户 / let a merchant sell again."""
     with acting(command, login, Permission.MERCHANT_FREEZE) as (session, actor):
-        freezing.unfreeze_merchant(session, code, by=actor.public_id, reason=reason)
+        freezing.unfreeze(session, lock_merchant(session, code), by=actor.public_id, reason=reason)
     click.echo(f"✔ {code} · active")
 
 
@@ -171,7 +172,8 @@ def terminal_add(command: Command, *, store: str, code: str, login: str) -> None
 def terminal_freeze(command: Command, *, store: str, code: str, reason: str, login: str) -> None:
     """冻结收银机 / stop sales at one till."""
     with acting(command, login, Permission.MERCHANT_FREEZE) as (session, actor):
-        freezing.freeze_terminal(session, store=store, code=code, by=actor.public_id, reason=reason)
+        till = lock_terminal(session, store=store, code=code)
+        freezing.freeze(session, till, by=actor.public_id, reason=reason)
     click.echo(f"✔ {store}/{code} · frozen")
 
 
@@ -184,9 +186,8 @@ def terminal_freeze(command: Command, *, store: str, code: str, reason: str, log
 def terminal_unfreeze(command: Command, *, store: str, code: str, reason: str, login: str) -> None:
     """解冻收银机 / let a till sell again."""
     with acting(command, login, Permission.MERCHANT_FREEZE) as (session, actor):
-        freezing.unfreeze_terminal(
-            session, store=store, code=code, by=actor.public_id, reason=reason
-        )
+        till = lock_terminal(session, store=store, code=code)
+        freezing.unfreeze(session, till, by=actor.public_id, reason=reason)
     click.echo(f"✔ {store}/{code} · active")
 
 

@@ -9,25 +9,12 @@ from app import approvals
 from app.approvals import ChangeRequest
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.parameters import Rate
 from app.merchants import terms as room
 from app.merchants.directory import get_directory
 from app.merchants.models import Funding, MayBurn
 from app.merchants.staff import Permission
 from app.merchants.terms import Terms
-
-
-class _Rate(click.ParamType[Fraction]):
-    """An exact rate: 1, 0.9 or 2/3 fen per point."""
-
-    name = "FEN"
-
-    def convert(
-        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Fraction:
-        try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"不是分数：{value} / not a fraction: {value}", param, ctx)
 
 
 @click.group()
@@ -51,9 +38,9 @@ def terms() -> None:
     type=click.DateTime(["%Y-%m-%d"]),
     help="生效日 / the first business day.",
 )
-@click.option("--cost", required=True, type=_Rate(), help="每积分成本（分） / fen a point costs.")
+@click.option("--cost", required=True, type=Rate(), help="每积分成本（分） / fen a point costs.")
 @click.option(
-    "--redemption", required=True, type=_Rate(), help="每积分核销结算（分） / fen a point pays."
+    "--redemption", required=True, type=Rate(), help="每积分核销结算（分） / fen a point pays."
 )
 @click.option(
     "--funding",

@@ -1,105 +1,54 @@
 """Stopping a merchant, a store or a till, and letting it sell again (M11).
 
-The change is seen by every sale that begins after its commit.
+The row comes locked from `locking`. The change is seen by every sale that begins after its commit;
+members keep the points that a frozen merchant issued.
 """
 
 from sqlalchemy.orm import Session
 
 from app import audit
 from app.errors import StateConflict
-from app.merchants.locking import lock_merchant, lock_store, lock_terminal
-from app.merchants.models import Merchant, MerchantStatus, Standing, Store, Terminal
+from app.merchants.models import Merchant, Standing, Store, Terminal
 from config.database import forget
 
 
-def freeze_merchant(session: Session, code: str, *, by: str, reason: str) -> None:
-    """Stop all sales of a merchant; members keep the points it issued.
+def freeze(session: Session, row: Merchant | Store | Terminal, *, by: str, reason: str) -> None:
+    """Stop all sales of a merchant, in a store or at a till.
 
     Raises:
-        NotFound: no such merchant.
         StateConflict: it is not active.
     """
-    _move(session, lock_merchant(session, code), MerchantStatus.FROZEN, by=by, reason=reason)
+    if row.status != Standing.ACTIVE:
+        raise StateConflict(
+            row.__tablename__, row.code, row.status, "不是营业状态", "is not active"
+        )
+    _move(session, row, Standing.FROZEN, by=by, reason=reason)
 
 
-def unfreeze_merchant(session: Session, code: str, *, by: str, reason: str) -> None:
-    """Let a frozen merchant sell again.
+def unfreeze(session: Session, row: Merchant | Store | Terminal, *, by: str, reason: str) -> None:
+    """Let what was frozen sell again.
 
     Raises:
-        NotFound: no such merchant.
         StateConflict: it is not frozen.
     """
-    _move(session, lock_merchant(session, code), MerchantStatus.ACTIVE, by=by, reason=reason)
-
-
-def freeze_store(session: Session, code: str, *, by: str, reason: str) -> None:
-    """Stop all sales of a store.
-
-    Raises:
-        NotFound: no such store.
-        StateConflict: it is not active.
-    """
-    _move(session, lock_store(session, code), Standing.FROZEN, by=by, reason=reason)
-
-
-def unfreeze_store(session: Session, code: str, *, by: str, reason: str) -> None:
-    """Let a frozen store sell again.
-
-    Raises:
-        NotFound: no such store.
-        StateConflict: it is not frozen.
-    """
-    _move(session, lock_store(session, code), Standing.ACTIVE, by=by, reason=reason)
-
-
-def freeze_terminal(session: Session, *, store: str, code: str, by: str, reason: str) -> None:
-    """Stop sales at one till.
-
-    Raises:
-        NotFound: no such till in the store.
-        StateConflict: it is not active.
-    """
-    _move(
-        session,
-        lock_terminal(session, store=store, code=code),
-        Standing.FROZEN,
-        by=by,
-        reason=reason,
-    )
-
-
-def unfreeze_terminal(session: Session, *, store: str, code: str, by: str, reason: str) -> None:
-    """Let a frozen till sell again.
-
-    Raises:
-        NotFound: no such till in the store.
-        StateConflict: it is not frozen.
-    """
-    _move(
-        session,
-        lock_terminal(session, store=store, code=code),
-        Standing.ACTIVE,
-        by=by,
-        reason=reason,
-    )
+    if row.status != Standing.FROZEN:
+        raise StateConflict(row.__tablename__, row.code, row.status, "没有冻结", "is not frozen")
+    _move(session, row, Standing.ACTIVE, by=by, reason=reason)
 
 
 def _move(
     session: Session,
     row: Merchant | Store | Terminal,
-    status: MerchantStatus | Standing,
+    status: Standing,
     *,
     by: str,
     reason: str,
 ) -> None:
-    freezing = status.value == "frozen"
-    if row.status != ("active" if freezing else "frozen"):
-        zh, en = ("不是营业状态", "is not active") if freezing else ("没有冻结", "is not frozen")
-        raise StateConflict(row.__tablename__, row.code, row.status, zh, en)
+    verb = "freeze" if status is Standing.FROZEN else "unfreeze"
     audit.record(
         session,
         actor=by,
-        action=f"{row.__tablename__}.{'freeze' if freezing else 'unfreeze'}",
+        action=f"{row.__tablename__}.{verb}",
         object=row.public_id,
         before={"status": row.status},
         after={"status": status.value},

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.merchants import freezing, registration
 from app.merchants.directory import get_directory
+from app.merchants.locking import lock_merchant
 from config.database import Database
 from tests.factories import TESTER, make_merchant, store_of, unique
 
@@ -41,7 +42,7 @@ def test_the_next_transaction_sees_a_change_and_the_cache_another_process_made(
 
     other = Database(app_url, pool_size=1)
     with other.transaction(district) as session:
-        freezing.freeze_merchant(session, merchant.code, by=TESTER, reason="x")
+        freezing.freeze(session, lock_merchant(session, merchant.code), by=TESTER, reason="x")
     other.dispose()
 
     with database.transaction(district) as session:

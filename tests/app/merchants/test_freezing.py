@@ -8,6 +8,8 @@ from app.errors import NotFound, StateConflict
 from app.merchants import freezing
 from app.merchants.directory import ListedTerminal, get_directory
 from app.merchants.errors import Frozen
+from app.merchants.locking import lock_merchant, lock_store, lock_terminal
+from app.merchants.models import Merchant, Store, Terminal
 from tests.factories import make_till
 
 
@@ -16,26 +18,14 @@ def _again(session: Session, till: ListedTerminal) -> ListedTerminal:
     return directory.get_terminal(directory.get_store(till.store.code), till.code)
 
 
-def _freeze(session: Session, till: ListedTerminal, level: str) -> None:
-    name, reason = till.store.code, "客诉 13800138000"
+def _row(session: Session, till: ListedTerminal, level: str) -> Merchant | Store | Terminal:
     match level:
         case "merchant":
-            freezing.freeze_merchant(session, name, by="stf_1", reason=reason)
+            return lock_merchant(session, till.store.merchant.code)
         case "store":
-            freezing.freeze_store(session, name, by="stf_1", reason=reason)
+            return lock_store(session, till.store.code)
         case _:
-            freezing.freeze_terminal(session, store=name, code="T1", by="stf_1", reason=reason)
-
-
-def _unfreeze(session: Session, till: ListedTerminal, level: str) -> None:
-    name, reason = till.store.code, "已核实"
-    match level:
-        case "merchant":
-            freezing.unfreeze_merchant(session, name, by="stf_1", reason=reason)
-        case "store":
-            freezing.unfreeze_store(session, name, by="stf_1", reason=reason)
-        case _:
-            freezing.unfreeze_terminal(session, store=name, code="T1", by="stf_1", reason=reason)
+            return lock_terminal(session, store=till.store.code, code=till.code)
 
 
 @pytest.mark.parametrize("level", ["merchant", "store", "terminal"])
@@ -43,12 +33,12 @@ def test_a_frozen_level_refuses_sales_and_is_named(session: Session, level: str)
     till = make_till(session)
     till.require_open()
 
-    _freeze(session, till, level)
+    freezing.freeze(session, _row(session, till, level), by="stf_1", reason="客诉")
 
     with pytest.raises(Frozen, match="冻结") as refused:
         _again(session, till).require_open()
     assert refused.value.kind == level
-    _unfreeze(session, till, level)
+    freezing.unfreeze(session, _row(session, till, level), by="stf_1", reason="已核实")
     _again(session, till).require_open()
 
 
@@ -59,16 +49,16 @@ def test_freezing_twice_or_unfreezing_what_is_not_frozen_is_refused(
     till = make_till(session)
 
     with pytest.raises(StateConflict, match="is not frozen"):
-        _unfreeze(session, till, level)
-    _freeze(session, till, level)
+        freezing.unfreeze(session, _row(session, till, level), by="stf_1", reason="已核实")
+    freezing.freeze(session, _row(session, till, level), by="stf_1", reason="客诉")
     with pytest.raises(StateConflict, match="is not active"):
-        _freeze(session, till, level)
+        freezing.freeze(session, _row(session, till, level), by="stf_1", reason="客诉")
 
 
 def test_who_froze_what_and_why_is_on_record_without_the_phone(session: Session) -> None:
     till = make_till(session)
 
-    _freeze(session, till, "terminal")
+    freezing.freeze(session, _row(session, till, "terminal"), by="stf_1", reason="客诉 13800138000")
 
     (record, *_) = audit.list_records(session, about=till.public_id)
     assert (record.actor, record.action) == ("stf_1", "terminal.freeze")
@@ -78,8 +68,8 @@ def test_who_froze_what_and_why_is_on_record_without_the_phone(session: Session)
 
 def test_unknown_names_are_not_found(session: Session) -> None:
     with pytest.raises(NotFound):
-        freezing.freeze_merchant(session, "no", by="stf_1", reason="x")
+        lock_merchant(session, "no")
     with pytest.raises(NotFound):
-        freezing.freeze_store(session, "no", by="stf_1", reason="x")
+        lock_store(session, "no")
     with pytest.raises(NotFound):
-        freezing.freeze_terminal(session, store="no", code="no", by="stf_1", reason="x")
+        lock_terminal(session, store="no", code="no")
