@@ -146,31 +146,39 @@ def reverse(
 
 def _arguments(session: Session, journals: Sequence[Journal], *, atomic: bool) -> dict[str, Any]:
     of: list[int] = []
-    debits: list[int] = []
-    credits_: list[int] = []
-    amounts: list[int] = []
+    postings: list[Posting] = []
     for number, journal in enumerate(journals, start=1):
         if not journal.postings:
             raise ValueError(f"journal {journal.key} has no postings")
-        for posting in journal.postings:
-            of.append(number)
-            debits.append(posting.debit_id)
-            credits_.append(posting.credit_id)
-            amounts.append(posting.amount)
+        of += [number] * len(journal.postings)
+        postings += journal.postings
     return {
         "atomic": atomic,
         "now": now_of(session),
-        "keys": [journal.key for journal in journals],
-        "kinds": [journal.kind for journal in journals],
-        "digests": [journal.digest() for journal in journals],
-        "occurred": [journal.occurred_at for journal in journals],
-        "details": [json.dumps(j.details) if j.details else None for j in journals],
-        "holds": [journal.hold for journal in journals],
-        "of": of,
-        "debits": debits,
-        "credits": credits_,
-        "amounts": amounts,
+        "keys": _quoted([journal.key for journal in journals]),
+        "kinds": _quoted([journal.kind for journal in journals]),
+        "digests": _quoted(["\\x" + journal.digest().hex() for journal in journals]),
+        "occurred": _quoted([journal.occurred_at.isoformat() for journal in journals]),
+        "details": _quoted([json.dumps(j.details) if j.details else None for j in journals]),
+        "holds": _quoted([journal.hold for journal in journals]),
+        "of": _numbers(of),
+        "debits": _numbers([posting.debit_id for posting in postings]),
+        "credits": _numbers([posting.credit_id for posting in postings]),
+        "amounts": _numbers([posting.amount for posting in postings]),
     }
+
+
+def _numbers(values: Sequence[int]) -> str:
+    """Write an array as PostgreSQL reads it: the driver takes ten times as long for a list."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _quoted(values: Sequence[str | None]) -> str:
+    words = (
+        "NULL" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        for v in values
+    )
+    return "{" + ",".join(words) + "}"
 
 
 def _posted(outcome: Row[Any]) -> Posted:
