@@ -185,7 +185,7 @@ INSERT INTO burn_term (effective_from, min_unit_points, max_share_num, max_share
 VALUES ('2000-01-01 00:00+08', 1, 1, 1, now());
 
 REVOKE DELETE, TRUNCATE ON rule, rule_version FROM plaza_app;
-REVOKE UPDATE, DELETE, TRUNCATE ON programme, burn_term FROM plaza_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON programme, burn_term, lot FROM plaza_app;
 """
 
 DOWN = """

@@ -15,7 +15,7 @@ from app.points import programme
 from app.points.errors import NoProgrammeInForce
 from app.points.policy import BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
 from app.points.programme import burn_terms_at, programme_at
-from config.database import now_of
+from config.database import district_of, now_of
 from tests.factories import make_merchant
 
 LIN, WANG = "stf_lin", "stf_wang"
@@ -60,6 +60,17 @@ def test_a_policy_follows_another_from_its_approval_on(session: Session) -> None
     assert programme_at(session, now - timedelta(seconds=1)) == old
 
 
+def test_in_a_sandbox_a_policy_may_begin_in_the_past(session: Session) -> None:
+    """For replay: a district made anew is filled from records."""
+    session.info["district"] = replace(district_of(session), sandbox=True)
+    past = datetime(2017, 1, 1, tzinfo=UTC)
+
+    agree(session, Programme(effective_from=past, expiry_months=3))
+
+    assert programme_at(session, past).expiry_months == 3
+    assert programme_at(session, past - timedelta(seconds=1)).expiry_months == 12
+
+
 def test_two_people_and_no_two_policies_of_one_instant(session: Session) -> None:
     wanted = Programme(effective_from=now_of(session) + timedelta(days=1))
     first = programme.propose(session, wanted, by=LIN, reason="一")
@@ -100,8 +111,11 @@ def test_burn_terms_per_merchant_and_tier(session: Session) -> None:
 
 @pytest.mark.parametrize(
     "change", ["UPDATE programme SET courtesy_days = 0", "DELETE FROM programme",
-               "UPDATE burn_term SET min_unit_points = 5", "DELETE FROM burn_term"]
+               "UPDATE burn_term SET min_unit_points = 5", "DELETE FROM burn_term",
+               "UPDATE lot SET expires_on = NULL", "DELETE FROM lot"]
 )  # fmt: skip
-def test_sql_by_hand_cannot_change_a_policy(session: Session, change: str) -> None:
+def test_sql_by_hand_cannot_change_a_policy_or_what_a_lot_means(
+    session: Session, change: str
+) -> None:
     with pytest.raises(DBAPIError, match="permission denied"), session.begin_nested():
         session.execute(text(change))

@@ -1,5 +1,6 @@
 """Rules in the database: two people, versions that never change, each for its time (E10)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -17,7 +18,8 @@ from app.points.errors import DefinitionChanged
 from app.points.models import VersionState
 from app.points.rulebook import EarnRule
 from app.points.rules import Names
-from config.database import now_of
+from config.database import Database, district_of, now_of
+from config.settings import Settings
 from tests.factories import make_merchant, unique
 
 NAMES = Names(zh="消费积分", en="Points for purchases")
@@ -99,6 +101,41 @@ def test_only_a_first_version_may_begin_in_the_past(session: Session) -> None:
         session, code=code, definition=TWO_POINTS_A_YUAN, effective_from=past, by=LIN, reason="改"
     )
     assert rules.approve(session, second.public_id, by=WANG).effective_from == now_of(session)
+
+
+def test_in_a_sandbox_a_change_may_begin_in_the_past(session: Session) -> None:
+    session.info["district"] = replace(district_of(session), sandbox=True)
+    code, past = unique("rule"), now_of(session) - timedelta(days=365)
+    agree(session, code)
+
+    second = rules.propose(
+        session, code=code, definition=TWO_POINTS_A_YUAN, effective_from=past, by=LIN, reason="改"
+    )
+
+    assert rules.approve(session, second.public_id, by=WANG).effective_from == past
+
+
+def test_the_next_transaction_of_any_process_sees_a_change(
+    database: Database, settings: Settings, district: str
+) -> None:
+    """E10: what is remembered lives no longer than the transactions that began before."""
+    other = Database(settings.database.url, pool_size=1)
+    with database.transaction(district) as session:
+        merchant = make_merchant(session).public_id
+        rules.get_rule_book(session)
+    with other.transaction(district) as session:
+        rules.get_rule_book(session)
+    here = Conditions(merchants=frozenset({merchant}))
+
+    with other.transaction(district) as session:
+        agreed = agree(session, unique("rule"), replace(A_POINT_A_YUAN, conditions=here))
+
+    for each in (database, other):
+        with each.transaction(district) as session:
+            book = rules.get_rule_book(session)
+            found = [rule.code for rule in book.in_force(now_of(session), merchants=[merchant])]
+            assert agreed.code in found
+    other.dispose()
 
 
 def test_all_that_a_definition_says_is_stored_and_read_back(session: Session) -> None:
