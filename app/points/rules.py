@@ -80,7 +80,7 @@ def propose(
     rule = _find_locked(session, code)
     if rule is None:
         rule = _add(session, code=code, names=names)
-    before = _latest(session, rule)
+    before = _last_approved(session, rule)
     payload = {
         "effective_from": None if effective_from is None else effective_from.isoformat(),
         "effective_to": None if effective_to is None else effective_to.isoformat(),
@@ -99,7 +99,7 @@ def propose(
     session.add(
         RuleVersion(
             rule_id=rule.id,
-            version=before.version + 1 if before else 1,
+            version=_count(session, rule.id) + 1,
             effective_from=begins,
             effective_to=effective_to,
             definition_hash=definition.digest(),
@@ -141,7 +141,7 @@ def approve(session: Session, request: str, *, by: str) -> EarnRule:
     now = now_of(session)
     if approved.payload["effective_from"] is None:
         version.effective_from = now
-    elif not (district_of(session).sandbox or _is_first(session, version)):
+    elif not district_of(session).sandbox and _count(session, rule.id, approved=True):
         version.effective_from = max(version.effective_from, now)
     if version.effective_to is not None and version.effective_to <= version.effective_from:
         raise StateConflict(
@@ -287,13 +287,20 @@ def _add(session: Session, *, code: str, names: Names | None) -> Rule:
     return session.scalars(select(Rule).where(Rule.code == code).with_for_update()).one()
 
 
-def _latest(session: Session, rule: Rule) -> RuleVersion | None:
+def _last_approved(session: Session, rule: Rule) -> RuleVersion | None:
     return session.scalar(
         select(RuleVersion)
-        .where(RuleVersion.rule_id == rule.id)
+        .where(RuleVersion.rule_id == rule.id, RuleVersion.approved_by.is_not(None))
         .order_by(RuleVersion.version.desc())
         .limit(1)
     )
+
+
+def _count(session: Session, rule_id: int, *, approved: bool = False) -> int:
+    query = select(func.count()).select_from(RuleVersion).where(RuleVersion.rule_id == rule_id)
+    if approved:
+        query = query.where(RuleVersion.approved_by.is_not(None))
+    return session.scalars(query).one()
 
 
 def _get_proposed(session: Session, request: ChangeRequest) -> tuple[Rule, RuleVersion]:
@@ -305,15 +312,6 @@ def _get_proposed(session: Session, request: ChangeRequest) -> tuple[Rule, RuleV
         select(RuleVersion).where(RuleVersion.change_request_id == request.id).with_for_update()
     ).one()
     return rule, version
-
-
-def _is_first(session: Session, version: RuleVersion) -> bool:
-    known = session.scalar(
-        select(func.count())
-        .select_from(RuleVersion)
-        .where(RuleVersion.rule_id == version.rule_id, RuleVersion.approved_by.is_not(None))
-    )
-    return not known
 
 
 def _written(version: RuleVersion) -> dict[str, Any]:

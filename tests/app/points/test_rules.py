@@ -87,6 +87,20 @@ def test_a_change_is_a_new_version_and_the_old_one_stays_for_its_time(session: S
     assert changed["rate"] == ("1/100", "1/50")
 
 
+def test_a_proposal_is_compared_with_what_was_agreed_not_with_another_draft(
+    session: Session,
+) -> None:
+    code = unique("rule")
+    agree(session, code)
+    rules.propose(session, code=code, definition=TWO_POINTS_A_YUAN, by=LIN, reason="加倍")
+
+    request = rules.propose(session, code=code, definition=TWO_POINTS_A_YUAN, by=LIN, reason="加倍")
+
+    assert request.before is not None
+    assert request.before["rate"] == "1/100"
+    assert [each.rule.version for each in rules.list_versions(session, code=code)] == [1, 2, 3]
+
+
 def test_only_a_first_version_may_begin_in_the_past(session: Session) -> None:
     """A district filled from records has rules from their days; a change has not."""
     code = unique("rule")
