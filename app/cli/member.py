@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.clock import SHANGHAI
 from app.members import enrolment, freezing, identification, memberships, privacy
 from app.members.arrivals import ChannelName, NewMember
 from app.members.identification import KnownMember
@@ -172,5 +173,6 @@ def _show(
     if in_json:
         echo_json(facts)
         return
+    facts["joined_at"] = f"{found.joined_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     for label, value in facts.items():
         click.echo(f"{label:<12}{'—' if value is None else value}")

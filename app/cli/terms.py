@@ -10,6 +10,7 @@ from app.approvals import ChangeRequest
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Rate
+from app.clock import SHANGHAI
 from app.merchants import terms as room
 from app.merchants.directory import get_directory
 from app.merchants.models import Funding, MayBurn
@@ -148,7 +149,7 @@ def described(each: Terms) -> str:
 def _show(request: ChangeRequest, merchant: str) -> None:
     click.echo(
         f"{request.public_id} · {merchant} · {request.reason} · "
-        f"{request.expires_at:%Y-%m-%d %H:%M} UTC 前有效 / open until then"
+        f"{request.expires_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M} 前有效 / open until then"
     )
     for change in request.difference():
         click.echo(f"  {change.field}: {change.before or '—'} → {change.after}")

@@ -15,10 +15,12 @@ class BadPhone(Invalid):
 
 
 class UnknownMember(NotFound):
-    """Nobody is known by this phone, card, identity or id (which is not repeated)."""
+    """Nobody is known by this id, or by this phone or card (which are not repeated)."""
 
-    def __init__(self, by: str) -> None:
-        super().__init__("member", by)
+    def __init__(self, public_id: str | None = None) -> None:
+        super().__init__(
+            "member", public_id or "手机号或卡号无人使用 / nobody has this phone or card"
+        )
 
 
 class MemberNotActive(StateConflict):

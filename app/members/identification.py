@@ -99,7 +99,7 @@ def get_by_any(session: Session, written: str) -> KnownMember:
     if found is None:
         found = find_by_phone(session, written)
     if found is None:
-        raise UnknownMember("phone")
+        raise UnknownMember
     return found
 
 
