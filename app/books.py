@@ -32,7 +32,6 @@ class Kind(StrEnum):
 
     EARN = "earn"
     BURN = "burn"
-    SALE = "sale"
     REFUND = "refund"
     PREPAY = "prepay"
 
@@ -58,7 +57,6 @@ RULES: tuple[Line, ...] = (
     Line(event="refund of an earn, prepaid", debit=Code.LOT, credit=Code.PREPAID),
     Line(event="refund of an earn already spent, postpaid", debit=Code.DEBT, credit=Code.ISSUED),
     Line(event="refund of an earn already spent, prepaid", debit=Code.DEBT, credit=Code.PREPAID),
-    Line(event="refund of a burn while in debt", debit=Code.REDEEMED, credit=Code.DEBT),
     Line(event="merchant buys points ahead", debit=Code.PREPAID_SOLD, credit=Code.PREPAID),
 )
 

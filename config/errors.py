@@ -57,3 +57,15 @@ class BadSettings(ConfigError):
             + "\n  - ".join(problems)
         )
         self.problems = problems
+
+
+class Collision(ConfigError):
+    """Another transaction wrote the same business key meanwhile: run this one again."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(
+            f"{kind} {key} 正在由另一请求写入，请重试 / "
+            f"{kind} {key} is being written by another request: try again"
+        )
+        self.kind = kind
+        self.key = key

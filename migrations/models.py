@@ -13,6 +13,7 @@ for _module in (
     "app.merchants.models",
     "app.members.models",
     "app.points.models",
+    "app.checkout.models",
 ):
     import_module(_module)
 

@@ -28,6 +28,7 @@ REPEATABLES = (
     "ledger/holds.sql",
     "ledger/balances.sql",
     "ledger/invariants.sql",
+    "app/points/lots.sql",
 )
 
 _GRANTS = """

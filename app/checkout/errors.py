@@ -1,6 +1,6 @@
 """What checkout refuses."""
 
-from app.errors import AppError
+from app.errors import AppError, StateConflict
 
 
 class RefundExceedsRemaining(AppError):
@@ -30,3 +30,52 @@ class NotRefundable(AppError):
     def __init__(self, line: int) -> None:
         super().__init__(f"第 {line} 行不可退款 / Line {line} is not refundable")
         self.line = line
+
+
+class BusinessKeyConflict(AppError):
+    """The till's own number names another sale or refund already (semantics 38)."""
+
+    def __init__(self, kind: str, number: str, known: str) -> None:
+        super().__init__(
+            f"收银单号 {number} 已用于另一笔（{known}），内容不同 / "
+            f"The till's number {number} already names another {kind} ({known})"
+        )
+        self.kind = kind
+        self.number = number
+        self.known = known
+
+
+class PaymentMismatch(AppError):
+    """The tenders do not add up to what is due."""
+
+    def __init__(self, *, due_fen: int, paid_fen: int) -> None:
+        super().__init__(
+            f"应付 {due_fen} 分，实付 {paid_fen} 分 / {due_fen} fen are due, {paid_fen} were paid"
+        )
+        self.due_fen = due_fen
+        self.paid_fen = paid_fen
+
+
+class OrderNotPayable(StateConflict):
+    """The order is cancelled, or its time to pay is over."""
+
+    def __init__(self, order: str, state: str) -> None:
+        super().__init__("order", order, state, "订单已不能支付", "the order cannot be paid")
+
+
+class OrderNotRefundable(StateConflict):
+    """Only a paid order can be refunded, and only a waiting one cancelled."""
+
+    def __init__(self, order: str, state: str) -> None:
+        super().__init__("order", order, state, "订单当前状态不允许", "not in this state")
+
+
+class QuoteExpired(AppError):
+    """The quote's minutes are over, or it was made for another basket."""
+
+    def __init__(self, quote: str) -> None:
+        super().__init__(
+            f"报价 {quote} 已过期或与订单不符，请重新报价 / "
+            f"Quote {quote} has expired or is for another basket: ask for a new one"
+        )
+        self.quote = quote

@@ -263,9 +263,10 @@ def _reverse_last(session: Session, books: Books, mark: str, number: int) -> int
 
 
 def _version(session: Session, account: int) -> int:
-    return session.execute(
+    stored: int = session.execute(
         text("SELECT version FROM account_balance WHERE account_id = :id"), {"id": account}
     ).scalar_one()
+    return stored
 
 
 def _at_once(call: Callable[[int], T], times: int) -> list[T]:

@@ -172,6 +172,7 @@ def test_the_quick_audit_finds_a_balance_moved_since_its_last_look(
 
 
 def _stored(session: Session, account: int) -> int:
-    return session.execute(
+    stored: int = session.execute(
         text("SELECT posted FROM account_balance WHERE account_id = :id"), {"id": account}
     ).scalar_one()
+    return stored

@@ -1,0 +1,121 @@
+"""What a till wants to sell: lines, member, points to burn, how it is paid."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from app.clock import business_date
+from app.errors import Invalid
+from app.members.identification import KnownMember
+from app.merchants.directory import ListedTerminal
+
+LIMIT_FEN = 2**53 - 1
+LIMIT_LINES = 200
+LIMIT_QUANTITY = 999_999
+
+#: Ask for as many points as the order, its terms and the balance allow.
+ALL_POINTS = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BasketLine:
+    """One line: `amount_fen` is its net price for all units, after the till's own discounts.
+
+    `merchant` (code or public id) names another merchant of the district; None: the store's own.
+    """
+
+    sku: str
+    name: str
+    category: str
+    amount_fen: int
+    quantity: int = 1
+    merchant: str | None = None
+    refundable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tender:
+    """Money by one means of payment, in fen: cash, wechat, alipay, card, …"""
+
+    name: str
+    fen: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basket:
+    """A sale as the till asks for it. `number` is the till's own, unique per till for ever."""
+
+    terminal: ListedTerminal
+    number: str
+    occurred_at: datetime
+    lines: Sequence[BasketLine]
+    member: KnownMember | None = None
+    burn_points: int = 0
+    cashier: str | None = None
+    kind: str = field(default="sale")
+
+    def __post_init__(self) -> None:
+        if self.occurred_at.tzinfo is None:
+            raise Invalid("occurred_at", "须带时区偏移", "needs an offset from UTC")
+        if not 1 <= len(self.number) <= 64:
+            raise Invalid("number", "须为 1 到 64 个字符", "has 1 to 64 characters")
+        if not 1 <= len(self.lines) <= LIMIT_LINES:
+            raise Invalid("lines", f"须为 1 到 {LIMIT_LINES} 行", f"1 to {LIMIT_LINES} lines")
+        for position, line in enumerate(self.lines, start=1):
+            within(f"lines[{position}].amount_fen", line.amount_fen)
+            within(f"lines[{position}].quantity", line.quantity, least=1, most=LIMIT_QUANTITY)
+        within("lines", self.total_fen)
+        if self.burn_points != ALL_POINTS:
+            within("burn_points", self.burn_points)
+        if self.member is None and self.burn_points:
+            raise Invalid("burn_points", "没有会员，不能用积分", "there is no member to burn for")
+
+    @property
+    def total_fen(self) -> int:
+        """Worth of all lines, before points."""
+        return sum([line.amount_fen for line in self.lines])
+
+    @property
+    def business_date(self) -> date:
+        """The Shanghai day of the sale."""
+        return business_date(self.occurred_at)
+
+    def fingerprint(self, tenders: Sequence[Tender] | None = None) -> bytes:
+        """Return what makes a re-send the same sale; the till's clock and cashier are not in it."""
+        shape = [
+            self.kind,
+            self.member.public_id if self.member else None,
+            self.burn_points,
+            [
+                [line.sku, line.name, line.category, line.amount_fen, line.quantity,
+                 line.merchant, line.refundable]
+                for line in self.lines
+            ],
+            None if tenders is None else [[tender.name, tender.fen] for tender in tenders],
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(shape, ensure_ascii=False).encode()).digest()
+
+
+def within(name: str, number: int, *, least: int = 0, most: int = LIMIT_FEN) -> None:
+    """Refuse a number that is out of range.
+
+    Raises:
+        Invalid: it is.
+    """
+    if not least <= number <= most:
+        raise Invalid(name, f"须在 {least} 到 {most} 之间", f"from {least} to {most}")
+
+
+def check_tenders(tenders: Sequence[Tender]) -> None:
+    """Refuse tenders that can never be right.
+
+    Raises:
+        Invalid: an amount out of range, a name twice or empty.
+    """
+    names = [tender.name for tender in tenders]
+    if len(set(names)) != len(names) or not all(1 <= len(name) <= 32 for name in names):
+        raise Invalid("tenders", "支付方式重复或为空", "a tender is named twice or not at all")
+    for tender in tenders:
+        within(f"tenders.{tender.name}", tender.fen)

@@ -1,0 +1,177 @@
+"""Tables of checkout: quotes, orders with lines and slices, refunds, refunds that came early."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.database import Base
+
+
+class OrderState(StrEnum):
+    """Placed and holding what it will take; paid; or given up before payment."""
+
+    AWAITING_PAYMENT = "awaiting_payment"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+
+
+class OrderKind(StrEnum):
+    """A plain sale, or the new order of an exchange."""
+
+    SALE = "sale"
+    EXCHANGE = "exchange"
+
+
+class Quote(Base):
+    """A price promised until an instant."""
+
+    __tablename__ = "quote"
+    __table_args__ = (UniqueConstraint("public_id"),)
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
+    fingerprint: Mapped[bytes]
+    priced_at: Mapped[datetime]
+    until: Mapped[datetime]
+    answer: Mapped[dict[str, Any]]
+
+
+class Order(Base):
+    """A sale at a till. `slices` say for ever who paid for which unit (ADR 0004).
+
+    `number` is the till's own; with store, terminal and kind it is the sale's business key.
+    `parts` are the lots that a waiting order holds. `homes` say where the earned points came from
+    and went to; `earnings` which rules gave them.
+    """
+
+    __tablename__ = "order"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("store_id", "terminal_id", "number", "kind"),
+        Index("order_member_id_business_date_idx", "member_id", "business_date"),
+        Index("order_store_id_business_date_idx", "store_id", "business_date"),
+        Index("order_until_idx", "until", postgresql_where=text("state = 'awaiting_payment'")),
+        CheckConstraint("(state = 'paid') = (slices IS NOT NULL)", name="paid"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminal.id"))
+    number: Mapped[str]
+    kind: Mapped[str]
+    cashier: Mapped[str | None]
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
+    state: Mapped[str]
+    occurred_at: Mapped[datetime]
+    business_date: Mapped[date]
+    recorded_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    fingerprint: Mapped[bytes]
+    quote_id: Mapped[int | None] = mapped_column(ForeignKey("quote.id"))
+    total_fen: Mapped[int]
+    burned_points: Mapped[int]
+    burned_fen: Mapped[int]
+    due_fen: Mapped[int]
+    earned_points: Mapped[int]
+    refunded_fen: Mapped[int] = mapped_column(server_default=text("0"))
+    refunds: Mapped[int] = mapped_column(server_default=text("0"))
+    parts: Mapped[list[Any] | None]
+    slices: Mapped[list[Any] | None]
+    homes: Mapped[list[Any] | None]
+    earnings: Mapped[list[Any] | None]
+
+
+class OrderLine(Base):
+    """A line of an order and how much of it has gone back."""
+
+    __tablename__ = "order_line"
+
+    order_id: Mapped[int] = mapped_column(
+        ForeignKey("order.id"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    merchant_id: Mapped[int]
+    sku: Mapped[str]
+    name: Mapped[str]
+    category: Mapped[str]
+    quantity: Mapped[int]
+    amount_fen: Mapped[int]
+    burned_fen: Mapped[int] = mapped_column(server_default=text("0"))
+    earned_points: Mapped[int] = mapped_column(server_default=text("0"))
+    refundable: Mapped[bool]
+    refunded_fen: Mapped[int] = mapped_column(server_default=text("0"))
+    refunded_quantity: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class Refund(Base):
+    """What went back in one step: `fen` = money by tender + `points_fen`.
+
+    `clawed_points` is what the refund took back of the points earned; of these `debt_points` the
+    member now owes and `written_off_points` the merchant bears.
+    """
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("order_id", "ordinal"),
+        UniqueConstraint("store_id", "terminal_id", "number"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    ordinal: Mapped[int]
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminal.id"))
+    number: Mapped[str]
+    cashier: Mapped[str | None]
+    fingerprint: Mapped[bytes]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    fen: Mapped[int]
+    points_fen: Mapped[int]
+    money: Mapped[dict[str, Any]]
+    restored_points: Mapped[int]
+    clawed_points: Mapped[int]
+    debt_points: Mapped[int]
+    written_off_points: Mapped[int]
+    lines: Mapped[list[Any]]
+
+
+class ParkedRefund(Base):
+    """A refund that arrived before its sale was paid (semantics 10)."""
+
+    __tablename__ = "parked_refund"
+    __table_args__ = (
+        UniqueConstraint("store_id", "terminal_id", "number"),
+        Index(
+            "parked_refund_waiting_idx",
+            "store_id",
+            "terminal_id",
+            "order_number",
+            postgresql_where=text("applied_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminal.id"))
+    order_number: Mapped[str]
+    number: Mapped[str]
+    request: Mapped[dict[str, Any]]
+    parked_at: Mapped[datetime]
+    applied_at: Mapped[datetime | None]

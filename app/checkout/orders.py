@@ -1,0 +1,345 @@
+"""Orders at the till: sold at once, or placed, paid and cancelled (P2, P3; semantics 12, 38)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, text
+from sqlalchemy.orm import Session
+
+import ledger
+from app import outbox
+from app.checkout.baskets import Basket, Tender
+from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
+from app.checkout.models import Order, OrderState
+from app.checkout.pricing import Priced, price
+from app.checkout.settling import Settled, dump_homes, settle
+from app.checkout.slices import dump
+from app.clock import business_date
+from app.errors import NotFound
+from app.members import memberships
+from app.members.models import Source
+from app.merchants.directory import ListedTerminal
+from app.outbox import News
+from app.points import lots
+from app.points.lots import Wallet
+from config.database import new_id, now_of
+from config.errors import Collision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sale:
+    """An order as its till hears of it; `replayed` when the till's number was known already."""
+
+    public_id: str
+    number: str
+    state: OrderState
+    total_fen: int
+    burned_points: int
+    burned_fen: int
+    due_fen: int
+    earned_points: int
+    until: datetime | None
+    replayed: bool = False
+
+
+def sell(
+    session: Session, basket: Basket, tenders: Sequence[Tender], *, quote_id: int | None = None
+) -> Sale:
+    """Sell, burn and earn in one step: a paid order.
+
+    At most eleven round trips with BEGIN and COMMIT, whatever the number of lines. Locks the
+    member's wallet; callers on one member queue. The till's number again, with the same content,
+    returns the first sale and moves nothing.
+
+    Raises:
+        BusinessKeyConflict: the till's number names another sale.
+        PaymentMismatch, InsufficientPoints, MemberNotActive, Frozen: as they say.
+        Collision: the same sale is being written elsewhere; run the transaction again.
+    """
+    fingerprint = basket.fingerprint(tenders)
+    known = _known(session, basket, fingerprint)
+    if known is not None:
+        return known
+    wallet = lock_wallet(session, basket)
+    priced = price(session, basket, wallet)
+    public_id = new_id("ord")
+    settled = settle(session, priced, wallet, tenders, order=public_id)
+    missing = _write(
+        session,
+        priced,
+        public_id=public_id,
+        state=OrderState.PAID,
+        fingerprint=fingerprint,
+        quote_id=quote_id,
+        settled=settled,
+    )
+    announce_paid(session, priced, settled, order=public_id, missing=missing)
+    return _sale(priced, public_id, OrderState.PAID, settled.earned_points, until=None)
+
+
+def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> Sale:
+    """Place an order that waits for payment: its points are held until the order's `until`.
+
+    Raises:
+        As `sell`, but for payment.
+    """
+    fingerprint = basket.fingerprint()
+    known = _known(session, basket, fingerprint)
+    if known is not None:
+        return known
+    wallet = lock_wallet(session, basket)
+    priced = price(session, basket, wallet)
+    public_id = new_id("ord")
+    until = now_of(session) + timedelta(minutes=priced.programme.hold_minutes)
+    if wallet is not None and priced.parts:
+        ledger.holds.place(
+            session,
+            key=f"{public_id}:hold",
+            amounts=dict(priced.parts),
+            until=until,
+            wallet_id=wallet.member.wallet_id,
+        )
+    _write(
+        session,
+        priced,
+        public_id=public_id,
+        state=OrderState.AWAITING_PAYMENT,
+        fingerprint=fingerprint,
+        quote_id=quote_id,
+        until=until,
+    )
+    return _sale(priced, public_id, OrderState.AWAITING_PAYMENT, 0, until=until)
+
+
+def cancel(session: Session, *, order: str) -> OrderState:
+    """Give up an order before payment; all that it held is free at once (semantics 12).
+
+    Cancelling again changes nothing.
+
+    Raises:
+        NotFound: no such order.
+        OrderNotRefundable: it has been paid: refund it.
+    """
+    found = get_locked(session, order)
+    if found.state == OrderState.PAID:
+        raise OrderNotRefundable(order, found.state)
+    if found.state == OrderState.AWAITING_PAYMENT:
+        if found.parts:
+            ledger.holds.void(session, key=f"{order}:hold")
+        found.state = OrderState.CANCELLED
+        outbox.add(session, topic="order.cancelled", aggregate=order, payload={"order": order})
+    return OrderState(found.state)
+
+
+def get_locked(session: Session, public_id: str) -> Order:
+    """Return an order under lock until the transaction ends.
+
+    Raises:
+        NotFound: no such order.
+    """
+    query = select(Order).where(Order.public_id == public_id).with_for_update()
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound("order", public_id)
+    return found
+
+
+def find_by_number(
+    session: Session, *, terminal: ListedTerminal, number: str, kind: str = "sale"
+) -> Order | None:
+    """Return the order of a till's own number, or None."""
+    return session.scalar(
+        select(Order).where(
+            Order.store_id == terminal.store.id,
+            Order.terminal_id == terminal.id,
+            Order.number == number,
+            Order.kind == kind,
+        )
+    )
+
+
+def lock_wallet(session: Session, basket: Basket) -> Wallet | None:
+    """Lock and read the wallet of the basket's member, who must be active."""
+    if basket.member is None:
+        return None
+    basket.member.require_active()
+    day = min(basket.business_date, business_date(now_of(session)))
+    return lots.lock(session, basket.member, day=day)
+
+
+def announce_paid(
+    session: Session, priced: Priced, settled: Settled, *, order: str, missing: Sequence[int]
+) -> None:
+    """Join the member to the merchants it first paid at, and write the news, in one round trip."""
+    basket = priced.basket
+    joined: Sequence[News] = []
+    if basket.member is not None and missing:
+        joined = memberships.join(
+            session,
+            member=basket.member,
+            merchants=[priced.directory.merchants[merchant] for merchant in missing],
+            source=Source.PAYMENT,
+        )
+    paid = News(
+        topic="order.paid",
+        aggregate=order,
+        payload={
+            "order": order,
+            "store": basket.terminal.store.public_id,
+            "member": basket.member.public_id if basket.member else None,
+            "total_fen": basket.total_fen,
+            "burned_points": priced.burn.points,
+            "earned_points": settled.earned_points,
+        },
+    )
+    outbox.add_many(session, [*joined, paid])
+
+
+def _known(session: Session, basket: Basket, fingerprint: bytes) -> Sale | None:
+    row = session.execute(
+        _KNOWN,
+        {
+            "store": basket.terminal.store.id,
+            "terminal": basket.terminal.id,
+            "number": basket.number,
+            "kind": basket.kind,
+        },
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != fingerprint:
+        raise BusinessKeyConflict("order", basket.number, row.public_id)
+    return _replayed(row)
+
+
+def _replayed(row: Row[Any]) -> Sale:
+    return Sale(
+        public_id=row.public_id,
+        number=row.number,
+        state=OrderState(row.state),
+        total_fen=row.total_fen,
+        burned_points=row.burned_points,
+        burned_fen=row.burned_fen,
+        due_fen=row.due_fen,
+        earned_points=row.earned_points,
+        until=row.until,
+        replayed=True,
+    )
+
+
+def _sale(
+    priced: Priced, public_id: str, state: OrderState, earned: int, *, until: datetime | None
+) -> Sale:
+    return Sale(
+        public_id=public_id,
+        number=priced.basket.number,
+        state=state,
+        total_fen=priced.basket.total_fen,
+        burned_points=priced.burn.points,
+        burned_fen=priced.burn.value_fen,
+        due_fen=priced.due_fen,
+        earned_points=earned,
+        until=until,
+    )
+
+
+def _write(
+    session: Session,
+    priced: Priced,
+    *,
+    public_id: str,
+    state: OrderState,
+    fingerprint: bytes,
+    quote_id: int | None,
+    settled: Settled | None = None,
+    until: datetime | None = None,
+) -> list[int]:
+    """Write the order and its lines in one statement; return the merchants new to the member."""
+    basket = priced.basket
+    lines = basket.lines
+    row = session.execute(
+        _INSERT,
+        {
+            "public_id": public_id,
+            "store": basket.terminal.store.id,
+            "terminal": basket.terminal.id,
+            "number": basket.number,
+            "kind": basket.kind,
+            "cashier": basket.cashier,
+            "member": basket.member.id if basket.member else None,
+            "state": state,
+            "occurred_at": basket.occurred_at,
+            "business_date": basket.business_date,
+            "now": now_of(session),
+            "until": until,
+            "fingerprint": fingerprint,
+            "quote": quote_id,
+            "total_fen": basket.total_fen,
+            "burned_points": priced.burn.points,
+            "burned_fen": priced.burn.value_fen,
+            "due_fen": priced.due_fen,
+            "earned_points": settled.earned_points if settled else 0,
+            "parts": json.dumps(priced.parts) if priced.parts and not settled else None,
+            "slices": _json(dump(settled.allocation)) if settled else None,
+            "homes": json.dumps(dump_homes(settled.homes)) if settled else None,
+            "earnings": _json(settled.earnings()) if settled else None,
+            "numbers": [line.number for line in priced.lines],
+            "merchants": [merchant.id for merchant in priced.merchants],
+            "skus": [line.sku for line in lines],
+            "names": [line.name for line in lines],
+            "categories": [line.category for line in lines],
+            "quantities": [line.quantity for line in lines],
+            "amounts": [line.amount_fen for line in lines],
+            "line_burned": settled.line_burned_fen if settled else [0] * len(lines),
+            "line_earned": list(settled.line_points) if settled else [0] * len(lines),
+            "refundable": [line.refundable for line in lines],
+        },
+    ).one_or_none()
+    if row is None:
+        raise Collision("order", basket.number)
+    return list(row.missing)
+
+
+def _json(value: list[Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_KNOWN = text(
+    "SELECT public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
+    'earned_points, until FROM "order" WHERE store_id = :store AND terminal_id = :terminal '
+    "AND number = :number AND kind = :kind"
+)
+_INSERT = text(
+    """
+    WITH written AS (
+        INSERT INTO "order" (public_id, store_id, terminal_id, number, kind, cashier, member_id,
+            state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
+            total_fen, burned_points, burned_fen, due_fen, earned_points,
+            parts, slices, homes, earnings)
+        VALUES (:public_id, :store, :terminal, :number, :kind, :cashier, :member,
+            :state, :occurred_at, :business_date, :now, :until, :fingerprint, :quote,
+            :total_fen, :burned_points, :burned_fen, :due_fen, :earned_points,
+            CAST(:parts AS jsonb), CAST(:slices AS jsonb), CAST(:homes AS jsonb),
+            CAST(:earnings AS jsonb))
+        ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
+        RETURNING id
+    ), lines AS (
+        INSERT INTO order_line (order_id, number, merchant_id, sku, name, category, quantity,
+            amount_fen, burned_fen, earned_points, refundable)
+        SELECT w.id, u.* FROM written w, unnest(
+            CAST(:numbers AS smallint[]), CAST(:merchants AS bigint[]), CAST(:skus AS text[]),
+            CAST(:names AS text[]), CAST(:categories AS text[]), CAST(:quantities AS bigint[]),
+            CAST(:amounts AS bigint[]), CAST(:line_burned AS bigint[]),
+            CAST(:line_earned AS bigint[]), CAST(:refundable AS boolean[])) u
+    )
+    SELECT w.id, ARRAY(
+        SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
+        WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
+            SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)
+        ORDER BY m) AS missing
+    FROM written w
+    """
+)

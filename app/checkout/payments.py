@@ -1,0 +1,171 @@
+"""Paying a placed order: its hold is captured, its points are given (B1, semantics 26, 35)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+import ledger
+from app.checkout.baskets import Basket, BasketLine, Tender
+from app.checkout.errors import OrderNotPayable
+from app.checkout.models import Order, OrderLine, OrderState
+from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
+from app.checkout.pricing import Priced, price
+from app.checkout.settling import Settled, dump_homes, settle
+from app.checkout.slices import dump
+from app.members.identification import known, select_known
+from app.members.models import Member
+from app.merchants.directory import Directory, ListedTerminal, get_directory
+from app.points.burning import Burn
+from config.database import now_of
+
+
+def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
+    """Turn a placed order into a paid one.
+
+    The order is locked first, so a payment that is told twice settles once: the second finds it
+    paid. After the order's `until` its hold is dead: its points are taken if they are still there,
+    else the payment is refused, never half done.
+
+    Raises:
+        NotFound: no such order.
+        OrderNotPayable: cancelled, or its points are gone meanwhile.
+        PaymentMismatch: the tenders are not what is due.
+    """
+    found = get_locked(session, order)
+    if found.state == OrderState.PAID:
+        return _sale(found, replayed=True)
+    if found.state != OrderState.AWAITING_PAYMENT:
+        raise OrderNotPayable(order, found.state)
+    basket = _basket(session, found)
+    wallet = lock_wallet(session, basket)
+    alive = found.until is not None and now_of(session) < found.until
+    priced = _priced(session, found, basket)
+    try:
+        settled = settle(
+            session,
+            priced,
+            wallet,
+            tenders,
+            order=order,
+            hold=f"{order}:hold" if found.parts and alive else None,
+        )
+    except (ledger.InsufficientBalance, ledger.HoldEnded) as refusal:
+        raise OrderNotPayable(order, "expired") from refusal
+    missing = _mark_paid(session, found, settled, priced)
+    announce_paid(session, priced, settled, order=order, missing=missing)
+    return replace(
+        _sale(found, replayed=False),
+        state=OrderState.PAID,
+        earned_points=settled.earned_points,
+    )
+
+
+def _basket(session: Session, order: Order) -> Basket:
+    directory = get_directory(session)
+    lines = session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.number)
+    )
+    member = None
+    if order.member_id is not None:
+        member = known(session.execute(select_known().where(Member.id == order.member_id)).one())
+    return Basket(
+        terminal=_terminal(directory, order),
+        number=order.number,
+        occurred_at=order.occurred_at,
+        kind=order.kind,
+        cashier=order.cashier,
+        member=member,
+        lines=[
+            BasketLine(
+                sku=line.sku,
+                name=line.name,
+                category=line.category,
+                amount_fen=line.amount_fen,
+                quantity=line.quantity,
+                merchant=directory.merchants[line.merchant_id].public_id,
+                refundable=line.refundable,
+            )
+            for line in lines
+        ],
+    )
+
+
+def _terminal(directory: Directory, order: Order) -> ListedTerminal:
+    return next(till for till in directory.terminals.values() if till.id == order.terminal_id)
+
+
+def _priced(session: Session, order: Order, basket: Basket) -> Priced:
+    """Price what was placed: the points stay those that were promised."""
+    fresh = price(session, basket, None)
+    return Priced(
+        basket=basket,
+        directory=fresh.directory,
+        programme=fresh.programme,
+        merchants=fresh.merchants,
+        lines=fresh.lines,
+        burn=Burn(points=order.burned_points, value_fen=order.burned_fen),
+        parts=[(lot, points) for lot, points in order.parts or []],
+    )
+
+
+def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced) -> list[int]:
+    row = session.execute(
+        _PAID,
+        {
+            "id": order.id,
+            "earned": settled.earned_points,
+            "slices": _json(dump(settled.allocation)),
+            "homes": _json(dump_homes(settled.homes)),
+            "earnings": _json(settled.earnings()),
+            "numbers": [line.number for line in priced.lines],
+            "line_burned": settled.line_burned_fen,
+            "line_earned": list(settled.line_points),
+            "merchants": [merchant.id for merchant in priced.merchants],
+            "member": order.member_id,
+        },
+    ).one()
+    return list(row.missing)
+
+
+def _sale(order: Order, *, replayed: bool) -> Sale:
+    return Sale(
+        public_id=order.public_id,
+        number=order.number,
+        state=OrderState(order.state),
+        total_fen=order.total_fen,
+        burned_points=order.burned_points,
+        burned_fen=order.burned_fen,
+        due_fen=order.due_fen,
+        earned_points=order.earned_points,
+        until=order.until,
+        replayed=replayed,
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_PAID = text(
+    """
+    WITH paid AS (
+        UPDATE "order" SET state = 'paid', earned_points = :earned, parts = NULL,
+            slices = CAST(:slices AS jsonb), homes = CAST(:homes AS jsonb),
+            earnings = CAST(:earnings AS jsonb)
+        WHERE id = :id
+    ), lines AS (
+        UPDATE order_line l SET burned_fen = u.burned, earned_points = u.earned
+        FROM unnest(CAST(:numbers AS smallint[]), CAST(:line_burned AS bigint[]),
+                    CAST(:line_earned AS bigint[])) AS u (number, burned, earned)
+        WHERE l.order_id = :id AND l.number = u.number
+    )
+    SELECT ARRAY(
+        SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
+        WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
+            SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)
+        ORDER BY m) AS missing
+    """
+)

@@ -1,0 +1,190 @@
+"""What a sale would take and give: points burned, money due, points earned (P2).
+
+The same steps serve a quote, which stops here, and an order, which goes on to post.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
+from app.checkout.sharing import SaleLine, Shared, share
+from app.merchants.directory import Directory, ListedMerchant, get_directory
+from app.merchants.models import MayBurn
+from app.points import burns
+from app.points.burning import Burn, Burning, burn, may_burn
+from app.points.earning import Earned, PaidLine, PaidOrder, earn
+from app.points.lots import HeldLot, Wallet
+from app.points.policy import Programme
+from app.points.programme import burn_terms_at, programme_at
+from app.points.rules import get_rule_book
+
+NO_BURN = Burn(points=0, value_fen=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priced:
+    """A basket with its points decided: which lots pay what, and the money that is left."""
+
+    basket: Basket
+    directory: Directory
+    programme: Programme
+    merchants: Sequence[ListedMerchant]
+    lines: Sequence[SaleLine]
+    burn: Burn
+    parts: Sequence[tuple[int, int]]
+
+    @property
+    def due_fen(self) -> int:
+        """Money that is to be paid."""
+        return self.basket.total_fen - self.burn.value_fen
+
+
+def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
+    """Decide the points of a basket under the policy of its business time.
+
+    No SQL when warm but one statement where a daily limit is set. Asks above the order are cut.
+
+    Raises:
+        InsufficientPoints: more is asked than the wallet may spend here.
+        Frozen, NotFound, NoTermsInForce: store, till or a line's merchant cannot sell.
+    """
+    basket.terminal.require_open()
+    directory = get_directory(session)
+    own = basket.terminal.store.merchant
+    merchants = [
+        directory.get_merchant(line.merchant) if line.merchant else own for line in basket.lines
+    ]
+    day = basket.business_date
+    lines = [
+        _sale_line(number, line, merchant, own, day)
+        for number, (line, merchant) in enumerate(zip(basket.lines, merchants, strict=True), 1)
+    ]
+    programme = programme_at(session, basket.occurred_at)
+    burned: Burn = NO_BURN
+    parts: Sequence[tuple[int, int]] = []
+    if wallet is not None and basket.burn_points:
+        burned, parts = _burn(session, basket, wallet, lines, programme)
+    return Priced(
+        basket=basket,
+        directory=directory,
+        programme=programme,
+        merchants=merchants,
+        lines=lines,
+        burn=burned,
+        parts=parts,
+    )
+
+
+def allot(priced: Priced, tenders: Sequence[Tender]) -> Shared:
+    """Share a priced sale's points and money over its lines, once."""
+    return share(
+        priced.lines,
+        tenders=[(tender.name, tender.fen) for tender in tenders],
+        lots=priced.parts,
+        value_fen=priced.burn.value_fen,
+        first=priced.programme.return_first,
+    )
+
+
+def earn_points(session: Session, priced: Priced, shared: Shared) -> Earned | None:
+    """Return what a shared sale earns its member; None without a member, or nothing to earn."""
+    basket = priced.basket
+    if basket.member is None:
+        return None
+    order = paid_order(priced, shared)
+    rules = get_rule_book(session).in_force(
+        basket.occurred_at, merchants={merchant.public_id for merchant in priced.merchants}
+    )
+    return earn(rules, order, combine=priced.programme.combine)
+
+
+def paid_order(priced: Priced, shared: Shared) -> PaidOrder:
+    """Return a shared sale as earning rules see it. A merchant that issues no more pays nothing."""
+    return PaidOrder(
+        occurred_at=priced.basket.occurred_at,
+        lines=[
+            PaidLine(
+                merchant=merchant.public_id,
+                trade=merchant.trade,
+                category=line.category,
+                paid_fen=paid if merchant.issues else {},
+            )
+            for line, merchant, paid in zip(
+                priced.basket.lines, priced.merchants, shared.paid_fen(), strict=True
+            )
+        ],
+        tier=priced.basket.member.tier if priced.basket.member else None,
+    )
+
+
+def _sale_line(
+    number: int, line: BasketLine, merchant: ListedMerchant, own: ListedMerchant, day: date
+) -> SaleLine:
+    terms = merchant.terms_at(day)
+    burnable = terms.may_burn is MayBurn.ANY or (
+        terms.may_burn is MayBurn.OWN and merchant.id == own.id
+    )
+    return SaleLine(
+        number=number,
+        merchant_id=merchant.id,
+        quantity=line.quantity,
+        amount_fen=line.amount_fen,
+        refundable=line.refundable,
+        burnable=burnable,
+    )
+
+
+def _burn(
+    session: Session,
+    basket: Basket,
+    wallet: Wallet,
+    lines: Sequence[SaleLine],
+    programme: Programme,
+) -> tuple[Burn, Sequence[tuple[int, int]]]:
+    own = basket.terminal.store.merchant
+    day = basket.business_date
+    terms = burn_terms_at(
+        session, merchant=own.public_id, tier=wallet.member.tier, at=basket.occurred_at
+    )
+    burned_today = 0
+    if terms.daily_limit_points is not None:
+        burned_today = _burned_on(session, wallet, day)
+    order = Burning(
+        order_fen=basket.total_fen,
+        burnable_fen=sum([line.amount_fen for line in lines if line.burnable]),
+        point_value_fen=programme.point_value_fen,
+        terms=terms,
+        burned_today_points=burned_today,
+    )
+    lots = spendable_lots(wallet, own, day=day)
+    balance = max(sum(lot.free for lot in lots) - wallet.debt_points, 0)
+    if basket.burn_points == ALL_POINTS:
+        decided = may_burn(order, balance_points=balance)
+    else:
+        decided = burn(order, asked_points=basket.burn_points, balance_points=balance)
+    if not decided.value_fen:
+        return Burn(points=0, value_fen=0, limits=decided.limits), []
+    return decided, burns.draw(lots, decided.points)
+
+
+def spendable_lots(wallet: Wallet, merchant: ListedMerchant, *, day: date) -> list[HeldLot]:
+    """Return the lots that may pay at a merchant on a business date, in the order of B4."""
+    may = merchant.terms_at(day).may_burn
+    if may is MayBurn.NONE:
+        return []
+    return wallet.spendable(day, merchant_id=merchant.id, own_only=may is MayBurn.OWN)
+
+
+def _burned_on(session: Session, wallet: Wallet, day: date) -> int:
+    burned = session.scalar(_BURNED_ON, {"member": wallet.member.id, "day": day, "now": wallet.now})
+    return int(burned or 0)
+
+
+_BURNED_ON = text(
+    'SELECT sum(burned_points) FROM "order" WHERE member_id = :member AND business_date = :day '
+    "AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))"
+)

@@ -1,0 +1,296 @@
+"""Refunds: slices given back, points returned to their lots, earned points taken back.
+
+What a refund gives is the difference of two positions on the sale's tape, so any sequence of
+refunds ends where one would (ADR 0004; semantics 1-5, 8, 9, 11, 24).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+import ledger
+from app import outbox
+from app.books import Kind
+from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
+from app.checkout.models import Order, OrderLine, OrderState, Refund
+from app.checkout.orders import get_locked
+from app.checkout.returns import Delta, LineReturn, LineState, Request, refund
+from app.checkout.settling import load_homes
+from app.checkout.slices import load
+from app.clock import business_date
+from app.errors import Invalid
+from app.members.identification import known, select_known
+from app.members.models import Member
+from app.merchants.directory import ListedTerminal, get_directory
+from app.points import burns, lots
+from app.points.clawbacks import Clawback, claw_back
+from app.points.lots import Wallet
+from app.points.programme import programme_at
+from config.database import new_id, now_of
+from config.errors import Collision
+from ledger import Journal, Posting
+
+NO_POINTS = Clawback(postings=[], taken_points=0, debt_points=0, written_off_points=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundRequest:
+    """What a till asks to give back; `number` is the till's own, unique per till for ever."""
+
+    order: str
+    terminal: ListedTerminal
+    number: str
+    occurred_at: datetime
+    parts: Sequence[Request]
+    cashier: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.occurred_at.tzinfo is None:
+            raise Invalid("occurred_at", "须带时区偏移", "needs an offset from UTC")
+        if not self.parts:
+            raise Invalid("parts", "没有要退的内容", "nothing is to be given back")
+        if not 1 <= len(self.number) <= 64:
+            raise Invalid("number", "须为 1 到 64 个字符", "has 1 to 64 characters")
+
+    def fingerprint(self) -> bytes:
+        """Return what makes a re-send the same refund."""
+        shape = [self.order, [[type(part).__name__, asdict(part)] for part in self.parts]]
+        return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refunded:
+    """A refund as its till hears of it: `fen` = money by tender + the worth of points returned.
+
+    Of `clawed_points`, `debt_points` are owed now and `written_off_points` borne by the merchant.
+    """
+
+    public_id: str
+    order: str
+    number: str
+    fen: int
+    points_fen: int
+    money_fen: Mapping[str, int]
+    restored_points: int
+    clawed_points: int
+    debt_points: int
+    written_off_points: int
+    replayed: bool = False
+
+
+def give(session: Session, request: RefundRequest) -> Refunded:
+    """Refund a paid order by lines, quantities or amounts.
+
+    At most twelve round trips with BEGIN and COMMIT, whatever the number of lines. Locks the order,
+    then its member's wallet. The till's number again, with the same content, returns the first
+    refund and moves nothing. A frozen member is refunded like any other.
+
+    Raises:
+        NotFound: no such order.
+        OrderNotRefundable: it has not been paid.
+        RefundExceedsRemaining, NotRefundable: as they say; nothing is cut quietly.
+        BusinessKeyConflict: the till's number names another refund.
+        InsufficientPoints: points are short, and the programme refuses such refunds.
+    """
+    order = get_locked(session, request.order)
+    known_refund = _known(session, request)
+    if known_refund is not None:
+        return known_refund
+    if order.state != OrderState.PAID or order.slices is None:
+        raise OrderNotRefundable(order.public_id, order.state)
+    states = _states(session, order)
+    after, delta = refund(load(order.slices), states, request.parts)
+    public_id = new_id("ref")
+    clawback = _move_points(session, order, delta, request, public_id)
+    moved = {number: state for number, state in after.items() if state != states.get(number)}
+    result = Refunded(
+        public_id=public_id,
+        order=order.public_id,
+        number=request.number,
+        fen=delta.fen,
+        points_fen=delta.points_fen,
+        money_fen=dict(delta.money_fen),
+        restored_points=sum(delta.points.values()),
+        clawed_points=sum(delta.clawed_points.values()),
+        debt_points=clawback.debt_points,
+        written_off_points=clawback.written_off_points,
+    )
+    _write(session, order, request, result=result, lines=delta.lines, moved=moved)
+    outbox.add(
+        session,
+        topic="order.refunded",
+        aggregate=order.public_id,
+        payload={
+            "order": order.public_id,
+            "refund": public_id,
+            "fen": delta.fen,
+            "restored_points": result.restored_points,
+            "clawed_points": result.clawed_points,
+        },
+    )
+    return result
+
+
+def _move_points(
+    session: Session, order: Order, delta: Delta, request: RefundRequest, public_id: str
+) -> Clawback:
+    """Give burned points back and take earned ones, in one journal."""
+    if order.member_id is None or not (delta.points or delta.clawed_points):
+        return NO_POINTS
+    member = known(session.execute(select_known().where(Member.id == order.member_id)).one())
+    homes = load_homes(order.homes or [])
+    day = business_date(now_of(session))
+    used = [lot for _, lot in delta.points]
+    wallet = lots.lock(
+        session, member, day=day, also=[*used, *(home.lot_account_id for home in homes)]
+    )
+    restored = _restore(session, wallet, delta, request)
+    clawback = claw_back(
+        session,
+        wallet,
+        delta.clawed_points,
+        homes=homes,
+        restored=restored[1],
+        programme=programme_at(session, request.occurred_at),
+        day=day,
+        occurred_at=request.occurred_at,
+    )
+    postings = [*restored[0], *clawback.postings]
+    if postings:
+        ledger.post(
+            session,
+            [
+                Journal(
+                    key=f"{public_id}:points",
+                    kind=Kind.REFUND,
+                    occurred_at=request.occurred_at,
+                    postings=postings,
+                    details={"order": order.public_id, "refund": public_id},
+                )
+            ],
+        )
+    return clawback
+
+
+def _restore(
+    session: Session, wallet: Wallet, delta: Delta, request: RefundRequest
+) -> tuple[list[Posting], dict[int, int]]:
+    return burns.give_back(
+        session,
+        wallet,
+        delta.points,
+        get_directory(session),
+        programme=programme_at(session, request.occurred_at),
+        day=business_date(now_of(session)),
+        occurred_at=request.occurred_at,
+    )
+
+
+def _states(session: Session, order: Order) -> dict[int, LineState]:
+    rows = session.execute(
+        select(OrderLine.number, OrderLine.refunded_fen, OrderLine.refunded_quantity).where(
+            OrderLine.order_id == order.id
+        )
+    )
+    return {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
+
+
+def _known(session: Session, request: RefundRequest) -> Refunded | None:
+    row = session.execute(
+        select(Refund, Order.public_id)
+        .join(Order, Order.id == Refund.order_id)
+        .where(
+            Refund.store_id == request.terminal.store.id,
+            Refund.terminal_id == request.terminal.id,
+            Refund.number == request.number,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    found: Refund = row[0]
+    if found.fingerprint != request.fingerprint():
+        raise BusinessKeyConflict("refund", request.number, found.public_id)
+    return Refunded(
+        public_id=found.public_id,
+        order=row[1],
+        number=found.number,
+        fen=found.fen,
+        points_fen=found.points_fen,
+        money_fen=found.money,
+        restored_points=found.restored_points,
+        clawed_points=found.clawed_points,
+        debt_points=found.debt_points,
+        written_off_points=found.written_off_points,
+        replayed=True,
+    )
+
+
+def _write(
+    session: Session,
+    order: Order,
+    request: RefundRequest,
+    *,
+    result: Refunded,
+    lines: Sequence[LineReturn],
+    moved: Mapping[int, LineState],
+) -> None:
+    """Write the refund and how far the order and its lines have moved, in one statement."""
+    row = session.execute(
+        _INSERT,
+        {
+            "public_id": result.public_id,
+            "order": order.id,
+            "ordinal": order.refunds + 1,
+            "store": request.terminal.store.id,
+            "terminal": request.terminal.id,
+            "number": request.number,
+            "cashier": request.cashier,
+            "fingerprint": request.fingerprint(),
+            "occurred_at": request.occurred_at,
+            "now": now_of(session),
+            "fen": result.fen,
+            "points_fen": result.points_fen,
+            "money": json.dumps(result.money_fen),
+            "restored": result.restored_points,
+            "clawed": result.clawed_points,
+            "debt": result.debt_points,
+            "written_off": result.written_off_points,
+            "lines": json.dumps([[line.line, line.quantity, line.fen] for line in lines]),
+            "numbers": list(moved),
+            "refunded_fen": [state.refunded_fen for state in moved.values()],
+            "refunded_quantity": [state.refunded_quantity for state in moved.values()],
+        },
+    ).one_or_none()
+    if row is None:
+        raise Collision("refund", request.number)
+
+
+_INSERT = text(
+    """
+    WITH written AS (
+        INSERT INTO refund (public_id, order_id, ordinal, store_id, terminal_id, number, cashier,
+            fingerprint, occurred_at, recorded_at, fen, points_fen, money, restored_points,
+            clawed_points, debt_points, written_off_points, lines)
+        VALUES (:public_id, :order, :ordinal, :store, :terminal, :number, :cashier,
+            :fingerprint, :occurred_at, :now, :fen, :points_fen, CAST(:money AS jsonb), :restored,
+            :clawed, :debt, :written_off, CAST(:lines AS jsonb))
+        ON CONFLICT (store_id, terminal_id, number) DO NOTHING
+        RETURNING id, order_id, fen
+    ), marked AS (
+        UPDATE "order" o SET refunded_fen = o.refunded_fen + w.fen, refunds = o.refunds + 1
+        FROM written w WHERE o.id = w.order_id
+    ), moved AS (
+        UPDATE order_line l
+        SET refunded_fen = u.refunded_fen, refunded_quantity = u.refunded_quantity
+        FROM written w, unnest(CAST(:numbers AS smallint[]), CAST(:refunded_fen AS bigint[]),
+            CAST(:refunded_quantity AS bigint[])) AS u (number, refunded_fen, refunded_quantity)
+        WHERE l.order_id = w.order_id AND l.number = u.number
+    )
+    SELECT id FROM written
+    """
+)

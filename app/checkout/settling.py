@@ -1,0 +1,207 @@
+"""The moment a sale is paid: points change hands in one posting call, and the slices are fixed.
+
+Lock order: the order's row (the caller's), the wallet, then the accounts inside `ledger.post`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+import ledger
+from app.books import Kind
+from app.checkout.baskets import Tender, check_tenders
+from app.checkout.errors import PaymentMismatch
+from app.checkout.pricing import Priced, allot, earn_points
+from app.checkout.returns import difference, sold
+from app.checkout.sharing import Shared, allocate
+from app.checkout.slices import Allocation
+from app.merchants.directory import ListedMerchant
+from app.points import burns
+from app.points.accruals import Accrual, Home, accrue
+from app.points.earning import Earned
+from app.points.lots import Meaning, Wallet
+from ledger import Journal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What a paid sale leaves for ever."""
+
+    allocation: Allocation
+    shared: Shared
+    earned: Earned | None
+    line_points: Sequence[int]
+    homes: Sequence[Home]
+
+    @property
+    def earned_points(self) -> int:
+        """Points that the sale gave."""
+        return sum(self.line_points)
+
+    @property
+    def line_burned_fen(self) -> list[int]:
+        """Worth of the points on every line."""
+        tenders = len(self.shared.tenders)
+        return [
+            sum([piece.fen for piece in slices if piece.source >= tenders])
+            for slices in self.shared.parts
+        ]
+
+    def earnings(self) -> list[Any]:
+        """Return what each rule gave, for the order and its journal (E10)."""
+        return earnings(self.earned)
+
+
+def settle(
+    session: Session,
+    priced: Priced,
+    wallet: Wallet | None,
+    tenders: Sequence[Tender],
+    *,
+    order: str,
+    hold: str | None = None,
+) -> Settled:
+    """Burn, earn and share a priced sale in one posting call; at most two round trips.
+
+    `hold` names what the order has held: it is captured. A prepaid merchant whose points have run
+    out gives none, and the sale goes on (L6).
+
+    Raises:
+        PaymentMismatch: the tenders are not what is due.
+        InsufficientBalance, HoldEnded: the points are not there any more.
+    """
+    check_tenders(tenders)
+    paid = sum([tender.fen for tender in tenders])
+    if paid != priced.due_fen:
+        raise PaymentMismatch(due_fen=priced.due_fen, paid_fen=paid)
+    shared = allot(priced, tenders)
+    earned = earn_points(session, priced, shared) if wallet else None
+    line_points = list(earned.line_points) if earned else [0] * len(priced.lines)
+    burned = difference(allocated := allocate(shared), {}, sold(allocated)).points
+    journals = _burn_journal(priced, order, burned, hold)
+    accrual = Accrual(postings=[], homes=[], debt_paid_points=0)
+    dry: set[int] = set()
+    while True:
+        given = _by_merchant(priced, line_points)
+        if wallet and given:
+            accrual = accrue(
+                session,
+                wallet,
+                given,
+                programme=priced.programme,
+                occurred_at=priced.basket.occurred_at,
+            )
+        else:
+            accrual = Accrual(postings=[], homes=[], debt_paid_points=0)
+        try:
+            ledger.post(session, [*journals, *_earn_journal(priced, order, accrual, earned)])
+            break
+        except ledger.InsufficientBalance as refusal:
+            merchant = _prepaid_owner(given, refusal.account_id)
+            if merchant is None or merchant.id in dry:
+                raise
+            dry.add(merchant.id)
+            for index, owner in enumerate(priced.merchants):
+                if owner.id == merchant.id:
+                    line_points[index] = 0
+    return Settled(
+        allocation=allocate(shared, earned_points=line_points),
+        shared=shared,
+        earned=earned if sum(line_points) else None,
+        line_points=line_points,
+        homes=accrual.homes,
+    )
+
+
+def earnings(earned: Earned | None) -> list[Any]:
+    """Return what each rule gave as JSON: rule, version, points, base in fen."""
+    if earned is None:
+        return []
+    return [
+        {
+            "rule": each.rule.public_id,
+            "code": each.rule.code,
+            "version": each.rule.version,
+            "points": each.points,
+            "base_fen": each.base_fen,
+        }
+        for each in earned.rules
+    ]
+
+
+def dump_homes(homes: Sequence[Home]) -> list[Any]:
+    """Return homes as lists of integers, for a jsonb column."""
+    return [
+        [
+            home.merchant_id,
+            home.issue_account_id,
+            home.lot_account_id,
+            home.meaning.cost.numerator,
+            home.meaning.cost.denominator,
+        ]
+        for home in homes
+    ]
+
+
+def load_homes(stored: Sequence[Any]) -> list[Home]:
+    """Return the homes that `dump_homes` stored."""
+    return [
+        Home(
+            merchant_id=merchant,
+            issue_account_id=issue,
+            lot_account_id=lot,
+            meaning=Meaning(issuer_id=merchant, cost=Fraction(num, den)),
+        )
+        for merchant, issue, lot, num, den in stored
+    ]
+
+
+def _burn_journal(
+    priced: Priced, order: str, burned: Mapping[tuple[int, int], int], hold: str | None
+) -> list[Journal]:
+    postings = burns.spend(burned, priced.directory)
+    if not postings:
+        return []
+    return [
+        Journal(
+            key=f"{order}:burn",
+            kind=Kind.BURN,
+            occurred_at=priced.basket.occurred_at,
+            postings=postings,
+            hold=hold,
+            details={"order": order},
+        )
+    ]
+
+
+def _earn_journal(
+    priced: Priced, order: str, accrual: Accrual, earned: Earned | None
+) -> list[Journal]:
+    if not accrual.postings:
+        return []
+    return [
+        Journal(
+            key=f"{order}:earn",
+            kind=Kind.EARN,
+            occurred_at=priced.basket.occurred_at,
+            postings=accrual.postings,
+            details={"order": order, "rules": earnings(earned)},
+        )
+    ]
+
+
+def _by_merchant(priced: Priced, line_points: Sequence[int]) -> list[tuple[ListedMerchant, int]]:
+    given: dict[int, int] = {}
+    for merchant, points in zip(priced.merchants, line_points, strict=True):
+        if points:
+            given[merchant.id] = given.get(merchant.id, 0) + points
+    return [(priced.directory.merchants[merchant], points) for merchant, points in given.items()]
+
+
+def _prepaid_owner(
+    given: Sequence[tuple[ListedMerchant, int]], account_id: int
+) -> ListedMerchant | None:
+    return next((each for each, _ in given if each.prepaid_account_id == account_id), None)

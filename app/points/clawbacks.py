@@ -1,0 +1,119 @@
+"""Taking back points that a refunded sale had earned (semantics 1, 2; L3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from app.books import move
+from app.points.accruals import Home
+from app.points.errors import InsufficientPoints
+from app.points.lots import Meaning, Wallet, open_lots
+from app.points.models import LotKind
+from app.points.policy import NegativePolicy, Programme
+from ledger import Posting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clawback:
+    """The postings that take points back, and what of them the wallet did not hold any more."""
+
+    postings: list[Posting]
+    taken_points: int
+    debt_points: int
+    written_off_points: int
+
+
+def claw_back(
+    session: Session,
+    wallet: Wallet,
+    claims: Mapping[int, int],
+    *,
+    homes: Sequence[Home],
+    restored: Mapping[int, int],
+    programme: Programme,
+    day: date,
+    occurred_at: datetime,
+) -> Clawback:
+    """Plan how a locked wallet gives back points by merchant; at most one round trip.
+
+    They are taken from the lot they were put in, then from the others in the order of a burn, with
+    what the same refund gives back (`restored`, by account) counted in. What is short follows the
+    programme: the refund is refused, the merchant bears it, or it becomes the member's debt.
+
+    Raises:
+        InsufficientPoints: the programme refuses what is short.
+    """
+    home = {each.merchant_id: each for each in homes}
+    free = {lot.account_id: max(lot.free, 0) for lot in wallet.lots if _holds(lot.meaning)}
+    for account, points in restored.items():
+        free[account] = free.get(account, 0) + points
+    others = _other_lots(wallet, day)
+    postings: list[Posting] = []
+    short: dict[Home, int] = {}
+    taken = 0
+    for merchant_id, claim in claims.items():
+        target = home[merchant_id]
+        left = claim
+        for account in (target.lot_account_id, *others, *restored):
+            part = min(left, free.get(account, 0))
+            if part:
+                postings.append(move(account, target.issue_account_id, part))
+                free[account] -= part
+                left -= part
+                taken += part
+        if left:
+            short[target] = left
+    missing = sum(short.values())
+    match programme.negative_policy if missing else None:
+        case NegativePolicy.REFUSE:
+            raise InsufficientPoints(needed=taken + missing, spendable=taken)
+        case NegativePolicy.DEBT:
+            postings += _debts(session, wallet, short, programme, occurred_at)
+            return Clawback(
+                postings=postings, taken_points=taken, debt_points=missing, written_off_points=0
+            )
+        case _:
+            return Clawback(
+                postings=postings, taken_points=taken, debt_points=0, written_off_points=missing
+            )
+
+
+def _holds(meaning: Meaning) -> bool:
+    return meaning.kind is LotKind.LOT
+
+
+def _other_lots(wallet: Wallet, day: date) -> list[int]:
+    alive = [
+        lot
+        for lot in wallet.lots
+        if _holds(lot.meaning)
+        and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
+        and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
+    ]
+    return [lot.account_id for lot in sorted(alive, key=lambda lot: lot.consumption_order())]
+
+
+def _debts(
+    session: Session,
+    wallet: Wallet,
+    short: Mapping[Home, int],
+    programme: Programme,
+    occurred_at: datetime,
+) -> list[Posting]:
+    meanings = {
+        target: Meaning(issuer_id=target.merchant_id, cost=target.meaning.cost, kind=LotKind.DEBT)
+        for target in short
+    }
+    accounts = open_lots(
+        session,
+        wallet,
+        meanings.values(),
+        earned_at=occurred_at,
+        debt_floor_points=programme.debt_floor_points,
+    )
+    return [
+        move(accounts[meanings[target]], target.issue_account_id, points)
+        for target, points in short.items()
+    ]

@@ -1,0 +1,218 @@
+"""Lots: the points of one member from one issuer, with one expiry and one cost (L2; ADR 0002).
+
+A lot is a ledger account; here is what it means. Balances are read under the wallet's lock, so
+what was planned from them still stands when it is posted.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.members.identification import KnownMember
+from app.points.models import LotKind
+from config.database import now_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Meaning:
+    """What a lot is by; two earns of the same meaning share one lot."""
+
+    issuer_id: int
+    cost: Fraction
+    kind: LotKind = LotKind.LOT
+    expires_on: date | None = None
+    restriction_merchant_id: int | None = None
+    activates_on: date | None = None
+    courtesy: bool = False
+
+    def name(self, member: str) -> str:
+        """Return the account's name: the same in every copy of the books."""
+        words = [
+            self.kind.value,
+            member,
+            self.issuer_id,
+            self.expires_on or "never",
+            f"{self.cost.numerator}/{self.cost.denominator}",
+            self.restriction_merchant_id or "anywhere",
+            self.activates_on or "active",
+            "courtesy" if self.courtesy else "earned",
+        ]
+        return ":".join(str(word) for word in words)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldLot:
+    """A lot of a locked wallet and its balance in points: below zero in a debt lot."""
+
+    account_id: int
+    meaning: Meaning
+    first_earned_at: datetime
+    posted: int
+    held: int
+
+    @property
+    def free(self) -> int:
+        """Points that no hold keeps."""
+        return self.posted - self.held
+
+    def spendable_at(self, day: date, *, merchant_id: int, own_only: bool) -> bool:
+        """Whether its points may be spent at a merchant on a business date (semantics 26)."""
+        meaning = self.meaning
+        return (
+            meaning.kind is LotKind.LOT
+            and (meaning.expires_on is None or day <= meaning.expires_on)
+            and (meaning.activates_on is None or meaning.activates_on <= day)
+            and meaning.restriction_merchant_id in (None, merchant_id)
+            and (not own_only or meaning.issuer_id == merchant_id)
+        )
+
+    def consumption_order(self) -> tuple[bool, date, datetime, int, int]:
+        """Sort key of a burn: restricted, soonest expiry, oldest; never-expiring last (B4)."""
+        return (
+            self.meaning.restriction_merchant_id is None,
+            self.meaning.expires_on or date.max,
+            self.first_earned_at,
+            self.meaning.issuer_id,
+            self.account_id,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wallet:
+    """A member's lots under lock. `now` is the transaction's instant."""
+
+    member: KnownMember
+    lots: Sequence[HeldLot]
+    now: datetime
+
+    @property
+    def debt_points(self) -> int:
+        """What the member owes, as a number above zero."""
+        return -sum(lot.posted for lot in self.lots if lot.meaning.kind is LotKind.DEBT)
+
+    def spendable(self, day: date, *, merchant_id: int, own_only: bool) -> list[HeldLot]:
+        """Return the lots to spend at a merchant on a business date, in the order of B4."""
+        fitting = [
+            lot
+            for lot in self.lots
+            if lot.free > 0 and lot.spendable_at(day, merchant_id=merchant_id, own_only=own_only)
+        ]
+        return sorted(fitting, key=HeldLot.consumption_order)
+
+    def spendable_points(self, day: date, *, merchant_id: int, own_only: bool = False) -> int:
+        """Return the points to spend at a merchant on a business date: lots, holds, debt."""
+        lots = self.spendable(day, merchant_id=merchant_id, own_only=own_only)
+        return max(sum(lot.free for lot in lots) - self.debt_points, 0)
+
+    def balance_points(self, day: date) -> int:
+        """Return what the member sees: unexpired active points, holds and debt taken off."""
+        return (
+            sum(
+                lot.free
+                for lot in self.lots
+                if lot.meaning.kind is LotKind.LOT
+                and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
+                and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
+            )
+            - self.debt_points
+        )
+
+    def find(self, meaning: Meaning) -> HeldLot | None:
+        """Return the lot of a meaning, if the wallet has it."""
+        return next((lot for lot in self.lots if lot.meaning == meaning), None)
+
+
+def lock(session: Session, member: KnownMember, *, day: date, also: Iterable[int] = ()) -> Wallet:
+    """Lock a member's wallet and read its lots in one round trip; its dead holds end here.
+
+    Lots that had expired before `day` are left out, but for the accounts in `also`.
+    """
+    now = now_of(session)
+    rows = session.execute(
+        _LOCK,
+        {
+            "wallet": member.wallet_id,
+            "member": member.id,
+            "now": now,
+            "today": day,
+            "also": list(also),
+        },
+    )
+    lots = [
+        HeldLot(
+            account_id=row.account_id,
+            meaning=Meaning(
+                issuer_id=row.issuer_id,
+                cost=Fraction(row.cost_num, row.cost_den),
+                kind=LotKind(row.kind),
+                expires_on=row.expires_on,
+                restriction_merchant_id=row.restriction_merchant_id,
+                activates_on=row.activates_on,
+                courtesy=row.courtesy,
+            ),
+            first_earned_at=row.first_earned_at,
+            posted=row.posted,
+            held=row.held,
+        )
+        for row in rows
+    ]
+    return Wallet(member=member, lots=lots, now=now)
+
+
+def open_lots(
+    session: Session,
+    wallet: Wallet,
+    meanings: Iterable[Meaning],
+    *,
+    earned_at: datetime,
+    debt_floor_points: int | None,
+) -> dict[Meaning, int]:
+    """Return the account of each meaning; those the wallet lacks are opened in one round trip.
+
+    A lot never falls below zero and a debt lot never rises above it; `debt_floor_points` is how
+    deep a new debt lot may go.
+    """
+    found = {meaning: wallet.find(meaning) for meaning in meanings}
+    accounts = {meaning: lot.account_id for meaning, lot in found.items() if lot is not None}
+    missing = {m.name(wallet.member.public_id): m for m, lot in found.items() if lot is None}
+    if missing:
+        wanted = list(missing.values())
+        debts = [meaning.kind is LotKind.DEBT for meaning in wanted]
+        rows = session.execute(
+            _OPEN,
+            {
+                "wallet": wallet.member.wallet_id,
+                "member": wallet.member.id,
+                "names": list(missing),
+                "kinds": [meaning.kind.value for meaning in wanted],
+                "issuers": [meaning.issuer_id for meaning in wanted],
+                "expires": [meaning.expires_on for meaning in wanted],
+                "cost_nums": [meaning.cost.numerator for meaning in wanted],
+                "cost_dens": [meaning.cost.denominator for meaning in wanted],
+                "restrictions": [meaning.restriction_merchant_id for meaning in wanted],
+                "activates": [meaning.activates_on for meaning in wanted],
+                "courtesy": [meaning.courtesy for meaning in wanted],
+                "first_earned": [earned_at for _ in wanted],
+                "floors": [debt_floor_points if debt else 0 for debt in debts],
+                "ceilings": [0 if debt else None for debt in debts],
+            },
+        )
+        accounts |= {missing[row.name]: row.account_id for row in rows}
+    return accounts
+
+
+_LOCK = text(
+    "SELECT * FROM points_lock_lots(:wallet, :member, :now, :today, CAST(:also AS bigint[]))"
+)
+_OPEN = text(
+    "SELECT * FROM points_open_lots(:wallet, :member, CAST(:names AS text[]), "
+    "CAST(:kinds AS text[]), CAST(:issuers AS bigint[]), CAST(:expires AS date[]), "
+    "CAST(:cost_nums AS bigint[]), CAST(:cost_dens AS bigint[]), "
+    "CAST(:restrictions AS bigint[]), CAST(:activates AS date[]), CAST(:courtesy AS boolean[]), "
+    "CAST(:first_earned AS timestamptz[]), CAST(:floors AS bigint[]), "
+    "CAST(:ceilings AS bigint[]))"
+)

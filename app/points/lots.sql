@@ -1,0 +1,55 @@
+-- The lots of a member, locked and read in one round trip.
+--
+-- The wallet is locked first, in a statement of its own: what is read afterwards is what stands
+-- when the lock was got, not what stood when the call began.
+CREATE OR REPLACE FUNCTION points_lock_lots(
+    p_wallet bigint, p_member bigint, p_now timestamptz, p_today date, p_also bigint[]
+) RETURNS TABLE (
+    account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
+    cost_den bigint, restriction_merchant_id bigint, activates_on date, courtesy boolean,
+    first_earned_at timestamptz, posted bigint, held bigint
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM ledger_lock_wallet(p_wallet, p_now);
+    -- Expired lots are left out by date: whether a job has emptied them does not matter. `p_also`
+    -- names lots that are wanted all the same, such as those that a refund gives back to.
+    RETURN QUERY
+    SELECT l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
+           l.restriction_merchant_id, l.activates_on, l.courtesy, l.first_earned_at,
+           b.posted, b.held
+    FROM lot l JOIN account_balance b ON b.account_id = l.account_id
+    WHERE l.member_id = p_member
+        AND (l.expires_on >= p_today OR l.expires_on IS NULL OR l.account_id = ANY (p_also));
+END $$;
+
+-- Find or open lots by their meaning, with their accounts. The caller holds the wallet's lock.
+CREATE OR REPLACE FUNCTION points_open_lots(
+    p_wallet bigint, p_member bigint, p_names text[], p_kinds text[], p_issuers bigint[],
+    p_expires date[], p_cost_nums bigint[], p_cost_dens bigint[], p_restrictions bigint[],
+    p_activates date[], p_courtesy boolean[], p_first_earned timestamptz[], p_floors bigint[],
+    p_ceilings bigint[]
+) RETURNS TABLE (name text, account_id bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH opened AS MATERIALIZED (
+        SELECT o.name, o.account_id FROM ledger_open_accounts(
+            p_names, p_kinds, array_fill(0, ARRAY[cardinality(p_names)]),
+            array_fill(true, ARRAY[cardinality(p_names)]),
+            array_fill(p_wallet, ARRAY[cardinality(p_names)]), p_floors, p_ceilings) o
+    ), written AS (
+        INSERT INTO lot (account_id, member_id, issuer_id, kind, expires_on, cost_num, cost_den,
+                         restriction_merchant_id, activates_on, courtesy, first_earned_at)
+        SELECT o.account_id, p_member, u.issuer_id, u.kind, u.expires_on, u.cost_num, u.cost_den,
+               u.restriction_id, u.activates_on, u.courtesy, u.first_earned_at
+        FROM unnest(p_names, p_issuers, p_kinds, p_expires, p_cost_nums, p_cost_dens,
+                    p_restrictions, p_activates, p_courtesy, p_first_earned)
+            AS u (name, issuer_id, kind, expires_on, cost_num, cost_den, restriction_id,
+                  activates_on, courtesy, first_earned_at)
+        JOIN opened o ON o.name = u.name
+        ON CONFLICT (account_id) DO NOTHING
+    )
+    SELECT o.name, o.account_id FROM opened o;
+END $$;
