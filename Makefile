@@ -20,7 +20,7 @@ setup: $(READY) ## 虚拟环境、锁定的依赖、密钥 / virtual environment
 	@$(PLAZA) setup
 
 run: $(READY) ## 启动全部服务（Ctrl-C 停止） / start everything; Ctrl-C stops it
-	@exec $(PLAZA) up
+	@exec $(PLAZA) up --with-parent
 
 test: $(READY) ## 全部测试：make test T=tests/ledger PG=16 / all tests, in parallel
 	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal $(T)

@@ -5,13 +5,13 @@ from typing import cast
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 
+from app import VERSION
 from app.api import health, problems
 from app.api.edge import watch_requests
 from app.api.measures import watch_pool
 from app.wiring import build
 from config.settings import Settings
 
-VERSION = "0.1.0"
 MAX_BODY_BYTES = 1024 * 1024
 
 

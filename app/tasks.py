@@ -19,9 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import outbox
-from app.api.health import HEARTBEAT
 from app.clock import SHANGHAI, business_date, month_end
-from app.wiring import Services, build
+from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, now_of
 from config.embedded import die_with_parent
 from config.logging import bound, configure

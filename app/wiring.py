@@ -7,6 +7,8 @@ import redis
 from config.database import Database
 from config.settings import Settings
 
+HEARTBEAT = "plaza:heartbeat:worker"  # a Redis key that the worker renews, for /readyz
+
 _REDIS_TIMEOUT_SECONDS = 1
 
 

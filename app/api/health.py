@@ -18,14 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import outbox
 from app.api.edge import services
-from app.wiring import Services
+from app.wiring import HEARTBEAT, Services
 from config.database import now_of
 from config.errors import ConfigError
 from migrations.run import head_revision
 
 log = logging.getLogger(__name__)
-
-HEARTBEAT = "plaza:heartbeat:worker"  # written by the worker every few seconds, with a short life
 
 _SPARE_CONNECTIONS = 10
 _newest_migration = cache(head_revision)

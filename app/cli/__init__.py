@@ -3,10 +3,10 @@
 import click
 from sqlalchemy.exc import OperationalError
 
+from app import VERSION
 from app.cli import districts, member, merchant, rule, setup, staff, up
 from app.cli.context import Command
 from app.errors import AppError
-from app.factory import VERSION
 from config.errors import ConfigError
 from ledger.errors import LedgerError
 

@@ -21,13 +21,14 @@ import click
 from app.cli.children import Child
 from app.cli.context import Command, join_servers, pass_command
 from config.dotenv import ensure_keys
-from config.embedded import wait_until
+from config.embedded import die_with_parent, wait_until
 from config.errors import ConfigError
 from config.servers import Running
 from config.settings import Settings, WebSettings
 from migrations import run
 
 _READY_SECONDS = 60
+_PATIENCE_SECONDS = 10
 _DISTRICTS = (("demo", "湖滨商圈"), ("sandbox", "沙盒"))
 
 
@@ -56,9 +57,12 @@ class AlreadyUp(ConfigError):
 
 
 @click.command()
+@click.option("--with-parent", is_flag=True, help="随父进程停止 / stop when the parent ends.")
 @pass_command
-def up(command: Command) -> None:
+def up(command: Command, *, with_parent: bool) -> None:
     """启动全部服务，Ctrl-C 停止 / start everything; Ctrl-C stops it."""
+    if with_parent:
+        die_with_parent(signal.SIGTERM)
     with ExitStack() as stack:
         _Supervisor(command, stack).run()
 
@@ -103,7 +107,10 @@ class _Supervisor:
                 return True
             return False
 
-        if not wait_until(taken, seconds=1):
+        if taken():
+            return
+        _say("等待上一个 Plaza 退出… / waiting for the Plaza that runs here to end…")
+        if not wait_until(taken, seconds=_PATIENCE_SECONDS):
             raise AlreadyUp(self._command.folder)
 
     def _start_servers(self) -> tuple[Settings, Mapping[str, str]]:
@@ -146,8 +153,8 @@ class _Supervisor:
             folder.mkdir(exist_ok=True)
         parts = {
             "web": (["gunicorn", "-c", "config/gunicorn.py", "wsgi:app"], signal.SIGINT),
-            "clock": (["app.tasks", "beat"], signal.SIGKILL),
             "worker": (["app.tasks", "worker"], signal.SIGKILL),
+            "clock": (["app.tasks", "beat"], signal.SIGKILL),
         }
         self._children = [
             Child(
@@ -159,7 +166,8 @@ class _Supervisor:
             )
             for name, (arguments, death_signal) in parts.items()
         ]
-        for child in self._children:
+        *needed_to_be_ready, _clock = self._children
+        for child in needed_to_be_ready:
             child.start()
 
     def _watch(self) -> None:
@@ -181,6 +189,7 @@ class _Supervisor:
             self._tell(f"✘ 尚未就绪 / not ready yet: {names}; {self._command.home / 'log'}")
         else:
             self._tell("✔ 就绪 / ready")
+        self._children[-1].start()  # The clock last: no request waits for it.
         address = f"http://{web.host}:{web.port}"
         _say(
             f"\n  网页 / web      {address}\n"

@@ -11,8 +11,8 @@ from apiflask import APIFlask
 from flask import request
 from flask.testing import FlaskClient
 
-from app.api.health import HEARTBEAT
 from app.factory import create_app
+from app.wiring import HEARTBEAT
 from config.errors import DistrictStopped, UnknownDistrict
 from config.settings import Settings
 
