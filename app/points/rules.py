@@ -80,13 +80,13 @@ def propose(
     rule = _find_locked(session, code)
     if rule is None:
         rule = _add(session, code=code, names=names)
-    before = _last_approved(session, rule)
     payload = {
         "effective_from": None if effective_from is None else effective_from.isoformat(),
         "effective_to": None if effective_to is None else effective_to.isoformat(),
         "hash": definition.digest(),
         **definition.to_json(),
     }
+    before = _last_approved(session, rule)
     request = approvals.propose(
         session,
         kind=KIND,
@@ -96,31 +96,15 @@ def propose(
         by=by,
         reason=reason,
     )
-    session.add(
-        RuleVersion(
-            rule_id=rule.id,
-            version=_count(session, rule.id) + 1,
-            effective_from=begins,
-            effective_to=effective_to,
-            definition_hash=definition.digest(),
-            state=VersionState.DRAFT,
-            proposed_by=by,
-            change_request_id=request.id,
-            created_at=now_of(session),
-            **_columns(definition),
-        )
+    draft = RuleVersion(
+        rule_id=rule.id,
+        version=_count(session, rule.id) + 1,
+        effective_from=begins,
+        effective_to=effective_to,
+        change_request_id=request.id,
+        **_columns(definition),
     )
-    audit.record(
-        session,
-        actor=by,
-        action="rule.propose",
-        object=rule.public_id,
-        before=request.before,
-        after=payload,
-        reason=reason,
-    )
-    session.flush()
-    forget(session)
+    _add_draft(session, draft, request)
     return request
 
 
@@ -285,6 +269,25 @@ def _add(session: Session, *, code: str, names: Names | None) -> Rule:
     # Of two people who name the same new rule at once, both propose versions of one rule.
     session.execute(insert(Rule).values(created_at=now_of(session), **row).on_conflict_do_nothing())
     return session.scalars(select(Rule).where(Rule.code == code).with_for_update()).one()
+
+
+def _add_draft(session: Session, draft: RuleVersion, request: ChangeRequest) -> None:
+    draft.definition_hash = request.payload["hash"]
+    draft.state = VersionState.DRAFT
+    draft.proposed_by = request.proposed_by
+    draft.created_at = request.proposed_at
+    session.add(draft)
+    audit.record(
+        session,
+        actor=request.proposed_by,
+        action="rule.propose",
+        object=request.subject,
+        before=request.before,
+        after=request.payload,
+        reason=request.reason,
+    )
+    session.flush()
+    forget(session)
 
 
 def _last_approved(session: Session, rule: Rule) -> RuleVersion | None:
