@@ -50,9 +50,11 @@ def test_every_leaf_of_the_error_roots_has_its_problem() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("problem", set(PROBLEMS.values()), ids=lambda problem: problem.code)
-def test_codes_are_those_of_the_rules_and_titles_are_in_both_languages(problem: object) -> None:
-    shown = vars(problem)
+@pytest.mark.parametrize("refusal", PROBLEMS, ids=lambda refusal: refusal.__name__)
+def test_codes_are_those_of_the_rules_and_titles_are_in_both_languages(
+    refusal: type[Exception],
+) -> None:
+    problem = PROBLEMS[refusal]
 
-    assert shown["code"] in _CODES
-    assert re.fullmatch(r".*[\u4e00-\u9fff].* / [A-Z].*", shown["title"])
+    assert problem.code in _CODES
+    assert re.fullmatch(r".*[\u4e00-\u9fff].* / [A-Z].*", problem.title)
