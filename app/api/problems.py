@@ -26,6 +26,7 @@ from app.api.measures import REFUSALS
 from app.errors import AppError
 from config.errors import (
     BadSettings,
+    Collision,
     ConfigError,
     DistrictStopped,
     OutcomeUnknown,
@@ -91,6 +92,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     DistrictStopped: MAINTENANCE,
     OutcomeUnknown: UNKNOWN,
     Overloaded: OVERLOADED,
+    Collision: OVERLOADED,
     ServerRefused: INTERNAL,
     BadSettings: INTERNAL,
     BadSeal: INTERNAL,
@@ -122,6 +124,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     points.DefinitionChanged: CONFLICT,
     checkout.RefundExceedsRemaining: EXCEEDS,
     checkout.NotRefundable: RULE_NOT_MET,
+    checkout.BusinessKeyConflict: replace(OTHER_CONTENT, tells=True),
+    checkout.PaymentMismatch: CONFLICT,
+    checkout.QuoteExpired: Problem(code="expired", status=410, title="报价已过期 / Quote expired"),
 }
 ROOTS = (ConfigError, AppError, LedgerError)
 
