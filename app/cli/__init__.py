@@ -4,7 +4,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from app import VERSION
-from app.cli import districts, member, merchant, rule, setup, staff, up
+from app.cli import districts, member, merchant, rule, setup, staff, till, up
 from app.cli.context import Command
 from app.errors import AppError
 from config.errors import ConfigError
@@ -21,6 +21,9 @@ COMMANDS: tuple[click.Command, ...] = (
     member.member,
     rule.rule,
     staff.staff,
+    till.quote,
+    till.sell,
+    till.refund,
 )
 
 

@@ -1,11 +1,15 @@
 """`plaza member …`: enrol, find, show, freeze. What is personal is masked unless asked for."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
 import click
 from sqlalchemy.orm import Session
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.clock import SHANGHAI
+from app.clock import SHANGHAI, business_date
 from app.members import enrolment, freezing, identification, memberships, privacy
 from app.members.arrivals import ChannelName, NewMember
 from app.members.identification import KnownMember
@@ -13,6 +17,9 @@ from app.members.models import Source
 from app.members.privacy import Person
 from app.merchants.directory import get_directory
 from app.merchants.staff import Permission
+from app.points import statements
+from app.points.statements import Balance, Movement
+from config.database import now_of
 
 
 class _Channel(click.ParamType[ChannelName]):
@@ -127,6 +134,39 @@ def show(
 
 @member.command()
 @click.argument("said", metavar="PHONE|CARD|ID")
+@click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="起始日 / first day.")
+@click.option("--through", type=click.DateTime(["%Y-%m-%d"]), help="截止日 / last day.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@as_json
+@pass_command
+def statement(
+    command: Command,
+    *,
+    said: str,
+    start: datetime | None,
+    through: datetime | None,
+    limit: int,
+    in_json: bool,
+) -> None:
+    """积分账单：余额、到期、每一笔的来由 / balance, expiries, and each movement with its why."""
+    with reading(command) as session:
+        found = identification.get_by_any(session, said)
+        today = business_date(now_of(session))
+        first = start.date() if start else today - timedelta(days=365)
+        last = through.date() if through else today
+        held = statements.balance(session, found)
+        moved = statements.movements(
+            session, found, start=first, end=last + timedelta(days=1), limit=limit
+        )
+    if in_json:
+        echo_json({"member": found.public_id, "balance": asdict(held),
+                   "movements": [asdict(each) for each in moved]})  # fmt: skip
+        return
+    _show_statement(found, held, moved, limit)
+
+
+@member.command()
+@click.argument("said", metavar="PHONE|CARD|ID")
 @because
 @as_staff
 @pass_command
@@ -176,3 +216,28 @@ def _show(
     facts["joined_at"] = f"{found.joined_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     for label, value in facts.items():
         click.echo(f"{label:<12}{'—' if value is None else value}")
+
+
+def _show_statement(
+    found: KnownMember, held: Balance, moved: Sequence[Movement], limit: int
+) -> None:
+    click.echo(
+        f"{found.public_id}  可用 spendable {held.spendable_points}"
+        f"  冻结 held {held.held_points}  欠分 owed {held.debt_points}"
+    )
+    for bucket in held.buckets:
+        until = bucket.expires_on or "永久 never expires"
+        click.echo(f"  {bucket.points:>10} 积分 · 有效至 valid to {until}")
+    if not moved:
+        click.echo("这段时间没有积分变动 / no movement of points in this period")
+        return
+    click.echo("")
+    for each in moved:
+        why = ", ".join(each.rules) or each.order or ""
+        owed = "（欠分 owed）" if each.owed else ""
+        click.echo(
+            f"{each.occurred_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}  {each.kind:<8}"
+            f"{each.points:>+10}  {each.issuer}{owed}  {why}"
+        )
+    if len(moved) == limit:
+        click.echo("… 还有更早的，用 --through 或 --limit / there is more: --through or --limit")

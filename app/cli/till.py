@@ -1,0 +1,342 @@
+"""`plaza quote`, `sell`, `refund`: a till by hand, on the same functions as the API."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from app.checkout import orders, quotes, refunds
+from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
+from app.checkout.orders import Sale
+from app.checkout.pricing import price
+from app.checkout.refunds import Refunded, RefundRequest
+from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
+from app.cli.acting import as_json, as_staff, echo_json
+from app.cli.context import Command, pass_command
+from app.cli.parameters import Instant
+from app.errors import NotFound
+from app.members.identification import get_by_any
+from app.merchants import staff
+from app.merchants.directory import ListedTerminal, get_directory
+from app.merchants.staff import Permission
+from config.database import new_id, now_of
+
+
+class _Line(click.ParamType[BasketLine]):
+    """YUAN[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 128.50x2:food:拉面."""
+
+    name = "YUAN[xN][:CATEGORY[:NAME[:MERCHANT]]]"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> BasketLine:
+        amount, *words = value.split(":")
+        price, _, quantity = amount.partition("x")
+        try:
+            fen = fen_of(price)
+            count = int(quantity or 1)
+        except ValueError:
+            self.fail("应为 金额x数量 / wanted: YUAN or YUANxQUANTITY", param, ctx)
+        category, name, merchant = [*words, "", "", ""][:3]
+        return BasketLine(
+            sku=name or category or "item",
+            name=name or category or "商品",
+            category=category or "general",
+            amount_fen=fen,
+            quantity=count,
+            merchant=merchant or None,
+        )
+
+
+class _Tender(click.ParamType[Tender]):
+    """NAME=YUAN, such as wechat=99.00."""
+
+    name = "NAME=YUAN"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Tender:
+        name, _, amount = value.partition("=")
+        try:
+            return Tender(name=name, fen=fen_of(amount))
+        except ValueError:
+            self.fail("应为 支付方式=金额 / wanted: NAME=YUAN", param, ctx)
+
+
+class _Points(click.ParamType[int]):
+    """A number of points, or `all`."""
+
+    name = "POINTS|all"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if value == "all":
+            return ALL_POINTS
+        try:
+            return int(value)
+        except ValueError:
+            self.fail("应为积分数或 all / wanted: a number or `all`", param, ctx)
+
+
+def fen_of(yuan: str) -> int:
+    """Return yuan as written (at most two decimals) in fen, exactly.
+
+    Raises:
+        ValueError: not such a number.
+    """
+    whole, _, part = yuan.strip().partition(".")
+    if not whole.lstrip("-").isdigit() or len(part) > 2 or (part and not part.isdigit()):
+        raise ValueError(yuan)
+    sign = -1 if whole.startswith("-") else 1
+    return int(whole) * 100 + sign * int(part.ljust(2, "0"))
+
+
+def yuan(fen: int) -> str:
+    """Return fen as yuan for people."""
+    return f"¥{fen // 100:,}.{fen % 100:02d}" if fen >= 0 else f"-{yuan(-fen)}"
+
+
+till_options: Sequence[Any] = (
+    click.option("--store", help="门店编号，缺省为第一家 / the store; the first one by default."),
+    click.option("--terminal", help="收银机编号 / the till; the store's first one by default."),
+)
+
+
+def _at_a_till(function: Any) -> Any:
+    for option in reversed(till_options):
+        function = option(function)
+    return function
+
+
+_member_option = click.option(
+    "--member", "said", help="手机号、卡号或会员号 / phone, card or member id."
+)
+_lines_option = click.option(
+    "--line", "lines", type=_Line(), multiple=True, required=True, help="商品行 / a line; repeat."
+)
+_burn_option = click.option(
+    "--burn", type=_Points(), default=0, show_default=True, help="抵扣积分 / points to burn."
+)
+
+
+@click.command()
+@_at_a_till
+@_member_option
+@_lines_option
+@_burn_option
+@as_json
+@pass_command
+def quote(
+    command: Command,
+    *,
+    store: str | None,
+    terminal: str | None,
+    said: str | None,
+    lines: Sequence[BasketLine],
+    burn: int,
+    in_json: bool,
+) -> None:
+    """报价：应付、可抵、可得，以及每条规则的理由 / what a basket costs, may burn and would earn.
+
+    \b
+    plaza quote --member 13800138000 --line 128.50:food:拉面 --burn all
+    """
+    asked = _Asked(store=store, terminal=terminal, said=said, lines=lines, burn=burn)
+    with command.services().database.transaction(command.district) as session:
+        basket = asked.basket(session, number=new_id("q"))
+        answer = quotes.answer(quotes.quote(session, basket))
+    if in_json:
+        echo_json(answer)
+        return
+    click.echo(f"合计 total      {yuan(answer['total_fen'])}")
+    click.echo(f"抵扣 burn       {answer['burn_points']} 积分 = {yuan(answer['burn_fen'])}")
+    click.echo(f"应付 due        {yuan(answer['due_fen'])}")
+    click.echo(f"可抵 may burn   {answer['may_burn_points']} 积分")
+    click.echo(f"可得 would earn {answer['earn_points']} 积分")
+    for limit in answer["limits"]:
+        click.echo(f"  · {limit['zh']} / {limit['en']}")
+    for rule in answer["silent"]:
+        click.echo(f"  · {rule['rule']}：{rule['zh']} / {rule['en']}")
+    click.echo(f"报价 quote      {answer['quote']}（{answer['until']} 前有效 / valid until then）")
+
+
+@click.command()
+@_at_a_till
+@_member_option
+@_lines_option
+@_burn_option
+@click.option(
+    "--pay", "tenders", type=_Tender(), multiple=True,
+    help="支付；缺省全部现金 / a tender; all in cash by default.",
+)  # fmt: skip
+@click.option("--number", help="收银单号，重复即重放 / the till's own number; again is a repeat.")
+@click.option("--at", type=Instant(), help="业务时间 / business time; now by default.")
+@click.option("--quote", "quoted", help="报价号 / the quote to honour.")
+@as_staff
+@as_json
+@pass_command
+def sell(
+    command: Command,
+    *,
+    store: str | None,
+    terminal: str | None,
+    said: str | None,
+    lines: Sequence[BasketLine],
+    burn: int,
+    tenders: Sequence[Tender],
+    number: str | None,
+    at: datetime | None,
+    quoted: str | None,
+    login: str,
+    in_json: bool,
+) -> None:
+    """销售：抵扣、收款、积分一步完成 / sell: burn, pay and earn in one step.
+
+    \b
+    plaza sell --member 13800138000 --line 128.50:food:拉面 --burn 500 --as lin
+    plaza sell --line 20x2 --pay wechat=30 --pay cash=10 --number T20261123-0001 --as lin
+    """
+    number = number or new_id("cli")
+    asked = _Asked(store=store, terminal=terminal, said=said, lines=lines, burn=burn)
+
+    def work(session: Session) -> Sale:
+        staff.acting(session, login, permission=Permission.ORDER_PLACE)
+        basket = asked.basket(session, number=number, at=at)
+        quote_id = None
+        if quoted is not None:
+            basket, quote_id = quotes.redeem(session, basket, quote=quoted)
+        paid = list(tenders) or [Tender(name="cash", fen=_due(session, basket))]
+        return orders.sell(session, basket, paid, quote_id=quote_id)
+
+    sale = command.services().database.run(command.district, work)
+    if in_json:
+        echo_json(asdict(sale))
+        return
+    _show_sale(sale)
+
+
+@click.command()
+@click.argument("order")
+@click.option("--line", type=int, help="只退第几行 / only this line.")
+@click.option("--quantity", type=int, help="退几件（需 --line） / so many units of --line.")
+@click.option("--amount", metavar="YUAN", help="退多少钱 / so much money.")
+@click.option("--number", help="退款单号，重复即重放 / the till's own number; again is a repeat.")
+@click.option("--at", type=Instant(), help="业务时间 / business time; now by default.")
+@as_staff
+@as_json
+@pass_command
+def refund(
+    command: Command,
+    *,
+    order: str,
+    line: int | None,
+    quantity: int | None,
+    amount: str | None,
+    number: str | None,
+    at: datetime | None,
+    login: str,
+    in_json: bool,
+) -> None:
+    """退款：整单、按行、按件或按金额 / refund an order whole, by line, by units or by amount.
+
+    \b
+    plaza refund ord_01J… --as lin
+    plaza refund ord_01J… --line 1 --quantity 1 --as lin
+    plaza refund ord_01J… --amount 12.50 --as lin
+    """
+    part = _part(line, quantity, amount)
+    number = number or new_id("cli")
+
+    def work(session: Session) -> Refunded:
+        staff.acting(session, login, permission=Permission.ORDER_REFUND)
+        found = orders.get_locked(session, order)
+        terminals = get_directory(session).terminals.values()
+        request = RefundRequest(
+            order=order,
+            terminal=next(till for till in terminals if till.id == found.terminal_id),
+            number=number,
+            occurred_at=at or now_of(session),
+            parts=[part],
+        )
+        return refunds.give(session, request)
+
+    refunded = command.services().database.run(command.district, work)
+    if in_json:
+        echo_json(asdict(refunded))
+        return
+    _show_refund(refunded)
+
+
+def _part(line: int | None, quantity: int | None, amount: str | None) -> Request:
+    if quantity is not None and (line is None or amount is not None):
+        raise click.UsageError(
+            "--quantity 需要 --line，且不能与 --amount 同用 / needs --line alone"
+        )
+    if quantity is not None and line is not None:
+        return RefundQuantity(line=line, quantity=quantity)
+    if amount is not None:
+        try:
+            return RefundAmount(fen=fen_of(amount), line=line)
+        except ValueError:
+            raise click.UsageError("--amount 应为金额，如 12.50 / wanted: yuan") from None
+    return RefundWhole(line=line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A basket as it was typed."""
+
+    store: str | None
+    terminal: str | None
+    said: str | None
+    lines: Sequence[BasketLine]
+    burn: int
+
+    def basket(self, session: Session, *, number: str, at: datetime | None = None) -> Basket:
+        return Basket(
+            terminal=_terminal(session, self.store, self.terminal),
+            number=number,
+            occurred_at=at or now_of(session),
+            lines=self.lines,
+            member=get_by_any(session, self.said) if self.said else None,
+            burn_points=self.burn,
+        )
+
+
+def _terminal(session: Session, store: str | None, terminal: str | None) -> ListedTerminal:
+    directory = get_directory(session)
+    if store is not None and terminal is not None:
+        return directory.get_terminal(directory.get_store(store), terminal)
+    wanted = directory.get_store(store).id if store is not None else None
+    for till in directory.terminals.values():
+        if wanted in (None, till.store.id) and terminal in (None, till.code):
+            return till
+    raise NotFound("terminal", terminal or store or "?")
+
+
+def _due(session: Session, basket: Basket) -> int:
+    return price(session, basket, orders.lock_wallet(session, basket)).due_fen
+
+
+def _show_sale(sale: Sale) -> None:
+    click.echo(f"✔ {sale.public_id}{'（重放 / replayed）' if sale.replayed else ''}")
+    click.echo(f"合计 total   {yuan(sale.total_fen)}")
+    click.echo(f"抵扣 burned  {sale.burned_points} 积分 = {yuan(sale.burned_fen)}")
+    click.echo(f"实付 paid    {yuan(sale.due_fen)}")
+    click.echo(f"获得 earned  {sale.earned_points} 积分")
+
+
+def _show_refund(refunded: Refunded) -> None:
+    click.echo(f"✔ {refunded.public_id}{'（重放 / replayed）' if refunded.replayed else ''}")
+    for name, fen in refunded.money_fen.items():
+        click.echo(f"退 {name}  {yuan(fen)}")
+    click.echo(f"退回积分 returned    {refunded.restored_points}（{yuan(refunded.points_fen)}）")
+    click.echo(f"收回积分 taken back  {refunded.clawed_points}")
+    if refunded.debt_points:
+        click.echo(f"欠分 now owed        {refunded.debt_points}")
+    if refunded.written_off_points:
+        click.echo(f"商户承担 written off {refunded.written_off_points}")

@@ -1,0 +1,131 @@
+"""What a member sees of the points: balance by expiry, each movement with its why (U2, X3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from app.clock import business_date
+from app.members.identification import KnownMember
+from app.merchants.directory import get_directory
+from app.points.models import Lot, LotKind
+from config.database import now_of
+from ledger import statements
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """Points that expire on one day (None: never)."""
+
+    expires_on: date | None
+    points: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """A member's points now: what may be spent, what is held, what is owed, when it expires."""
+
+    spendable_points: int
+    held_points: int
+    debt_points: int
+    buckets: Sequence[Bucket]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """One line of a member's statement: points in or out of one lot, by whom and why."""
+
+    journal_id: int
+    line: int
+    kind: str
+    occurred_at: datetime
+    points: int
+    issuer: str
+    expires_on: date | None
+    owed: bool
+    order: str | None
+    rules: Sequence[str]
+
+
+def balance(session: Session, member: KnownMember) -> Balance:
+    """Return a member's balance at this moment; every expiry is listed, soonest first (X3).
+
+    Read without a lock. Dead holds are not counted, whether or not a job has ended them.
+    """
+    today = business_date(now_of(session))
+    rows = session.execute(
+        _BALANCE, {"member": member.id, "today": today, "now": now_of(session)}
+    ).all()
+    lots = [row for row in rows if row.kind == LotKind.LOT]
+    debt = -sum(row.posted for row in rows if row.kind == LotKind.DEBT)
+    buckets: dict[date | None, int] = {}
+    for row in lots:
+        if row.posted - row.held:
+            buckets[row.expires_on] = buckets.get(row.expires_on, 0) + row.posted - row.held
+    return Balance(
+        spendable_points=sum(buckets.values()) - debt,
+        held_points=sum(row.held for row in lots),
+        debt_points=debt,
+        buckets=[
+            Bucket(expires_on=day, points=points)
+            for day, points in sorted(buckets.items(), key=lambda each: each[0] or date.max)
+        ],
+    )
+
+
+def movements(
+    session: Session,
+    member: KnownMember,
+    *,
+    start: date,
+    end: date,
+    limit: int = 50,
+    before: tuple[int, int] | None = None,
+) -> list[Movement]:
+    """Return a member's movements booked in [start, end), newest first; a page of `limit`.
+
+    `before` is (journal_id, line) of the last one of the page before.
+    """
+    lots = {
+        lot.account_id: lot
+        for lot in session.scalars(select(Lot).where(Lot.member_id == member.id))
+    }
+    entries = statements.statement(
+        session, list(lots), start=start, end=end, limit=limit, before=before
+    )
+    merchants = get_directory(session).merchants
+    return [
+        Movement(
+            journal_id=entry.journal_id,
+            line=entry.line,
+            kind=entry.kind,
+            occurred_at=entry.occurred_at,
+            points=entry.amount,
+            issuer=merchants[lots[entry.account_id].issuer_id].name_zh,
+            expires_on=lots[entry.account_id].expires_on,
+            owed=lots[entry.account_id].kind == LotKind.DEBT,
+            order=entry.details.get("order"),
+            rules=[_rule(each) for each in entry.details.get("rules", [])],
+        )
+        for entry in entries
+    ]
+
+
+def _rule(cited: dict[str, Any]) -> str:
+    return f"{cited['code']} v{cited['version']}"
+
+
+_BALANCE = text(
+    """
+    SELECT l.kind, l.expires_on, b.posted, b.held - coalesce((
+        SELECT sum(h.amount) FROM hold_line h JOIN hold o ON o.id = h.hold_id
+        WHERE h.account_id = l.account_id AND o.state = 'open' AND o.until <= :now), 0) AS held
+    FROM lot l JOIN account_balance b ON b.account_id = l.account_id
+    WHERE l.member_id = :member AND b.posted <> 0
+        AND (l.expires_on IS NULL OR l.expires_on >= :today)
+        AND (l.activates_on IS NULL OR l.activates_on <= :today)
+    """
+)

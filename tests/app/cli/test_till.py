@@ -1,0 +1,111 @@
+"""A till by hand: `plaza quote`, `sell`, `refund`, `member statement`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.merchants.models import Staff
+from app.merchants.staff import Role
+from config.database import Database
+from tests.app.checkout.shops import Shop, open_shop
+from tests.app.cli.conftest import Plaza
+from tests.factories import new_phone, unique
+
+
+@pytest.fixture
+def shop(database: Database, district: str) -> Shop:
+    with database.transaction(district) as session:
+        return open_shop(session)
+
+
+@pytest.fixture
+def lin(hire: Callable[..., Staff]) -> str:
+    return hire(Role.SUPPORT).login
+
+
+def test_an_order_a_burn_and_a_partial_refund_show_in_the_statement(
+    plaza: Plaza, shop: Shop, lin: str
+) -> None:
+    phone = new_phone()
+    plaza("member", "enrol", "--phone", phone, "--as", lin)
+    at_till = ["--store", shop.till.store.code, "--member", phone, "--as", lin]
+
+    first = plaza.json("sell", *at_till, "--line", "128.50x2:food:拉面")
+    second = plaza.json("sell", *at_till, "--line", "20", "--burn", "20")
+    refund = plaza.json("refund", first["public_id"], "--line", "1", "--quantity", "1", "--as", lin)
+    statement = plaza.json("member", "statement", phone)
+
+    assert first["earned_points"] == 128
+    assert (second["burned_fen"], second["due_fen"]) == (20, 1980)
+    assert (refund["fen"], refund["clawed_points"]) == (6425, 64)
+    assert statement["balance"]["spendable_points"] == 128 + 19 - 20 - 64
+    assert [(each["kind"], each["points"]) for each in statement["movements"]] == [
+        ("refund", -64), ("earn", 19), ("burn", -20), ("earn", 128)]  # fmt: skip
+    text = plaza("member", "statement", phone)
+    assert shop.merchant.name_zh in text
+    assert "有效至" in text
+
+
+def test_a_repeated_number_is_a_repeat_and_another_basket_is_refused(
+    plaza: Plaza, shop: Shop, lin: str
+) -> None:
+    number = unique("T")
+    words = ["sell", "--store", shop.till.store.code, "--number", number, "--as", lin]
+
+    first = plaza.json(*words, "--line", "10")
+    again = plaza.json(*words, "--line", "10")
+
+    assert again["public_id"] == first["public_id"]
+    assert again["replayed"]
+    assert number in plaza.refused(*words, "--line", "11")
+
+
+def test_a_quote_shows_what_a_sale_would_do_and_is_honoured(
+    plaza: Plaza, shop: Shop, lin: str
+) -> None:
+    phone = new_phone()
+    plaza("member", "enrol", "--phone", phone, "--as", lin)
+    words = ["--store", shop.till.store.code, "--member", phone, "--line", "99.99"]
+
+    quoted = plaza.json("quote", *words)
+    sale = plaza.json("sell", *words, "--quote", quoted["quote"], "--as", lin)
+
+    assert quoted["earn_points"] == sale["earned_points"] == 99
+    assert "可得 would earn 99" in plaza("quote", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sell", "--line", "abc"], "金额"),
+        (["sell", "--line", "-5"], "amount_fen"),
+        (["sell", "--line", "90071992547410.00"], "amount_fen"),
+        (["sell", "--line", "5", "--pay", "cash=4"], "应付"),
+        (["sell", "--line", "5", "--at", "2026-11-23T12:00:00"], "+08:00"),
+        (["sell", "--line", "5", "--burn", "1"], "会员"),
+        (["sell", "--line", "5", "--member", "13900000000"], "phone"),
+        (["sell", "--line", "5", "--store", "nowhere"], "nowhere"),
+        (["refund", "ord_NOTHING"], "ord_NOTHING"),
+    ],
+)
+def test_bad_input_is_refused_in_words_that_say_what_to_do(
+    plaza: Plaza, shop: Shop, lin: str, words: list[str], said: str
+) -> None:
+    where = [] if "--store" in words or words[0] == "refund" else ["--store", shop.till.store.code]
+
+    assert said in plaza.refused(*words, *where, "--as", lin)
+
+
+def test_a_district_that_is_not_there_is_named(plaza: Plaza) -> None:
+    status, printed = Plaza(environ=plaza.environ, district="mars").run("member", "find", "x1")
+
+    assert status == 1
+    assert "mars" in printed
+
+
+def test_somebody_without_the_right_cannot_sell(
+    plaza: Plaza, shop: Shop, hire: Callable[..., Staff]
+) -> None:
+    auditor = hire(Role.AUDITOR).login
+
+    plaza.refused("sell", "--store", shop.till.store.code, "--line", "5", "--as", auditor)
