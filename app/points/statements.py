@@ -121,7 +121,7 @@ def _rule(cited: dict[str, Any]) -> str:
 _BALANCE = text(
     """
     SELECT l.kind, l.expires_on, b.posted, b.held - coalesce((
-        SELECT sum(h.amount) FROM hold_line h JOIN hold o ON o.id = h.hold_id
+        SELECT sum(h.amount)::bigint FROM hold_line h JOIN hold o ON o.id = h.hold_id
         WHERE h.account_id = l.account_id AND o.state = 'open' AND o.until <= :now), 0) AS held
     FROM lot l JOIN account_balance b ON b.account_id = l.account_id
     WHERE l.member_id = :member AND b.posted <> 0
