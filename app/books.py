@@ -51,6 +51,7 @@ RULES: tuple[Line, ...] = (
     Line(event="earn at a prepaid merchant", debit=Code.PREPAID, credit=Code.LOT),
     Line(event="earn while in debt, postpaid", debit=Code.ISSUED, credit=Code.DEBT),
     Line(event="earn while in debt, prepaid", debit=Code.PREPAID, credit=Code.DEBT),
+    Line(event="expired points net against debt", debit=Code.LOT, credit=Code.DEBT),
     Line(event="burn", debit=Code.LOT, credit=Code.REDEEMED),
     Line(event="refund of a burn", debit=Code.REDEEMED, credit=Code.LOT),
     Line(event="refund of an earn, postpaid", debit=Code.LOT, credit=Code.ISSUED),

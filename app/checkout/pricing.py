@@ -161,7 +161,7 @@ def _burn(
         burned_today_points=burned_today,
     )
     lots = spendable_lots(wallet, own, day=day)
-    balance = max(sum(lot.free for lot in lots) - wallet.debt_points, 0)
+    balance = max(sum(lot.free for lot in lots) - wallet.debt_points(day), 0)
     if basket.burn_points == ALL_POINTS:
         decided = may_burn(order, balance_points=balance)
     else:

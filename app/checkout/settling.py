@@ -82,7 +82,7 @@ def settle(
     line_points = list(earned.line_points) if earned else [0] * len(priced.lines)
     burned = difference(allocated := allocate(shared), {}, sold(allocated)).points
     journals = _burn_journal(priced, order, burned, hold)
-    accrual = Accrual(postings=[], homes=[], debt_paid_points=0)
+    accrual = Accrual(postings=[], homes=[])
     dry: set[int] = set()
     while True:
         given = _by_merchant(priced, line_points)
@@ -95,7 +95,7 @@ def settle(
                 occurred_at=priced.basket.occurred_at,
             )
         else:
-            accrual = Accrual(postings=[], homes=[], debt_paid_points=0)
+            accrual = Accrual(postings=[], homes=[])
         try:
             ledger.post(session, [*journals, *_earn_journal(priced, order, accrual, earned)])
             break

@@ -1,6 +1,6 @@
 """Giving points to a member: debts first, then the lot of the issuing merchant (E1, L3, L4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +32,6 @@ class Accrual:
 
     postings: list[Posting]
     homes: list[Home]
-    debt_paid_points: int
 
 
 def accrue(
@@ -50,51 +49,69 @@ def accrue(
     paid first (decision 12); what is left goes into the lot.
     """
     day = business_date(occurred_at)
-    meanings = {
-        merchant.id: Meaning(
+    meanings = [
+        Meaning(
             issuer_id=merchant.id,
             cost=merchant.terms_at(day).cost_fen_per_point,
             expires_on=programme.expires_on(day),
         )
         for merchant, _ in points
-    }
+    ]
     accounts = open_lots(
         session,
         wallet,
-        meanings.values(),
+        meanings,
         earned_at=occurred_at,
         debt_floor_points=programme.debt_floor_points,
     )
+    homes = [
+        Home(
+            merchant_id=merchant.id,
+            issue_account_id=issue_account(merchant, occurred_at),
+            lot_account_id=accounts[meaning],
+            meaning=meaning,
+        )
+        for (merchant, _), meaning in zip(points, meanings, strict=True)
+    ]
+    postings, owed = _net_expired(wallet)
+    for home, (_, given) in zip(homes, points, strict=True):
+        postings += _give(home, given, owed)
+    return Accrual(postings=postings, homes=homes)
+
+
+def _net_expired(wallet: Wallet) -> tuple[list[Posting], dict[int, int]]:
+    """Let what expired lots still hold pay debts first (semantics 33); return what is owed then."""
     debts = sorted(
         (lot for lot in wallet.lots if lot.meaning.kind is LotKind.DEBT and lot.posted < 0),
         key=lambda lot: (lot.first_earned_at, lot.account_id),
     )
     owed = {lot.account_id: -lot.posted for lot in debts}
-    homes = []
+    if not owed:
+        return [], owed
     postings = []
-    paid = 0
-    for merchant, given in points:
-        issue = issue_account(merchant, occurred_at)
-        meaning = meanings[merchant.id]
-        left = given
-        for account, debt in owed.items():
-            part = min(left, debt)
-            if part:
-                postings.append(move(issue, account, part))
-                owed[account] -= part
-                left -= part
-                paid += part
-        if left:
-            postings.append(move(issue, accounts[meaning], left))
-        homes.append(
-            Home(
-                merchant_id=merchant.id,
-                issue_account_id=issue,
-                lot_account_id=accounts[meaning],
-                meaning=meaning,
-            )
-        )
-    return Accrual(postings=postings, homes=homes, debt_paid_points=paid)
+    for lot in wallet.expired(business_date(wallet.now)):
+        for account, part in _pay(lot.free, owed):
+            postings.append(move(lot.account_id, account, part))
+    return postings, owed
+
+
+def _give(home: Home, points: int, owed: dict[int, int]) -> list[Posting]:
+    paid = list(_pay(points, owed))
+    postings = [move(home.issue_account_id, account, part) for account, part in paid]
+    rest = points - sum([part for _, part in paid])
+    if rest:
+        postings.append(move(home.issue_account_id, home.lot_account_id, rest))
+    return postings
+
+
+def _pay(points: int, owed: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Pay debts in their order with so many points, taking them off `owed`."""
+    for account, debt in owed.items():
+        part = min(points, debt)
+        if part:
+            owed[account] -= part
+            points -= part
+            yield account, part
 
 
 def issue_account(merchant: ListedMerchant, occurred_at: datetime) -> int:

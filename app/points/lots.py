@@ -89,10 +89,23 @@ class Wallet:
     lots: Sequence[HeldLot]
     now: datetime
 
-    @property
-    def debt_points(self) -> int:
-        """What the member owes, as a number above zero."""
-        return -sum(lot.posted for lot in self.lots if lot.meaning.kind is LotKind.DEBT)
+    def debt_points(self, day: date) -> int:
+        """Return what the member owes on a business date, as a number above zero.
+
+        What was left in lots that have expired counts against it first, whether or not a job has
+        booked that (semantics 27, 33).
+        """
+        owed = -sum(lot.posted for lot in self.lots if lot.meaning.kind is LotKind.DEBT)
+        return max(owed - sum(lot.free for lot in self.expired(day)), 0) if owed else 0
+
+    def expired(self, day: date) -> list[HeldLot]:
+        """Return the lots that expired before a business date with points in them, oldest first."""
+        left = [
+            lot
+            for lot in self.lots
+            if lot.meaning.expires_on is not None and lot.meaning.expires_on < day and lot.free > 0
+        ]
+        return sorted(left, key=HeldLot.consumption_order)
 
     def spendable(self, day: date, *, merchant_id: int, own_only: bool) -> list[HeldLot]:
         """Return the lots to spend at a merchant on a business date, in the order of B4."""
@@ -106,20 +119,17 @@ class Wallet:
     def spendable_points(self, day: date, *, merchant_id: int, own_only: bool = False) -> int:
         """Return the points to spend at a merchant on a business date: lots, holds, debt."""
         lots = self.spendable(day, merchant_id=merchant_id, own_only=own_only)
-        return max(sum(lot.free for lot in lots) - self.debt_points, 0)
+        return max(sum(lot.free for lot in lots) - self.debt_points(day), 0)
 
     def balance_points(self, day: date) -> int:
         """Return what the member sees: unexpired active points, holds and debt taken off."""
-        return (
-            sum(
-                lot.free
-                for lot in self.lots
-                if lot.meaning.kind is LotKind.LOT
-                and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
-                and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
-            )
-            - self.debt_points
-        )
+        return sum(
+            lot.free
+            for lot in self.lots
+            if lot.meaning.kind is LotKind.LOT
+            and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
+            and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
+        ) - self.debt_points(day)
 
     def find(self, meaning: Meaning) -> HeldLot | None:
         """Return the lot of a meaning, if the wallet has it."""

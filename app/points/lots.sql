@@ -12,15 +12,17 @@ CREATE OR REPLACE FUNCTION points_lock_lots(
 #variable_conflict use_column
 BEGIN
     PERFORM ledger_lock_wallet(p_wallet, p_now);
-    -- Expired lots are left out by date: whether a job has emptied them does not matter. `p_also`
-    -- names lots that are wanted all the same, such as those that a refund gives back to.
+    -- Lots that expired before `p_today` are wanted only while something is left in them, which
+    -- nets against debt (semantics 33). `p_also` names lots that are wanted all the same, such as
+    -- those that a refund gives back to.
     RETURN QUERY
     SELECT l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
            l.restriction_merchant_id, l.activates_on, l.courtesy, l.first_earned_at,
            b.posted, b.held
     FROM lot l JOIN account_balance b ON b.account_id = l.account_id
     WHERE l.member_id = p_member
-        AND (l.expires_on >= p_today OR l.expires_on IS NULL OR l.account_id = ANY (p_also));
+        AND (l.expires_on >= p_today OR l.expires_on IS NULL OR b.posted <> 0
+             OR l.account_id = ANY (p_also));
 END $$;
 
 -- Find or open lots by their meaning, with their accounts. The caller holds the wallet's lock.

@@ -59,8 +59,9 @@ def balance(session: Session, member: KnownMember) -> Balance:
     rows = session.execute(
         _BALANCE, {"member": member.id, "today": today, "now": now_of(session)}
     ).all()
-    lots = [row for row in rows if row.kind == LotKind.LOT]
-    debt = -sum(row.posted for row in rows if row.kind == LotKind.DEBT)
+    lots = [row for row in rows if row.kind == LotKind.LOT and not row.expired]
+    owed = -sum(row.posted for row in rows if row.kind == LotKind.DEBT)
+    debt = max(owed - sum(row.posted - row.held for row in rows if row.expired), 0)
     buckets: dict[date | None, int] = {}
     for row in lots:
         if row.posted - row.held:
@@ -120,12 +121,12 @@ def _rule(cited: dict[str, Any]) -> str:
 
 _BALANCE = text(
     """
-    SELECT l.kind, l.expires_on, b.posted, b.held - coalesce((
+    SELECT l.kind, l.expires_on, coalesce(l.expires_on < :today, false) AS expired, b.posted,
+        b.held - coalesce((
         SELECT sum(h.amount)::bigint FROM hold_line h JOIN hold o ON o.id = h.hold_id
         WHERE h.account_id = l.account_id AND o.state = 'open' AND o.until <= :now), 0) AS held
     FROM lot l JOIN account_balance b ON b.account_id = l.account_id
     WHERE l.member_id = :member AND b.posted <> 0
-        AND (l.expires_on IS NULL OR l.expires_on >= :today)
         AND (l.activates_on IS NULL OR l.activates_on <= :today)
     """
 )

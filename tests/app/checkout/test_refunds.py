@@ -1,6 +1,6 @@
 """Refunds: any way there ends in one place, and nothing is gained (semantics 1-5, 8-9, 11, 24)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -246,3 +246,29 @@ def test_any_sequence_of_refunds_ends_where_one_would(
     assert returned == sum(amounts)
     assert books_digest(session, sliced) == books_digest(session, whole)
     assert points_of(session, sliced) == 500
+
+
+def test_points_that_expire_while_there_is_a_debt_pay_it_first(session: Session) -> None:
+    """Semantics 33: debt never expires; an expiring lot nets against it, job or no job."""
+    shop, member = open_shop(session), make_member(session)
+    start = now_of(session)
+    _at(session, start - timedelta(days=500))
+    shop.sell(session, member, 6_000, at=now_of(session))
+    placed = orders.place(session, shop.basket(session, member, 1_000, burn=50))
+    sale = shop.sell(session, member, 4_000, at=now_of(session))
+    shop.sell(session, member, 1_000, burn=50, at=now_of(session))
+    shop.refund(session, sale.public_id, at=now_of(session))
+    orders.cancel(session, order=placed.public_id)
+    debt_and_lot = points_of(session, member)
+
+    _at(session, start)
+    after_expiry = points_of(session, member)
+    shop.sell(session, member, 1_000, at=start)
+
+    assert debt_and_lot == 60 - 50 + 9
+    assert after_expiry == 0
+    assert points_of(session, member) == 10
+
+
+def _at(session: Session, instant: datetime) -> None:
+    session.info["now"] = instant
