@@ -27,6 +27,7 @@ from app.points import lots
 from app.points.lots import Wallet
 from config.database import new_id, now_of
 from config.errors import Collision
+from ledger import Journal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +60,31 @@ def sell(
         PaymentMismatch, InsufficientPoints, MemberNotActive, Frozen: as they say.
         Collision: the same sale is being written elsewhere; run the transaction again.
     """
-    fingerprint = basket.fingerprint(tenders)
-    known = _known(session, basket, fingerprint)
+    known = find_known(session, basket, tenders)
     if known is not None:
         return known
-    wallet = lock_wallet(session, basket)
+    return settle_new(session, basket, lock_wallet(session, basket), tenders, quote_id=quote_id)
+
+
+def settle_new(
+    session: Session,
+    basket: Basket,
+    wallet: Wallet | None,
+    tenders: Sequence[Tender],
+    *,
+    quote_id: int | None = None,
+    before: Sequence[Journal] = (),
+) -> Sale:
+    """Price, post and write a new paid order; `wallet` is locked, `before` is posted with it."""
     priced = price(session, basket, wallet)
     public_id = new_id("ord")
-    settled = settle(session, priced, wallet, tenders, order=public_id)
+    settled = settle(session, priced, wallet, tenders, order=public_id, before=before)
     missing = _write(
         session,
         priced,
         public_id=public_id,
         state=OrderState.PAID,
-        fingerprint=fingerprint,
+        fingerprint=basket.fingerprint(tenders),
         quote_id=quote_id,
         settled=settled,
     )
@@ -86,8 +98,7 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
     Raises:
         As `sell`, but for payment.
     """
-    fingerprint = basket.fingerprint()
-    known = _known(session, basket, fingerprint)
+    known = find_known(session, basket)
     if known is not None:
         return known
     wallet = lock_wallet(session, basket)
@@ -107,7 +118,7 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
         priced,
         public_id=public_id,
         state=OrderState.AWAITING_PAYMENT,
-        fingerprint=fingerprint,
+        fingerprint=basket.fingerprint(),
         quote_id=quote_id,
         until=until,
     )
@@ -198,7 +209,14 @@ def announce_paid(
     outbox.add_many(session, [*joined, paid])
 
 
-def _known(session: Session, basket: Basket, fingerprint: bytes) -> Sale | None:
+def find_known(
+    session: Session, basket: Basket, tenders: Sequence[Tender] | None = None
+) -> Sale | None:
+    """Return the order that the till's number names already, or None.
+
+    Raises:
+        BusinessKeyConflict: it was another sale.
+    """
     row = session.execute(
         _KNOWN,
         {
@@ -210,7 +228,7 @@ def _known(session: Session, basket: Basket, fingerprint: bytes) -> Sale | None:
     ).one_or_none()
     if row is None:
         return None
-    if row.fingerprint != fingerprint:
+    if row.fingerprint != basket.fingerprint(tenders):
         raise BusinessKeyConflict("order", basket.number, row.public_id)
     return _replayed(row)
 

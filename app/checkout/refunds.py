@@ -24,7 +24,7 @@ from app.checkout.settling import load_homes
 from app.checkout.slices import load
 from app.clock import business_date
 from app.errors import Invalid
-from app.members.identification import known, select_known
+from app.members.identification import KnownMember, known, select_known
 from app.members.models import Member
 from app.merchants.directory import ListedTerminal, get_directory
 from app.points import burns, lots
@@ -83,6 +83,19 @@ class Refunded:
     replayed: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A refund worked out under lock, nothing of it written: what moves, and the journal of it."""
+
+    order: Order
+    public_id: str
+    delta: Delta
+    clawback: Clawback
+    journals: Sequence[Journal]
+    moved: Mapping[int, LineState]
+    member: KnownMember | None
+
+
 def give(session: Session, request: RefundRequest) -> Refunded:
     """Refund a paid order by lines, quantities or amounts.
 
@@ -98,18 +111,57 @@ def give(session: Session, request: RefundRequest) -> Refunded:
         InsufficientPoints: points are short, and the programme refuses such refunds.
     """
     order = get_locked(session, request.order)
-    known_refund = _known(session, request)
+    known_refund = find_known(session, request)
     if known_refund is not None:
         return known_refund
+    planned = plan(session, request, order)
+    ledger.post(session, planned.journals)
+    return record(session, request, planned)
+
+
+def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
+    """Work out a refund of a locked order: burned points return, earned ones are taken back.
+
+    The caller posts the journals, once, with whatever else its transaction posts (decision 3).
+    """
     if order.state != OrderState.PAID or order.slices is None:
         raise OrderNotRefundable(order.public_id, order.state)
     states = _states(session, order)
     after, delta = refund(load(order.slices), states, request.parts)
     public_id = new_id("ref")
-    clawback = _move_points(session, order, delta, request, public_id)
-    moved = {number: state for number, state in after.items() if state != states.get(number)}
-    result = Refunded(
+    member = None
+    if order.member_id is not None:
+        member = known(session.execute(select_known().where(Member.id == order.member_id)).one())
+    clawback = NO_POINTS
+    journals: list[Journal] = []
+    if member is not None and (delta.points or delta.clawed_points):
+        postings, clawback = _points(session, member, order, delta, request)
+        if postings:
+            journals.append(
+                Journal(
+                    key=f"{public_id}:points",
+                    kind=Kind.REFUND,
+                    occurred_at=request.occurred_at,
+                    postings=postings,
+                    details={"order": order.public_id, "refund": public_id},
+                )
+            )
+    return Planned(
+        order=order,
         public_id=public_id,
+        delta=delta,
+        clawback=clawback,
+        journals=journals,
+        moved={number: state for number, state in after.items() if state != states.get(number)},
+        member=member,
+    )
+
+
+def record(session: Session, request: RefundRequest, planned: Planned) -> Refunded:
+    """Write a planned refund whose journals are posted, and the news of it."""
+    delta, clawback, order = planned.delta, planned.clawback, planned.order
+    result = Refunded(
+        public_id=planned.public_id,
         order=order.public_id,
         number=request.number,
         fen=delta.fen,
@@ -120,15 +172,15 @@ def give(session: Session, request: RefundRequest) -> Refunded:
         debt_points=clawback.debt_points,
         written_off_points=clawback.written_off_points,
     )
-    _write(session, order, request, result=result, lines=delta.lines, moved=moved)
+    _write(session, order, request, result=result, lines=delta.lines, moved=planned.moved)
     outbox.add(
         session,
         topic="order.refunded",
         aggregate=order.public_id,
         payload={
             "order": order.public_id,
-            "refund": public_id,
-            "fen": delta.fen,
+            "refund": result.public_id,
+            "fen": result.fen,
             "restored_points": result.restored_points,
             "clawed_points": result.clawed_points,
         },
@@ -136,45 +188,27 @@ def give(session: Session, request: RefundRequest) -> Refunded:
     return result
 
 
-def _move_points(
-    session: Session, order: Order, delta: Delta, request: RefundRequest, public_id: str
-) -> Clawback:
-    """Give burned points back and take earned ones, in one journal."""
-    if order.member_id is None or not (delta.points or delta.clawed_points):
-        return NO_POINTS
-    member = known(session.execute(select_known().where(Member.id == order.member_id)).one())
+def _points(
+    session: Session, member: KnownMember, order: Order, delta: Delta, request: RefundRequest
+) -> tuple[list[Posting], Clawback]:
     homes = load_homes(order.homes or [])
     day = business_date(now_of(session))
     used = [lot for _, lot in delta.points]
     wallet = lots.lock(
         session, member, day=day, also=[*used, *(home.lot_account_id for home in homes)]
     )
-    restored = _restore(session, wallet, delta, request)
+    given, restored = _restore(session, wallet, delta, request)
     clawback = claw_back(
         session,
         wallet,
         delta.clawed_points,
         homes=homes,
-        restored=restored[1],
+        restored=restored,
         programme=programme_at(session, request.occurred_at),
         day=day,
         occurred_at=request.occurred_at,
     )
-    postings = [*restored[0], *clawback.postings]
-    if postings:
-        ledger.post(
-            session,
-            [
-                Journal(
-                    key=f"{public_id}:points",
-                    kind=Kind.REFUND,
-                    occurred_at=request.occurred_at,
-                    postings=postings,
-                    details={"order": order.public_id, "refund": public_id},
-                )
-            ],
-        )
-    return clawback
+    return [*given, *clawback.postings], clawback
 
 
 def _restore(
@@ -200,7 +234,12 @@ def _states(session: Session, order: Order) -> dict[int, LineState]:
     return {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
 
 
-def _known(session: Session, request: RefundRequest) -> Refunded | None:
+def find_known(session: Session, request: RefundRequest) -> Refunded | None:
+    """Return the refund that the till's number names already, or None.
+
+    Raises:
+        BusinessKeyConflict: it was another one.
+    """
     row = session.execute(
         select(Refund, Order.public_id)
         .join(Order, Order.id == Refund.order_id)

@@ -63,11 +63,13 @@ def settle(
     *,
     order: str,
     hold: str | None = None,
+    before: Sequence[Journal] = (),
 ) -> Settled:
     """Burn, earn and share a priced sale in one posting call; at most two round trips.
 
-    `hold` names what the order has held: it is captured. A prepaid merchant whose points have run
-    out gives none, and the sale goes on (L6).
+    `hold` names what the order has held: it is captured. `before` are journals of the same
+    transaction that go with it, such as those of the refund in an exchange. A prepaid merchant
+    whose points have run out gives none, and the sale goes on (L6).
 
     Raises:
         PaymentMismatch: the tenders are not what is due.
@@ -97,7 +99,9 @@ def settle(
         else:
             accrual = Accrual(postings=[], homes=[])
         try:
-            ledger.post(session, [*journals, *_earn_journal(priced, order, accrual, earned)])
+            ledger.post(
+                session, [*before, *journals, *_earn_journal(priced, order, accrual, earned)]
+            )
             break
         except ledger.InsufficientBalance as refusal:
             merchant = _prepaid_owner(given, refusal.account_id)

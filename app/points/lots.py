@@ -5,7 +5,7 @@ what was planned from them still stands when it is posted.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.members.identification import KnownMember
 from app.points.models import LotKind
 from config.database import now_of
+from ledger import Posting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +131,15 @@ class Wallet:
             and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
             and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
         ) - self.debt_points(day)
+
+    def after(self, postings: Iterable[Posting]) -> "Wallet":
+        """Return the wallet as it will stand once these are posted; only lots it has are moved."""
+        moved: dict[int, int] = {}
+        for posting in postings:
+            moved[posting.debit_id] = moved.get(posting.debit_id, 0) - posting.amount
+            moved[posting.credit_id] = moved.get(posting.credit_id, 0) + posting.amount
+        lots = [replace(lot, posted=lot.posted + moved.get(lot.account_id, 0)) for lot in self.lots]
+        return replace(self, lots=lots)
 
     def find(self, meaning: Meaning) -> HeldLot | None:
         """Return the lot of a meaning, if the wallet has it."""

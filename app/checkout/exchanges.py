@@ -1,0 +1,69 @@
+"""Exchanges: an order edited after payment is a refund and a new order (semantics 13).
+
+What stays keeps the rules of the first sale: the new order earns by its business time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
+
+from app.checkout import orders, refunds
+from app.checkout.baskets import Basket, Tender
+from app.checkout.models import OrderKind
+from app.checkout.orders import Sale
+from app.checkout.refunds import Refunded, RefundRequest
+from app.clock import business_date
+from app.points import lots
+from app.points.lots import Wallet
+from config.database import now_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """Both halves of an exchange; the till takes or pays out the difference."""
+
+    refund: Refunded
+    order: Sale
+
+    @property
+    def to_pay_fen(self) -> int:
+        """Money the customer still pays; below zero: gets back."""
+        return self.order.due_fen - sum(self.refund.money_fen.values())
+
+
+def exchange(
+    session: Session, *, request: RefundRequest, basket: Basket, tenders: Sequence[Tender]
+) -> Exchanged:
+    """Refund parts of a paid order and sell a new basket to its member, all or nothing.
+
+    The basket is sold at the business time of the first sale, so that its rule versions and
+    expiries apply. `tenders` pay for all that the basket owes, out of what was given back too.
+    Locks the order, then the wallet; both halves are posted in one call. A repeat with the till's
+    two numbers returns both halves and moves nothing.
+
+    Raises:
+        As `refunds.give` and `orders.sell`.
+    """
+    first = orders.get_locked(session, request.order)
+    renewed = replace(basket, occurred_at=first.occurred_at, kind=OrderKind.EXCHANGE.value)
+    refunded = refunds.find_known(session, request)
+    sold = orders.find_known(session, renewed, tenders)
+    if refunded is not None and sold is not None:
+        return Exchanged(refund=refunded, order=sold)
+    planned = refunds.plan(session, request, first)
+    renewed = replace(renewed, member=planned.member)
+    order = orders.settle_new(
+        session, renewed, _wallet(session, planned), tenders, before=planned.journals
+    )
+    return Exchanged(refund=refunds.record(session, request, planned), order=order)
+
+
+def _wallet(session: Session, planned: refunds.Planned) -> Wallet | None:
+    """Return the member's wallet as the refund will leave it, lots that it opens included."""
+    if planned.member is None:
+        return None
+    postings = [posting for journal in planned.journals for posting in journal.postings]
+    touched = [account for each in postings for account in (each.debit_id, each.credit_id)]
+    wallet = lots.lock(session, planned.member, day=business_date(now_of(session)), also=touched)
+    return wallet.after(postings)
