@@ -19,20 +19,21 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import outbox
+from app.checkout import parking
 from app.clock import SHANGHAI, business_date, month_end
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, now_of
 from config.embedded import die_with_parent
 from config.logging import bound, configure
 from config.settings import Settings
-from ledger import upkeep
+from ledger import holds, upkeep
 
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 5
 _HEARTBEAT_LIFE_SECONDS = 30
 
-OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {}
+OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {"order.refunds_waiting": parking.apply_parked}
 """Which room hears which news: topic to handler."""
 
 
@@ -90,6 +91,8 @@ TIMETABLE: Sequence[Job] = (
         even_stopped=True,
         repeatable_read=True,
     ),
+    Job(name="expire_holds", every=10, work=holds.expire),
+    Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched),
     Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
     Job(
         name="audit_in_full",

@@ -46,6 +46,14 @@ class Sale:
     replayed: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Aftermath:
+    """What an order's payment is news to: merchants new to the member, refunds that came first."""
+
+    new_merchants: Sequence[int]
+    parked_refunds: bool
+
+
 def sell(
     session: Session, basket: Basket, tenders: Sequence[Tender], *, quote_id: int | None = None
 ) -> Sale:
@@ -79,7 +87,7 @@ def settle_new(
     priced = price(session, basket, wallet)
     public_id = new_id("ord")
     settled = settle(session, priced, wallet, tenders, order=public_id, before=before)
-    missing = _write(
+    aftermath = _write(
         session,
         priced,
         public_id=public_id,
@@ -88,7 +96,7 @@ def settle_new(
         quote_id=quote_id,
         settled=settled,
     )
-    announce_paid(session, priced, settled, order=public_id, missing=missing)
+    announce_paid(session, priced, settled, order=public_id, aftermath=aftermath)
     return _sale(priced, public_id, OrderState.PAID, settled.earned_points, until=None)
 
 
@@ -182,16 +190,18 @@ def lock_wallet(session: Session, basket: Basket) -> Wallet | None:
 
 
 def announce_paid(
-    session: Session, priced: Priced, settled: Settled, *, order: str, missing: Sequence[int]
+    session: Session, priced: Priced, settled: Settled, *, order: str, aftermath: Aftermath
 ) -> None:
     """Join the member to the merchants it first paid at, and write the news, in one round trip."""
     basket = priced.basket
     joined: Sequence[News] = []
-    if basket.member is not None and missing:
+    if basket.member is not None and aftermath.new_merchants:
         joined = memberships.join(
             session,
             member=basket.member,
-            merchants=[priced.directory.merchants[merchant] for merchant in missing],
+            merchants=[
+                priced.directory.merchants[merchant] for merchant in aftermath.new_merchants
+            ],
             source=Source.PAYMENT,
         )
     paid = News(
@@ -206,7 +216,10 @@ def announce_paid(
             "earned_points": settled.earned_points,
         },
     )
-    outbox.add_many(session, [*joined, paid])
+    news = [*joined, paid]
+    if aftermath.parked_refunds:
+        news.append(News(topic="order.refunds_waiting", aggregate=order, payload={"order": order}))
+    outbox.add_many(session, news)
 
 
 def find_known(
@@ -274,8 +287,8 @@ def _write(
     quote_id: int | None,
     settled: Settled | None = None,
     until: datetime | None = None,
-) -> list[int]:
-    """Write the order and its lines in one statement; return the merchants new to the member."""
+) -> Aftermath:
+    """Write the order and its lines in one statement; tell what its payment is news to."""
     basket = priced.basket
     lines = basket.lines
     row = session.execute(
@@ -318,7 +331,7 @@ def _write(
     ).one_or_none()
     if row is None:
         raise Collision("order", basket.number)
-    return list(row.missing)
+    return Aftermath(new_merchants=row.missing, parked_refunds=row.parked)
 
 
 def _json(value: list[Any]) -> str:
@@ -357,7 +370,10 @@ _INSERT = text(
         SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
         WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)
-        ORDER BY m) AS missing
+        ORDER BY m) AS missing, EXISTS (
+        SELECT FROM parked_refund p
+        WHERE p.store_id = :store AND p.terminal_id = :terminal AND p.order_number = :number
+            AND p.applied_at IS NULL) AS parked
     FROM written w
     """
 )

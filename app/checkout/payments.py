@@ -11,7 +11,7 @@ import ledger
 from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.errors import OrderNotPayable
 from app.checkout.models import Order, OrderLine, OrderState
-from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
+from app.checkout.orders import Aftermath, Sale, announce_paid, get_locked, lock_wallet
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
@@ -54,8 +54,8 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         )
     except (ledger.InsufficientBalance, ledger.HoldEnded) as refusal:
         raise OrderNotPayable(order, "expired") from refusal
-    missing = _mark_paid(session, found, settled, priced)
-    announce_paid(session, priced, settled, order=order, missing=missing)
+    aftermath = _mark_paid(session, found, settled, priced)
+    announce_paid(session, priced, settled, order=order, aftermath=aftermath)
     return replace(
         _sale(found, replayed=False),
         state=OrderState.PAID,
@@ -111,7 +111,7 @@ def _priced(session: Session, order: Order, basket: Basket) -> Priced:
     )
 
 
-def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced) -> list[int]:
+def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced) -> Aftermath:
     row = session.execute(
         _PAID,
         {
@@ -125,9 +125,12 @@ def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced)
             "line_earned": list(settled.line_points),
             "merchants": [merchant.id for merchant in priced.merchants],
             "member": order.member_id,
+            "store": order.store_id,
+            "terminal": order.terminal_id,
+            "number": order.number,
         },
     ).one()
-    return list(row.missing)
+    return Aftermath(new_merchants=row.missing, parked_refunds=row.parked)
 
 
 def _sale(order: Order, *, replayed: bool) -> Sale:
@@ -166,6 +169,9 @@ _PAID = text(
         SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
         WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)
-        ORDER BY m) AS missing
+        ORDER BY m) AS missing, EXISTS (
+        SELECT FROM parked_refund p
+        WHERE p.store_id = :store AND p.terminal_id = :terminal AND p.order_number = :number
+            AND p.applied_at IS NULL) AS parked
     """
 )
