@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.parameters import Channel
 from app.clock import SHANGHAI, business_date
 from app.members import enrolment, freezing, identification, memberships, privacy
 from app.members.arrivals import ChannelName, NewMember
@@ -20,21 +21,6 @@ from app.merchants.staff import Permission
 from app.points import statements
 from app.points.statements import Balance, Movement
 from config.database import now_of
-
-
-class _Channel(click.ParamType[ChannelName]):
-    """CHANNEL:APP:ID, such as wechat:wxapp1:oABC."""
-
-    name = "CHANNEL:APP:ID"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> ChannelName:
-        channel, _, rest = value.partition(":")
-        app_id, _, identity = rest.partition(":")
-        if not identity:
-            self.fail("应为 渠道:应用:标识 / wanted: CHANNEL:APP:ID", param, ctx)
-        return ChannelName(channel=channel, app_id=app_id, identity=identity)
 
 
 @click.group()
@@ -51,7 +37,7 @@ def member() -> None:
 @member.command()
 @click.option("--phone", help="手机号 / the phone number.")
 @click.option("--card", "card_number", help="卡号 / a card number.")
-@click.option("--channel", type=_Channel(), help="渠道身份 / an identity in a channel's app.")
+@click.option("--channel", type=Channel(), help="渠道身份 / an identity in a channel's app.")
 @click.option("--name", help="姓名 / the name.")
 @click.option("--merchant", "merchant_code", help="同时入会的商户 / a merchant joined as well.")
 @click.option("--consent", help="该商户营销同意书版本 / version of that merchant's consent text.")

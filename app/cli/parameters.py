@@ -6,6 +6,7 @@ from fractions import Fraction
 import click
 
 from app.clock import day_start
+from app.members.arrivals import ChannelName
 
 
 class Rate(click.ParamType[Fraction]):
@@ -59,3 +60,18 @@ def parse_instant(written: str) -> datetime:
     if instant.utcoffset() is None:
         raise ValueError(f"no offset: {written}")
     return instant.astimezone(UTC)
+
+
+class Channel(click.ParamType[ChannelName]):
+    """CHANNEL:APP:ID, such as wechat:wxapp1:oABC."""
+
+    name = "CHANNEL:APP:ID"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ChannelName:
+        channel, _, rest = value.partition(":")
+        app_id, _, identity = rest.partition(":")
+        if not identity:
+            self.fail("应为 渠道:应用:标识 / wanted: CHANNEL:APP:ID", param, ctx)
+        return ChannelName(channel=channel, app_id=app_id, identity=identity)

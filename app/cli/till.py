@@ -1,7 +1,7 @@
 """`plaza quote`, `sell`, `refund`: a till by hand, on the same functions as the API."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +16,10 @@ from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.cli.acting import as_json, as_staff, echo_json
 from app.cli.context import Command, pass_command
-from app.cli.parameters import Instant
+from app.cli.parameters import Channel, Instant
 from app.errors import NotFound
+from app.members import enrolment
+from app.members.arrivals import ChannelName
 from app.members.identification import get_by_any
 from app.merchants import staff
 from app.merchants.directory import ListedTerminal, get_directory
@@ -115,6 +117,9 @@ def _at_a_till(function: Any) -> Any:
 _member_option = click.option(
     "--member", "said", help="手机号、卡号或会员号 / phone, card or member id."
 )
+_payer_option = click.option(
+    "--payer", type=Channel(), help="付款人渠道身份，付款即会员 / who pays, known by a channel."
+)
 _lines_option = click.option(
     "--line", "lines", type=_Line(), multiple=True, required=True, help="商品行 / a line; repeat."
 )
@@ -167,6 +172,7 @@ def quote(
 @click.command()
 @_at_a_till
 @_member_option
+@_payer_option
 @_lines_option
 @_burn_option
 @click.option(
@@ -185,6 +191,7 @@ def sell(
     store: str | None,
     terminal: str | None,
     said: str | None,
+    payer: ChannelName | None,
     lines: Sequence[BasketLine],
     burn: int,
     tenders: Sequence[Tender],
@@ -209,6 +216,8 @@ def sell(
         quote_id = None
         if quoted is not None:
             basket, quote_id = quotes.redeem(session, basket, quote=quoted)
+        if payer is not None and basket.member is None:
+            basket = replace(basket, member=enrolment.enrol_by_payment(session, payer).member)
         paid = list(tenders) or [Tender(name="cash", fen=_due(session, basket))]
         return orders.sell(session, basket, paid, quote_id=quote_id)
 

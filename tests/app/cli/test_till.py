@@ -60,6 +60,18 @@ def test_a_repeated_number_is_a_repeat_and_another_basket_is_refused(
     assert number in plaza.refused(*words, "--line", "11")
 
 
+def test_who_pays_by_a_known_channel_is_a_member_at_once(
+    plaza: Plaza, shop: Shop, lin: str
+) -> None:
+    """Decision 14, semantics 48: pseudonymous, without consent, and the points are there."""
+    payer = f"wechat:wx1:{unique('o')}"
+    words = ["sell", "--store", shop.till.store.code, "--payer", payer, "--as", lin]
+
+    earned = [plaza.json(*words, "--line", "30")["earned_points"] for _ in range(2)]
+
+    assert earned == [30, 30]
+
+
 def test_a_quote_shows_what_a_sale_would_do_and_is_honoured(
     plaza: Plaza, shop: Shop, lin: str
 ) -> None:
