@@ -5,7 +5,7 @@ import click
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.terms import described, terms
-from app.merchants import freezing, registration
+from app.merchants import freezing, prepaying, registration
 from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.merchants.locking import lock_merchant, lock_terminal
 from app.merchants.registration import NewMerchant, NewStore
@@ -254,3 +254,22 @@ def _facts(directory: Directory, listed: ListedMerchant) -> dict[str, object]:
         ],
         "terms": [each.to_json() for each in listed.terms],
     }
+
+
+@merchant.command()
+@click.argument("code")
+@click.argument("points", type=int)
+@click.option(
+    "--reference", required=True, help="回单或发票号，重复只记一次 / receipt; counts once."
+)
+@as_staff
+@pass_command
+def prepay(command: Command, *, code: str, points: int, reference: str, login: str) -> None:
+    """预付商户购买积分 / credit a prepaid merchant with the points it bought.
+
+    \b
+    plaza merchant prepay M001 100000 --reference BANK-20261123-7 --as lin
+    """
+    with acting(command, login, Permission.POINTS_SELL) as (session, actor):
+        left = prepaying.buy_points(session, code, points, reference=reference, by=actor.public_id)
+    click.echo(f"✔ {code} · 可发积分 points to give {left}")

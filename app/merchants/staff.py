@@ -44,6 +44,7 @@ class Permission(StrEnum):
     RULE_APPROVE = "rule.approve"
     ORDER_PLACE = "order.place"
     ORDER_REFUND = "order.refund"
+    POINTS_SELL = "points.sell"
     STAFF_WRITE = "staff.write"
     DISTRICT_RESUME = "district.resume"
     AUDIT_READ = "audit.read"
@@ -53,7 +54,12 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.MARKETER: frozenset({Permission.RULE_PROPOSE, Permission.RULE_APPROVE}),
     Role.FINANCE: frozenset(
-        {Permission.TERMS_PROPOSE, Permission.TERMS_APPROVE, Permission.RULE_APPROVE}
+        {
+            Permission.TERMS_PROPOSE,
+            Permission.TERMS_APPROVE,
+            Permission.RULE_APPROVE,
+            Permission.POINTS_SELL,
+        }
     ),
     Role.SUPPORT: frozenset(
         {
