@@ -289,49 +289,61 @@ def _write(
     until: datetime | None = None,
 ) -> Aftermath:
     """Write the order and its lines in one statement; tell what its payment is news to."""
-    basket = priced.basket
-    lines = basket.lines
     row = session.execute(
         _INSERT,
         {
             "public_id": public_id,
-            "store": basket.terminal.store.id,
-            "terminal": basket.terminal.id,
-            "number": basket.number,
-            "kind": basket.kind,
-            "cashier": basket.cashier,
-            "member": basket.member.id if basket.member else None,
             "state": state,
-            "occurred_at": basket.occurred_at,
-            "business_date": basket.business_date,
             "now": now_of(session),
             "until": until,
             "fingerprint": fingerprint,
             "quote": quote_id,
-            "total_fen": basket.total_fen,
-            "burned_points": priced.burn.points,
-            "burned_fen": priced.burn.value_fen,
-            "due_fen": priced.due_fen,
             "earned_points": settled.earned_points if settled else 0,
             "parts": json.dumps(priced.parts) if priced.parts and not settled else None,
             "slices": _json(dump(settled.allocation)) if settled else None,
             "homes": json.dumps(dump_homes(settled.homes)) if settled else None,
             "earnings": _json(settled.earnings()) if settled else None,
-            "numbers": [line.number for line in priced.lines],
-            "merchants": [merchant.id for merchant in priced.merchants],
-            "skus": [line.sku for line in lines],
-            "names": [line.name for line in lines],
-            "categories": [line.category for line in lines],
-            "quantities": [line.quantity for line in lines],
-            "amounts": [line.amount_fen for line in lines],
-            "line_burned": settled.line_burned_fen if settled else [0] * len(lines),
-            "line_earned": list(settled.line_points) if settled else [0] * len(lines),
-            "refundable": [line.refundable for line in lines],
+            **_basket_columns(priced),
+            **_line_columns(priced, settled),
         },
     ).one_or_none()
     if row is None:
-        raise Collision("order", basket.number)
+        raise Collision("order", priced.basket.number)
     return Aftermath(new_merchants=row.missing, parked_refunds=row.parked)
+
+
+def _basket_columns(priced: Priced) -> dict[str, object]:
+    basket = priced.basket
+    return {
+        "store": basket.terminal.store.id,
+        "terminal": basket.terminal.id,
+        "number": basket.number,
+        "kind": basket.kind,
+        "cashier": basket.cashier,
+        "member": basket.member.id if basket.member else None,
+        "occurred_at": basket.occurred_at,
+        "business_date": basket.business_date,
+        "total_fen": basket.total_fen,
+        "burned_points": priced.burn.points,
+        "burned_fen": priced.burn.value_fen,
+        "due_fen": priced.due_fen,
+    }
+
+
+def _line_columns(priced: Priced, settled: Settled | None) -> dict[str, object]:
+    lines = priced.basket.lines
+    return {
+        "numbers": [line.number for line in priced.lines],
+        "merchants": [merchant.id for merchant in priced.merchants],
+        "skus": [line.sku for line in lines],
+        "names": [line.name for line in lines],
+        "categories": [line.category for line in lines],
+        "quantities": [line.quantity for line in lines],
+        "amounts": [line.amount_fen for line in lines],
+        "line_burned": settled.line_burned_fen if settled else [0] * len(lines),
+        "line_earned": list(settled.line_points) if settled else [0] * len(lines),
+        "refundable": [line.refundable for line in lines],
+    }
 
 
 def _json(value: list[Any]) -> str:

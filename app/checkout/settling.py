@@ -3,7 +3,7 @@
 Lock order: the order's row (the caller's), the wallet, then the accounts inside `ledger.post`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -82,41 +82,46 @@ def settle(
     shared = allot(priced, tenders)
     earned = earn_points(session, priced, shared) if wallet else None
     line_points = list(earned.line_points) if earned else [0] * len(priced.lines)
-    burned = difference(allocated := allocate(shared), {}, sold(allocated)).points
-    journals = _burn_journal(priced, order, burned, hold)
-    accrual = Accrual(postings=[], homes=[])
-    dry: set[int] = set()
+    fixed = [*before, *_burn_journal(priced, order, shared, hold)]
+    homes: Sequence[Home] = []
     while True:
         given = _by_merchant(priced, line_points)
-        if wallet and given:
-            accrual = accrue(
-                session,
-                wallet,
-                given,
-                programme=priced.programme,
-                occurred_at=priced.basket.occurred_at,
-            )
-        else:
-            accrual = Accrual(postings=[], homes=[])
+        accrual = _accrue(session, priced, wallet, given)
+        homes = accrual.homes
         try:
-            ledger.post(
-                session, [*before, *journals, *_earn_journal(priced, order, accrual, earned)]
-            )
+            ledger.post(session, [*fixed, *_earn_journal(priced, order, accrual, earned)])
             break
         except ledger.InsufficientBalance as refusal:
-            merchant = _prepaid_owner(given, refusal.account_id)
-            if merchant is None or merchant.id in dry:
+            dry = _prepaid_owner(given, refusal.account_id)
+            if dry is None:
                 raise
-            dry.add(merchant.id)
-            for index, owner in enumerate(priced.merchants):
-                if owner.id == merchant.id:
-                    line_points[index] = 0
+            line_points = [
+                0 if owner.id == dry.id else points
+                for owner, points in zip(priced.merchants, line_points, strict=True)
+            ]
     return Settled(
         allocation=allocate(shared, earned_points=line_points),
         shared=shared,
         earned=earned if sum(line_points) else None,
         line_points=line_points,
-        homes=accrual.homes,
+        homes=homes,
+    )
+
+
+def _accrue(
+    session: Session,
+    priced: Priced,
+    wallet: Wallet | None,
+    given: Sequence[tuple[ListedMerchant, int]],
+) -> Accrual:
+    if wallet is None or not given:
+        return Accrual(postings=[], homes=[])
+    return accrue(
+        session,
+        wallet,
+        given,
+        programme=priced.programme,
+        occurred_at=priced.basket.occurred_at,
     )
 
 
@@ -163,9 +168,11 @@ def load_homes(stored: Sequence[Any]) -> list[Home]:
     ]
 
 
-def _burn_journal(
-    priced: Priced, order: str, burned: Mapping[tuple[int, int], int], hold: str | None
-) -> list[Journal]:
+def _burn_journal(priced: Priced, order: str, shared: Shared, hold: str | None) -> list[Journal]:
+    if not priced.parts:
+        return []
+    allocation = allocate(shared)
+    burned = difference(allocation, {}, sold(allocation)).points
     postings = burns.spend(burned, priced.directory)
     if not postings:
         return []

@@ -66,18 +66,17 @@ def claw_back(
         if left:
             short[target] = left
     missing = sum(short.values())
-    match programme.negative_policy if missing else None:
-        case NegativePolicy.REFUSE:
-            raise InsufficientPoints(needed=taken + missing, spendable=taken)
-        case NegativePolicy.DEBT:
-            postings += _debts(session, wallet, short, programme, occurred_at)
-            return Clawback(
-                postings=postings, taken_points=taken, debt_points=missing, written_off_points=0
-            )
-        case _:
-            return Clawback(
-                postings=postings, taken_points=taken, debt_points=0, written_off_points=missing
-            )
+    policy = programme.negative_policy
+    if missing and policy is NegativePolicy.REFUSE:
+        raise InsufficientPoints(needed=taken + missing, spendable=taken)
+    if missing and policy is NegativePolicy.DEBT:
+        postings += _debts(session, wallet, short, programme, occurred_at)
+    return Clawback(
+        postings=postings,
+        taken_points=taken,
+        debt_points=missing if policy is NegativePolicy.DEBT else 0,
+        written_off_points=missing if policy is NegativePolicy.WRITE_OFF else 0,
+    )
 
 
 def _holds(meaning: Meaning) -> bool:
