@@ -1,0 +1,193 @@
+"""`docs/books.md` says what the product posts: rule by rule, event by event, figure by figure."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+import ledger
+from app.books import RULES, Code, Kind, move, prepaid_sold_account
+from app.checkout import orders
+from app.members.identification import KnownMember
+from app.merchants.models import Funding
+from config.database import now_of
+from config.settings import PROJECT
+from ledger import Journal
+from tests.app.checkout.shops import Shop, give_points, open_shop
+from tests.factories import make_member, make_terms, unique
+
+DOCUMENT = PROJECT / "docs/books.md"
+
+Row = tuple[str, ...]
+
+
+def test_the_document_lists_the_rules_row_by_row() -> None:
+    written = [(event, debit, credit) for event, debit, credit in _table("event", "debit")]
+
+    assert written == [(rule.event, f"`{rule.debit}`", f"`{rule.credit}`") for rule in RULES]
+
+
+def test_the_document_lists_every_kind_of_account_and_journal() -> None:
+    accounts = [row[0].strip("`") for row in _table("code", "whose")]
+
+    assert accounts == [code.value for code in Code]
+    assert all(f"`{kind.value}`" in DOCUMENT.read_text(encoding="utf-8") for kind in Kind)
+
+
+def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) -> None:
+    """L1, L3: whatever is done at a till, the books know no other debit and credit."""
+    for funding in Funding:
+        _live_through_all_events(session, funding)
+
+    allowed = {(rule.debit.value, rule.credit.value) for rule in RULES}
+    assert {pair for pair, _ in _posted(session)} == allowed
+    assert sum(ledger.statements.trial_balance(session).values()) == 0
+
+
+def test_the_example_of_two_merchants_is_true(session: Session) -> None:
+    """Earn at A, burn at B, refund at A: the document's figures, step by step."""
+    a, b, member = open_shop(session), open_shop(session), make_member(session)
+    names = {a.merchant.id: "A", b.merchant.id: "B"}
+    columns = []
+
+    sale = a.sell(session, member, 10_000)
+    columns.append(_balances(session, member, names))
+    b.sell(session, member, 3_000, burn=80)
+    columns.append(_balances(session, member, names))
+    a.refund(session, sale.public_id)
+    columns.append(_balances(session, member, names))
+
+    *accounts, total = list(_table("account", "after 1"))
+    assert [column.get(row[0], 0) for row in accounts for column in columns] == [
+        int(figure) for row in accounts for figure in row[1:]
+    ]
+    assert {name for column in columns for name in column} == {row[0] for row in accounts}
+    assert [str(sum(column.values())) for column in columns] == list(total[1:])
+    assert _posted_by_name(session, names) == _steps(0)
+
+
+def test_the_example_of_a_prepaid_merchant_is_true(session: Session) -> None:
+    shop = open_shop(session, terms=make_terms(funding=Funding.PREPAID))
+    member = make_member(session)
+
+    _prepay(session, shop, 15)
+    first = shop.sell(session, member, 1_000)
+    second = shop.sell(session, member, 1_000)
+
+    assert (first.earned_points, second.earned_points) == (10, 0)
+    assert _posted_by_name(session, {shop.merchant.id: "A"}) == _steps(1)
+
+
+def _live_through_all_events(session: Session, funding: Funding) -> None:
+    """Earn, burn, give back, owe, pay the debt, and let an expired lot pay it."""
+    shop, member = open_shop(session, terms=make_terms(funding=funding)), make_member(session)
+    _prepay(session, shop, 100_000)
+    today = now_of(session)
+    session.info["now"] = long_ago = today - timedelta(days=500)
+    sale = shop.sell(session, member, 10_000, at=long_ago)
+    burned = shop.sell(session, member, 1_000, burn=80, at=long_ago)
+    shop.refund(session, burned.public_id, at=long_ago)
+    shop.sell(session, member, 1_000, burn=80, at=long_ago)
+    shop.refund(session, sale.public_id, at=long_ago)
+    shop.sell(session, member, 20_000, at=long_ago)
+    _leave_a_debt_beside_a_lot(session, shop, member)
+    session.info["now"] = today
+    give_points(session, shop, member, 5)
+
+
+def _leave_a_debt_beside_a_lot(session: Session, shop: Shop, member: KnownMember) -> None:
+    """Owe while a hold keeps points back; the hold goes, the points expire, the debt stays."""
+    then = now_of(session)
+    sale = shop.sell(session, member, 50_000, at=then)
+    kept = shop.basket(session, member, 100_000, burn=500, at=then)
+    placed = orders.place(session, kept)
+    shop.refund(session, sale.public_id, at=then)
+    orders.cancel(session, order=placed.public_id)
+
+
+def _prepay(session: Session, shop: Shop, points: int) -> None:
+    posting = move(prepaid_sold_account(session), shop.merchant.prepaid_account_id, points)
+    journal = Journal(
+        key=unique("p"), kind=Kind.PREPAY, occurred_at=now_of(session), postings=[posting]
+    )
+    ledger.post(session, [journal])
+
+
+def _posted(session: Session) -> list[tuple[tuple[str, str], int]]:
+    """Return (debit code, credit code) and points of what this transaction has posted."""
+    return [((row.debit, row.credit), row.amount) for row in session.execute(_POSTED)]
+
+
+def _posted_by_name(session: Session, names: Mapping[int, str]) -> list[Row]:
+    return [
+        (_named(row.debit, row.debit_merchant, names),
+         _named(row.credit, row.credit_merchant, names), str(row.amount))
+        for row in session.execute(_POSTED)
+    ]  # fmt: skip
+
+
+def _balances(session: Session, member: KnownMember, names: Mapping[int, str]) -> Mapping[str, int]:
+    """Return the accounts of a member and of merchants as the document names them, zeros not."""
+    accounts = session.execute(_ACCOUNTS, {"wallet": member.wallet_id, "merchants": [*names]})
+    known = {row.id: _named(row.code, row.merchant, names) for row in accounts}
+    balances = ledger.statements.balances(session, [*known])
+    return {known[id_]: each.posted for id_, each in balances.items() if each.posted}
+
+
+def _named(code: str, merchant: int | None, names: Mapping[int, str]) -> str:
+    return f"`{code}` {names[merchant]}" if merchant in names else f"`{code}`"
+
+
+def _steps(number: int) -> list[Row]:
+    """Return the postings of the document's n-th example, from 0."""
+    return [row[1:] for row in _tables("step", "debit")[number]]
+
+
+def _table(*head: str) -> list[Row]:
+    (found,) = _tables(*head)
+    return found
+
+
+def _tables(*head: str) -> list[list[Row]]:
+    """Return the rows of every table of the document whose head begins with these words."""
+    return [rows for first, *rows in _all_tables() if first[: len(head)] == head]
+
+
+def _all_tables() -> Iterator[list[Row]]:
+    rows: list[Row] = []
+    for line in [*DOCUMENT.read_text(encoding="utf-8").splitlines(), ""]:
+        if line.startswith("|"):
+            cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
+            if not set("".join(cells)) <= set("-:"):
+                rows.append(cells)
+        elif rows:
+            yield rows
+            rows = []
+
+
+_POSTED = text(
+    """
+    SELECT d.code AS debit, c.code AS credit, t.amount,
+           coalesce(dl.issuer_id, dm.id) AS debit_merchant,
+           coalesce(cl.issuer_id, cm.id) AS credit_merchant
+    FROM journal j JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on
+    JOIN account d ON d.id = t.debit_id JOIN account c ON c.id = t.credit_id
+    LEFT JOIN lot dl ON dl.account_id = d.id LEFT JOIN lot cl ON cl.account_id = c.id
+    LEFT JOIN merchant dm
+        ON d.id IN (dm.issued_account_id, dm.prepaid_account_id, dm.redeemed_account_id)
+    LEFT JOIN merchant cm
+        ON c.id IN (cm.issued_account_id, cm.prepaid_account_id, cm.redeemed_account_id)
+    WHERE j.xid = pg_current_xact_id() ORDER BY t.journal_id, t.line
+    """
+)
+_ACCOUNTS = text(
+    """
+    SELECT a.id, a.code, l.issuer_id AS merchant
+    FROM account a JOIN lot l ON l.account_id = a.id WHERE a.wallet_id = :wallet
+    UNION ALL
+    SELECT a.id, a.code, m.id FROM merchant m JOIN account a ON a.id IN (
+        m.issued_account_id, m.prepaid_account_id, m.redeemed_account_id, m.breakage_account_id)
+    WHERE m.id = ANY (CAST(:merchants AS bigint[]))
+    """
+)
