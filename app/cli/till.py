@@ -28,9 +28,9 @@ from config.database import new_id, now_of
 
 
 class _Line(click.ParamType[BasketLine]):
-    """YUAN[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 128.50x2:food:拉面."""
+    """PRICE[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 64.25x2:food:拉面, two at ¥64.25."""
 
-    name = "YUAN[xN][:CATEGORY[:NAME[:MERCHANT]]]"
+    name = "PRICE[xN][:CATEGORY[:NAME[:MERCHANT]]]"
 
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
@@ -41,13 +41,13 @@ class _Line(click.ParamType[BasketLine]):
             fen = fen_of(price)
             count = int(quantity or 1)
         except ValueError:
-            self.fail("应为 金额x数量 / wanted: YUAN or YUANxQUANTITY", param, ctx)
+            self.fail("应为 单价x数量 / wanted: PRICE or PRICExQUANTITY", param, ctx)
         category, name, merchant = [*words, "", "", ""][:3]
         return BasketLine(
             sku=name or category or "item",
             name=name or category or "商品",
             category=category or "general",
-            amount_fen=fen,
+            amount_fen=fen * count,
             quantity=count,
             merchant=merchant or None,
         )

@@ -30,7 +30,7 @@ def test_an_order_a_burn_and_a_partial_refund_show_in_the_statement(
     plaza("member", "enrol", "--phone", phone, "--as", lin)
     at_till = ["--store", shop.till.store.code, "--member", phone, "--as", lin]
 
-    first = plaza.json("sell", *at_till, "--line", "128.50x2:food:拉面")
+    first = plaza.json("sell", *at_till, "--line", "64.25x2:food:拉面")
     second = plaza.json("sell", *at_till, "--line", "20", "--burn", "20")
     refund = plaza.json("refund", first["public_id"], "--line", "1", "--quantity", "1", "--as", lin)
     statement = plaza.json("member", "statement", phone)
@@ -89,7 +89,7 @@ def test_a_quote_shows_what_a_sale_would_do_and_is_honoured(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["sell", "--line", "abc"], "金额"),
+        (["sell", "--line", "abc"], "单价"),
         (["sell", "--line", "-5"], "amount_fen"),
         (["sell", "--line", "90071992547410.00"], "amount_fen"),
         (["sell", "--line", "5", "--pay", "cash=4"], "应付"),
