@@ -136,7 +136,8 @@ def _balances(session: Session, member: KnownMember, names: Mapping[int, str]) -
 
 
 def _named(code: str, merchant: int | None, names: Mapping[int, str]) -> str:
-    return f"`{code}` {names[merchant]}" if merchant in names else f"`{code}`"
+    whose = None if merchant is None else names.get(merchant)
+    return f"`{code}`" if whose is None else f"`{code}` {whose}"
 
 
 def _steps(number: int) -> list[Row]:
