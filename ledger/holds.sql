@@ -6,7 +6,8 @@ CREATE OR REPLACE FUNCTION ledger_place_hold(
     p_now timestamptz, p_key text, p_digest bytea, p_wallet bigint, p_until timestamptz,
     p_accounts bigint[], p_amounts bigint[]
 ) RETURNS TABLE (hold_id bigint, replayed boolean, refusal text, culprit bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     found_digest bytea;
@@ -53,7 +54,8 @@ END $$;
 -- Give back what a hold keeps. Returns the state the hold is in afterwards, NULL if there is none;
 -- a hold that has ended stays as it is.
 CREATE OR REPLACE FUNCTION ledger_void_hold(p_now timestamptz, p_key text) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     the_hold record;
 BEGIN
@@ -68,7 +70,8 @@ END $$;
 -- End the dead holds of one wallet, or with NULL a hundred of any; returns how many ended. Two
 -- sweepers share the work: neither waits for what the other has locked.
 CREATE OR REPLACE FUNCTION ledger_expire_holds(p_now timestamptz, p_wallet bigint) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     dead bigint[];
 BEGIN
