@@ -130,10 +130,18 @@ def add_many(session: Session, news: Sequence[News]) -> Sequence[str]:
     session.execute(
         _ADD,
         {
-            "public_ids": public_ids,
-            "topics": [each.topic for each in news],
-            "aggregates": [each.aggregate for each in news],
-            "payloads": [json.dumps(each.payload, ensure_ascii=False) for each in news],
+            "news": json.dumps(
+                [
+                    {
+                        "public_id": public_id,
+                        "topic": each.topic,
+                        "aggregate": each.aggregate,
+                        "payload": each.payload,
+                    }
+                    for public_id, each in zip(public_ids, news, strict=True)
+                ],
+                ensure_ascii=False,
+            ),
             "now": now_of(session),
         },
     )
@@ -238,9 +246,9 @@ INSERT INTO outbox (public_id, topic, aggregate, seq, payload, state, attempts,
 SELECT n.public_id, n.topic, n.aggregate,
        coalesce((SELECT max(o.seq) FROM outbox o WHERE o.aggregate = n.aggregate), 0)
            + row_number() OVER (PARTITION BY n.aggregate ORDER BY n.ordinal),
-       CAST(n.payload AS jsonb), 'pending', 0, :now, :now
-FROM unnest(CAST(:public_ids AS text[]), CAST(:topics AS text[]), CAST(:aggregates AS text[]),
-            CAST(:payloads AS text[]))
+       n.payload, 'pending', 0, :now, :now
+FROM ROWS FROM (json_to_recordset(CAST(:news AS json))
+                    AS (public_id text, topic text, aggregate text, payload jsonb))
      WITH ORDINALITY AS n (public_id, topic, aggregate, payload, ordinal)
 """)
 

@@ -304,7 +304,7 @@ def _write(
             "homes": json.dumps(dump_homes(settled.homes)) if settled else None,
             "earnings": _json(settled.earnings()) if settled else None,
             **_basket_columns(priced),
-            **_line_columns(priced, settled),
+            "lines": _lines(priced, settled),
         },
     ).one_or_none()
     if row is None:
@@ -330,20 +330,29 @@ def _basket_columns(priced: Priced) -> dict[str, object]:
     }
 
 
-def _line_columns(priced: Priced, settled: Settled | None) -> dict[str, object]:
-    lines = priced.basket.lines
-    return {
-        "numbers": [line.number for line in priced.lines],
-        "merchants": [merchant.id for merchant in priced.merchants],
-        "skus": [line.sku for line in lines],
-        "names": [line.name for line in lines],
-        "categories": [line.category for line in lines],
-        "quantities": [line.quantity for line in lines],
-        "amounts": [line.amount_fen for line in lines],
-        "line_burned": settled.line_burned_fen if settled else [0] * len(lines),
-        "line_earned": list(settled.line_points) if settled else [0] * len(lines),
-        "refundable": [line.refundable for line in lines],
-    }
+def _lines(priced: Priced, settled: Settled | None) -> str:
+    """Return the lines as one JSON text: the driver takes ten times as long for arrays."""
+    burned = settled.line_burned_fen if settled else [0] * len(priced.lines)
+    earned = settled.line_points if settled else [0] * len(priced.lines)
+    return _json(
+        [
+            {
+                "number": sold.number,
+                "merchant_id": sold.merchant_id,
+                "sku": line.sku,
+                "name": line.name,
+                "category": line.category,
+                "quantity": line.quantity,
+                "amount_fen": line.amount_fen,
+                "burned_fen": burned_fen,
+                "earned_points": points,
+                "refundable": line.refundable,
+            }
+            for line, sold, burned_fen, points in zip(
+                priced.basket.lines, priced.lines, burned, earned, strict=True
+            )
+        ]
+    )
 
 
 def _json(value: list[Any]) -> str:
@@ -357,7 +366,12 @@ _KNOWN = text(
 )
 _INSERT = text(
     """
-    WITH written AS (
+    WITH given AS (
+        SELECT * FROM json_to_recordset(CAST(:lines AS json)) AS u (
+            number smallint, merchant_id bigint, sku text, name text, category text,
+            quantity bigint, amount_fen bigint, burned_fen bigint, earned_points bigint,
+            refundable boolean)
+    ), written AS (
         INSERT INTO "order" (public_id, store_id, terminal_id, number, kind, cashier, member_id,
             state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
             total_fen, burned_points, burned_fen, due_fen, earned_points,
@@ -372,17 +386,14 @@ _INSERT = text(
     ), lines AS (
         INSERT INTO order_line (order_id, number, merchant_id, sku, name, category, quantity,
             amount_fen, burned_fen, earned_points, refundable)
-        SELECT w.id, u.* FROM written w, unnest(
-            CAST(:numbers AS smallint[]), CAST(:merchants AS bigint[]), CAST(:skus AS text[]),
-            CAST(:names AS text[]), CAST(:categories AS text[]), CAST(:quantities AS bigint[]),
-            CAST(:amounts AS bigint[]), CAST(:line_burned AS bigint[]),
-            CAST(:line_earned AS bigint[]), CAST(:refundable AS boolean[])) u
+        SELECT w.id, u.* FROM written w, given u
     )
     SELECT w.id, ARRAY(
-        SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
+        SELECT DISTINCT g.merchant_id FROM given g
         WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
-            SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)
-        ORDER BY m) AS missing, EXISTS (
+            SELECT FROM membership s
+            WHERE s.member_id = :member AND s.merchant_id = g.merchant_id)
+        ORDER BY g.merchant_id) AS missing, EXISTS (
         SELECT FROM parked_refund p
         WHERE p.store_id = :store AND p.terminal_id = :terminal AND p.order_number = :number
             AND p.applied_at IS NULL) AS parked
