@@ -38,7 +38,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import UserDefinedType
 
-from config.errors import Collision, DistrictStopped, OutcomeUnknown, Overloaded, UnknownDistrict
+from config.errors import (
+    Collision,
+    DistrictStopped,
+    NotASandbox,
+    OutcomeUnknown,
+    Overloaded,
+    UnknownDistrict,
+)
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -156,16 +163,20 @@ class Database:
         read_only: bool = False,
         even_stopped: bool = False,
         repeatable_read: bool = False,
+        at: datetime | None = None,
     ) -> Iterator[Session]:
         """Open one transaction in a district; commit at the end, roll back on any error.
 
         `session.info` then holds `district` (District) and `now` (the database's instant, or the
         sandbox's own clock). In a district whose writes are stopped the transaction is read-only,
         by PostgreSQL itself, unless `even_stopped`. `repeatable_read` keeps one snapshot for all
-        statements, for the auditor and for exports.
+        statements, for the auditor and for exports. `at` is the instant that this transaction
+        takes for now, in a sandbox alone: so several processes replay history side by side
+        without moving the sandbox's one clock at each sale (decision 2).
 
         Raises:
             UnknownDistrict: the registry has no such district.
+            NotASandbox: `at` was given in a district that lives by the real clock.
             DistrictStopped: something was written in a stopped district.
             OutcomeUnknown: the connection was lost at COMMIT.
             Overloaded: no connection became free within two seconds.
@@ -181,7 +192,7 @@ class Database:
         with connection, Session(connection, expire_on_commit=False) as session:
             if row is None:
                 raise UnknownDistrict(district)
-            found = self._inform(session, district, row)
+            found = self._inform(session, district, row, at=at)
             try:
                 yield session
                 session.flush()
@@ -196,7 +207,14 @@ class Database:
                     raise OutcomeUnknown("连接在提交时中断 / connection lost at commit") from error
                 raise
 
-    def run(self, district: str, work: Callable[[Session], T], *, read_only: bool = False) -> T:
+    def run(
+        self,
+        district: str,
+        work: Callable[[Session], T],
+        *,
+        read_only: bool = False,
+        at: datetime | None = None,
+    ) -> T:
         """Run `work` in a transaction, and again from its first read if PostgreSQL asks for it.
 
         Deadlock, serialization failure, lock time-out and `Collision` are tried five times with 10
@@ -204,7 +222,7 @@ class Database:
         """
         for attempt in range(1, _TRIES + 1):
             try:
-                with self.transaction(district, read_only=read_only) as session:
+                with self.transaction(district, read_only=read_only, at=at) as session:
                     return work(session)
             except Collision:
                 if attempt == _TRIES:
@@ -244,13 +262,17 @@ class Database:
                 raise
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _inform(self, session: Session, district: str, row: tuple[Any, ...]) -> District:
+    def _inform(
+        self, session: Session, district: str, row: tuple[Any, ...], *, at: datetime | None
+    ) -> District:
         schema, name, sandbox, revision, stopped, now, _, _ = row
+        if at is not None and not sandbox:
+            raise NotASandbox(district)
         found = District(
             id=district, schema=schema, name=name, sandbox=sandbox, revision=revision,
             stopped=stopped,
         )  # fmt: skip
-        session.info.update(self._info, district=found, now=now)
+        session.info.update(self._info, district=found, now=at or now)
         session.info["memory"] = self._remembered(found)
         return found
 

@@ -16,6 +16,18 @@ class UnknownDistrict(ConfigError):
         self.district = district
 
 
+class NotASandbox(ConfigError):
+    """Only a sandbox district may be given a clock of its own, or be made anew."""
+
+    def __init__(self, district: str) -> None:
+        super().__init__(
+            f"商圈 {district} 不是沙盒，不能改动其时钟或重建；请换一个沙盒商圈。 / "
+            f"District {district} is no sandbox: its clock is the real one and it is never made "
+            "anew. Name a sandbox."
+        )
+        self.district = district
+
+
 class DistrictStopped(ConfigError):
     """Writes of the district are stopped since its books were found broken."""
 

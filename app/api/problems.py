@@ -29,6 +29,7 @@ from config.errors import (
     Collision,
     ConfigError,
     DistrictStopped,
+    NotASandbox,
     OutcomeUnknown,
     Overloaded,
     ServerRefused,
@@ -89,6 +90,7 @@ MAINTENANCE = Problem(
 
 PROBLEMS: Mapping[type[Exception], Problem] = {
     UnknownDistrict: NOT_FOUND,
+    NotASandbox: CONFLICT,
     DistrictStopped: MAINTENANCE,
     OutcomeUnknown: UNKNOWN,
     Overloaded: OVERLOADED,
