@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from config.database import Base, new_id, now_of
+from config.database import Base, fetch, new_id, now_of
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ def add_many(session: Session, news: Sequence[News]) -> Sequence[str]:
     if not news:
         return []
     public_ids = [new_id("msg") for _ in news]
-    session.execute(
+    fetch(
+        session,
         _ADD,
         {
             "news": json.dumps(
@@ -240,17 +241,18 @@ def oldest_pending(session: Session) -> datetime | None:
     )
 
 
-_ADD = text("""
+_ADD: LiteralString = """
 INSERT INTO outbox (public_id, topic, aggregate, seq, payload, state, attempts,
                     next_attempt_at, created_at)
 SELECT n.public_id, n.topic, n.aggregate,
        coalesce((SELECT max(o.seq) FROM outbox o WHERE o.aggregate = n.aggregate), 0)
            + row_number() OVER (PARTITION BY n.aggregate ORDER BY n.ordinal),
-       n.payload, 'pending', 0, :now, :now
-FROM ROWS FROM (json_to_recordset(CAST(:news AS json))
+       n.payload, 'pending', 0, %(now)s, %(now)s
+FROM ROWS FROM (json_to_recordset(CAST(%(news)s AS json))
                     AS (public_id text, topic text, aggregate text, payload jsonb))
      WITH ORDINALITY AS n (public_id, topic, aggregate, payload, ordinal)
-""")
+RETURNING id
+"""
 
 _CLAIM = text("""
 WITH due AS MATERIALIZED (

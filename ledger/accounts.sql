@@ -2,7 +2,8 @@
 
 CREATE OR REPLACE FUNCTION ledger_open_wallets(p_owners text[]) RETURNS TABLE (
     owner text, wallet_id bigint
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+) LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     INSERT INTO wallet (owner) SELECT DISTINCT o FROM unnest(p_owners) o ORDER BY o
@@ -15,33 +16,46 @@ CREATE OR REPLACE FUNCTION ledger_open_accounts(
     p_names text[], p_codes text[], p_units int[], p_exact boolean[], p_wallets bigint[],
     p_floors bigint[], p_ceilings bigint[]
 ) RETURNS TABLE (name text, account_id bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
+DECLARE
+    known int;
+    opened int;
 BEGIN
-    WITH wanted AS (
-        SELECT DISTINCT ON (u.name) u.*
-        FROM unnest(p_names, p_codes, p_units, p_exact, p_wallets, p_floors, p_ceilings)
-            AS u (name, code, unit, exact, wallet_id, floor, ceiling)
-        WHERE NOT EXISTS (SELECT FROM account a WHERE a.name = u.name)
-        ORDER BY u.name
-    ), opened AS (
+    RETURN QUERY SELECT a.name, a.id FROM account a WHERE a.name = ANY (p_names);
+    GET DIAGNOSTICS known = ROW_COUNT;
+    IF known = cardinality(p_names) THEN RETURN; END IF;
+    RETURN QUERY
+    WITH opened AS (
         INSERT INTO account (id, name, code, wallet_id)
         SELECT (CASE WHEN w.wallet_id IS NULL THEN 1::bigint << 60 ELSE 0 END)
                | (nextval('account_number') << 4) | (CASE WHEN w.exact THEN 8 ELSE 0 END) | w.unit,
                w.name, w.code, w.wallet_id
-        FROM wanted w
+        FROM unnest(p_names, p_codes, p_units, p_exact, p_wallets)
+            AS w (name, code, unit, exact, wallet_id)
+        WHERE NOT EXISTS (SELECT FROM account a WHERE a.name = w.name)
+        ORDER BY w.name
         ON CONFLICT (name) DO NOTHING
         RETURNING id, name
+    ), balanced AS (
+        INSERT INTO account_balance (account_id, floor, ceiling)
+        SELECT DISTINCT ON (o.id) o.id, w.floor, w.ceiling
+        FROM opened o
+        JOIN unnest(p_names, p_floors, p_ceilings) AS w (name, floor, ceiling) ON w.name = o.name
     )
-    INSERT INTO account_balance (account_id, floor, ceiling)
-    SELECT o.id, w.floor, w.ceiling FROM opened o JOIN wanted w ON w.name = o.name;
+    SELECT o.name, o.id FROM opened o;
+    GET DIAGNOSTICS opened = ROW_COUNT;
+    IF known + opened = cardinality(p_names) THEN RETURN; END IF;
+    -- A twin opened some of them meanwhile, or a name was asked for twice: say them all (again).
     RETURN QUERY SELECT a.name, a.id FROM account a WHERE a.name = ANY (p_names);
 END $$;
 
 -- The mutex of a wallet: whoever spends from it locks it first. Its dead holds end here, so that
 -- nothing waits for a job.
 CREATE OR REPLACE FUNCTION ledger_lock_wallet(p_wallet bigint, p_now timestamptz) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 BEGIN
     PERFORM 1 FROM wallet w WHERE w.id = p_wallet FOR NO KEY UPDATE;
     IF EXISTS (SELECT FROM hold h

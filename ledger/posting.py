@@ -5,12 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, LiteralString
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from config.database import now_of
+from config.database import fetch, now_of
 from ledger.errors import (
     HoldEnded,
     InsufficientBalance,
@@ -78,7 +78,7 @@ def post(session: Session, journals: Sequence[Journal]) -> Sequence[Posted]:
     """
     if not journals:
         return []
-    outcomes = session.execute(_POST, _arguments(session, journals, atomic=True)).all()
+    outcomes = fetch(session, _POST, _arguments(session, journals, atomic=True))
     for outcome in outcomes:
         if outcome.refusal is not None:
             raise _refusal(outcome, journals)
@@ -92,7 +92,7 @@ def post_many(session: Session, journals: Sequence[Journal]) -> Sequence[Posted 
     """
     if not journals:
         return []
-    outcomes = session.execute(_POST, _arguments(session, journals, atomic=False)).all()
+    outcomes = fetch(session, _POST, _arguments(session, journals, atomic=False))
     return [
         _posted(outcome) if outcome.refusal is None else _refusal(outcome, journals)
         for outcome in outcomes
@@ -181,13 +181,13 @@ def _quoted(values: Sequence[str | None]) -> str:
     return "{" + ",".join(words) + "}"
 
 
-def _posted(outcome: Row[Any]) -> Posted:
+def _posted(outcome: Any) -> Posted:
     return Posted(
         journal_id=outcome.journal_id, booked_on=outcome.booked_on, replayed=outcome.replayed
     )
 
 
-def _refusal(outcome: Row[Any], journals: Sequence[Journal]) -> LedgerError:
+def _refusal(outcome: Any, journals: Sequence[Journal]) -> LedgerError:
     journal = journals[outcome.ordinal - 1]
     match outcome.refusal:
         case "insufficient-balance":
@@ -201,11 +201,12 @@ def _refusal(outcome: Row[Any], journals: Sequence[Journal]) -> LedgerError:
     raise AssertionError(f"unknown refusal {outcome.refusal}")
 
 
-_POST = text(
-    "SELECT * FROM ledger_post(:atomic, :now, CAST(:keys AS text[]), CAST(:kinds AS text[]), "
-    "CAST(:digests AS bytea[]), CAST(:occurred AS timestamptz[]), CAST(:details AS jsonb[]), "
-    "NULL::bigint[], CAST(:holds AS text[]), CAST(:of AS int[]), CAST(:debits AS bigint[]), "
-    "CAST(:credits AS bigint[]), CAST(:amounts AS bigint[]))"
+_POST: LiteralString = (
+    "SELECT * FROM ledger_post(%(atomic)s, %(now)s, CAST(%(keys)s AS text[]), "
+    "CAST(%(kinds)s AS text[]), CAST(%(digests)s AS bytea[]), "
+    "CAST(%(occurred)s AS timestamptz[]), CAST(%(details)s AS jsonb[]), NULL::bigint[], "
+    "CAST(%(holds)s AS text[]), CAST(%(of)s AS int[]), CAST(%(debits)s AS bigint[]), "
+    "CAST(%(credits)s AS bigint[]), CAST(%(amounts)s AS bigint[]))"
 )
 _REVERSE = text(
     "SELECT * FROM ledger_reverse(:now, :key, :kind, :digest, :occurred, :original, "

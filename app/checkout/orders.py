@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import ledger
@@ -25,7 +25,7 @@ from app.merchants.directory import ListedTerminal
 from app.outbox import News
 from app.points import lots
 from app.points.lots import Wallet
-from config.database import new_id, now_of
+from config.database import fetch, new_id, now_of
 from config.errors import Collision
 from ledger import Journal
 
@@ -230,7 +230,8 @@ def find_known(
     Raises:
         BusinessKeyConflict: it was another sale.
     """
-    row = session.execute(
+    rows = fetch(
+        session,
         _KNOWN,
         {
             "store": basket.terminal.store.id,
@@ -238,15 +239,16 @@ def find_known(
             "number": basket.number,
             "kind": basket.kind,
         },
-    ).one_or_none()
-    if row is None:
+    )
+    if not rows:
         return None
+    row = rows[0]
     if row.fingerprint != basket.fingerprint(tenders):
         raise BusinessKeyConflict("order", basket.number, row.public_id)
     return _replayed(row)
 
 
-def _replayed(row: Row[Any]) -> Sale:
+def _replayed(row: Any) -> Sale:
     return Sale(
         public_id=row.public_id,
         number=row.number,
@@ -289,7 +291,8 @@ def _write(
     until: datetime | None = None,
 ) -> Aftermath:
     """Write the order and its lines in one statement; tell what its payment is news to."""
-    row = session.execute(
+    rows = fetch(
+        session,
         _INSERT,
         {
             "public_id": public_id,
@@ -306,10 +309,10 @@ def _write(
             **_basket_columns(priced),
             "lines": _lines(priced, settled),
         },
-    ).one_or_none()
-    if row is None:
+    )
+    if not rows:
         raise Collision("order", priced.basket.number)
-    return Aftermath(new_merchants=row.missing, parked_refunds=row.parked)
+    return Aftermath(new_merchants=rows[0].missing, parked_refunds=rows[0].parked)
 
 
 def _basket_columns(priced: Priced) -> dict[str, object]:
@@ -359,15 +362,14 @@ def _json(value: list[Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-_KNOWN = text(
+_KNOWN: LiteralString = (
     "SELECT public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
-    'earned_points, until FROM "order" WHERE store_id = :store AND terminal_id = :terminal '
-    "AND number = :number AND kind = :kind"
+    'earned_points, until FROM "order" WHERE store_id = %(store)s AND terminal_id = %(terminal)s '
+    "AND number = %(number)s AND kind = %(kind)s"
 )
-_INSERT = text(
-    """
+_INSERT: LiteralString = """
     WITH given AS (
-        SELECT * FROM json_to_recordset(CAST(:lines AS json)) AS u (
+        SELECT * FROM json_to_recordset(CAST(%(lines)s AS json)) AS u (
             number smallint, merchant_id bigint, sku text, name text, category text,
             quantity bigint, amount_fen bigint, burned_fen bigint, earned_points bigint,
             refundable boolean)
@@ -376,11 +378,12 @@ _INSERT = text(
             state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
             total_fen, burned_points, burned_fen, due_fen, earned_points,
             parts, slices, homes, earnings)
-        VALUES (:public_id, :store, :terminal, :number, :kind, :cashier, :member,
-            :state, :occurred_at, :business_date, :now, :until, :fingerprint, :quote,
-            :total_fen, :burned_points, :burned_fen, :due_fen, :earned_points,
-            CAST(:parts AS jsonb), CAST(:slices AS jsonb), CAST(:homes AS jsonb),
-            CAST(:earnings AS jsonb))
+        VALUES (%(public_id)s, %(store)s, %(terminal)s, %(number)s, %(kind)s, %(cashier)s,
+            %(member)s, %(state)s, %(occurred_at)s, %(business_date)s, %(now)s, %(until)s,
+            %(fingerprint)s, %(quote)s,
+            %(total_fen)s, %(burned_points)s, %(burned_fen)s, %(due_fen)s, %(earned_points)s,
+            CAST(%(parts)s AS jsonb), CAST(%(slices)s AS jsonb), CAST(%(homes)s AS jsonb),
+            CAST(%(earnings)s AS jsonb))
         ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
         RETURNING id
     ), lines AS (
@@ -390,13 +393,12 @@ _INSERT = text(
     )
     SELECT w.id, ARRAY(
         SELECT DISTINCT g.merchant_id FROM given g
-        WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
+        WHERE CAST(%(member)s AS bigint) IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s
-            WHERE s.member_id = :member AND s.merchant_id = g.merchant_id)
+            WHERE s.member_id = %(member)s AND s.merchant_id = g.merchant_id)
         ORDER BY g.merchant_id) AS missing, EXISTS (
         SELECT FROM parked_refund p
-        WHERE p.store_id = :store AND p.terminal_id = :terminal AND p.order_number = :number
-            AND p.applied_at IS NULL) AS parked
+        WHERE p.store_id = %(store)s AND p.terminal_id = %(terminal)s
+            AND p.order_number = %(number)s AND p.applied_at IS NULL) AS parked
     FROM written w
     """
-)

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
+from typing import LiteralString
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.members.identification import KnownMember
 from app.points.models import LotKind
-from config.database import now_of
+from config.database import fetch, now_of
 from ledger import Posting
 
 
@@ -152,14 +153,15 @@ def lock(session: Session, member: KnownMember, *, day: date, also: Iterable[int
     Lots that had expired before `day` are left out, but for the accounts in `also`.
     """
     now = now_of(session)
-    rows = session.execute(
+    rows = fetch(
+        session,
         _LOCK,
         {
             "wallet": member.wallet_id,
             "member": member.id,
             "now": now,
             "today": day,
-            "also": list(also),
+            "also": "{" + ",".join(map(str, also)) + "}",
         },
     )
     lots = [
@@ -225,8 +227,9 @@ def open_lots(
     return accounts
 
 
-_LOCK = text(
-    "SELECT * FROM points_lock_lots(:wallet, :member, :now, :today, CAST(:also AS bigint[]))"
+_LOCK: LiteralString = (
+    "SELECT * FROM points_lock_lots(%(wallet)s, %(member)s, %(now)s, %(today)s, "
+    "CAST(%(also)s AS bigint[]))"
 )
 _OPEN = text(
     "SELECT * FROM points_open_lots(:wallet, :member, CAST(:names AS text[]), "
