@@ -26,14 +26,17 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Date,
+    Dialect,
     Engine,
     LargeBinary,
     MetaData,
+    Select,
     Text,
     create_engine,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -52,6 +55,7 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 T = TypeVar("T")
 
+_DIALECT = cast("Callable[[], Dialect]", PGDialect_psycopg)()
 _RETRIED = ("40001", "40P01", "55P03")  # serialization, deadlock, lock not available
 _TRIES = 5
 
@@ -302,6 +306,11 @@ def fetch(
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
+
+
+def written(statement: Select[Any]) -> LiteralString:
+    """Return a query as the text that `fetch` sends; its parameters are `bindparam` names."""
+    return statement.compile(dialect=_DIALECT).string
 
 
 def remember(session: Session, name: str, load: Callable[[Session], T]) -> T:

@@ -23,6 +23,7 @@ from config import servers
 from config.database import Database
 from config.settings import KEY_NAMES, Settings
 from migrations.run import create_district
+from tests.counting import sent_by
 
 PROJECT = Path(__file__).parent.parent
 
@@ -120,6 +121,13 @@ def session(database: Database, district: str) -> Iterator[Session]:
     with database.transaction(district) as opened:
         yield opened
         opened.rollback()
+
+
+@pytest.fixture
+def sent(session: Session) -> Iterator[list[object]]:
+    """What the session sends to the server; clear it before the act that is counted."""
+    with sent_by(session) as statements:
+        yield statements
 
 
 def _test_key(name: str) -> bytes:

@@ -15,8 +15,7 @@ from app.checkout.orders import Aftermath, Sale, announce_paid, get_locked, lock
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
-from app.members.identification import known, select_known
-from app.members.models import Member
+from app.members.identification import get_by_id
 from app.merchants.directory import Directory, ListedTerminal, get_directory
 from app.points.burning import Burn
 from config.database import now_of
@@ -70,7 +69,7 @@ def _basket(session: Session, order: Order) -> Basket:
     )
     member = None
     if order.member_id is not None:
-        member = known(session.execute(select_known().where(Member.id == order.member_id)).one())
+        member = get_by_id(session, order.member_id)
     return Basket(
         terminal=_terminal(directory, order),
         number=order.number,

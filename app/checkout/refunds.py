@@ -24,8 +24,7 @@ from app.checkout.settling import load_homes
 from app.checkout.slices import load
 from app.clock import business_date
 from app.errors import Invalid
-from app.members.identification import KnownMember, known, select_known
-from app.members.models import Member
+from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedTerminal, get_directory
 from app.points import burns, lots
 from app.points.clawbacks import Clawback, claw_back
@@ -131,7 +130,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     public_id = new_id("ref")
     member = None
     if order.member_id is not None:
-        member = known(session.execute(select_known().where(Member.id == order.member_id)).one())
+        member = get_by_id(session, order.member_id)
     clawback = NO_POINTS
     journals: list[Journal] = []
     if member is not None and (delta.points or delta.clawed_points):

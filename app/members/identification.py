@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
-from sqlalchemy import ColumnElement, Row, Select, Text, any_, cast, func, select
+from sqlalchemy import BindParameter, Row, Select, Text, any_, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from app.members.errors import MemberNotActive, UnknownMember
 from app.members.models import CashierMember, ChannelIdentity, Kind, Member, MemberStatus
 from app.members.phones import normalised
 from app.merchants.directory import ListedCashier
+from config.database import fetch, written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +48,12 @@ class KnownMember:
 
 def find_by_public_id(session: Session, public_id: str) -> KnownMember | None:
     """Return the member of this public id, or None."""
-    return _find(session, Member.public_id == public_id)
+    return _find(session, _BY_PUBLIC_ID, public_id)
 
 
 def find_by_card(session: Session, card_number: str) -> KnownMember | None:
     """Return the member who carries this card number, or None."""
-    return _find(session, Member.card_number == card_number)
+    return _find(session, _BY_CARD, card_number)
 
 
 def find_by_phone(session: Session, phone: str) -> KnownMember | None:
@@ -61,7 +62,7 @@ def find_by_phone(session: Session, phone: str) -> KnownMember | None:
     Raises:
         BadPhone: it cannot be a mobile number.
     """
-    return _find(session, Member.phone_index == sealing.phone_index(session, normalised(phone)))
+    return _find(session, _BY_PHONE, sealing.phone_index(session, normalised(phone)))
 
 
 def find_by_identity(
@@ -69,8 +70,7 @@ def find_by_identity(
 ) -> KnownMember | None:
     """Return the member whom a channel's app knows by this identity, or None."""
     index = sealing.identity_index(session, channel=channel, app_id=app_id, identity=identity)
-    owner = select(ChannelIdentity.member_id).where(ChannelIdentity.identity_index == index)
-    return _find(session, Member.id == owner.scalar_subquery())
+    return _find(session, _BY_IDENTITY, index)
 
 
 def get_by_public_id(session: Session, public_id: str) -> KnownMember:
@@ -82,6 +82,14 @@ def get_by_public_id(session: Session, public_id: str) -> KnownMember:
     found = find_by_public_id(session, public_id)
     if found is None:
         raise UnknownMember(public_id)
+    return found
+
+
+def get_by_id(session: Session, member_id: int) -> KnownMember:
+    """Return the member of this key, which rows of other rooms refer to."""
+    found = _find(session, _BY_ID, member_id)
+    if found is None:
+        raise UnknownMember("id")
     return found
 
 
@@ -168,6 +176,18 @@ def known(row: Row[Any]) -> KnownMember:
     )
 
 
-def _find(session: Session, condition: ColumnElement[bool]) -> KnownMember | None:
-    row = session.execute(select_known().where(condition)).one_or_none()
-    return None if row is None else known(row)
+def _find(session: Session, query: LiteralString, value: object) -> KnownMember | None:
+    rows = fetch(session, query, {"value": value})
+    return known(rows[0]) if rows else None
+
+
+_VALUE: BindParameter[Any] = bindparam("value")
+_BY_ID = written(select_known().where(Member.id == _VALUE))
+_BY_PUBLIC_ID = written(select_known().where(Member.public_id == _VALUE))
+_BY_CARD = written(select_known().where(Member.card_number == _VALUE))
+_BY_PHONE = written(select_known().where(Member.phone_index == _VALUE))
+_BY_IDENTITY = written(
+    select_known()
+    .join(ChannelIdentity, ChannelIdentity.member_id == Member.id)
+    .where(ChannelIdentity.identity_index == _VALUE)
+)

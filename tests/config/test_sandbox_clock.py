@@ -43,7 +43,7 @@ def test_a_real_district_refuses_another_clock_in_both_languages(
     database: Database, district: str
 ) -> None:
     with (
-        pytest.raises(NotASandbox, match="不是沙盒.*is no sandbox"),
+        pytest.raises(NotASandbox, match=r"不是沙盒.*is no sandbox"),
         database.transaction(district, at=PAST),
     ):
         raise AssertionError("the transaction was opened")

@@ -1,13 +1,11 @@
 """What a sale and a refund cost in round trips, whatever their size; and races at the till."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
@@ -20,6 +18,7 @@ from app.members.identification import KnownMember, get_by_public_id
 from app.points.errors import InsufficientPoints
 from config.database import Database, now_of
 from tests.app.checkout.shops import Shop, give_points, open_shop, points_of
+from tests.counting import sent_by_all
 from tests.factories import make_member, unique
 
 T = TypeVar("T")
@@ -39,27 +38,6 @@ def member(database: Database, district: str, shop: Shop) -> KnownMember:
     return made
 
 
-@contextmanager
-def counted(database: Database) -> Iterator[list[object]]:
-    """Gather every text that goes to the server, BEGIN with the first; COMMIT is counted apart."""
-    statements: list[object] = []
-
-    class Counting(psycopg.Cursor[Any]):
-        def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
-            statements.append(query)
-            return super().execute(query, *arguments, **options)
-
-    def watch(connection: psycopg.Connection[Any], *_: object) -> None:
-        connection.cursor_factory = Counting
-
-    event.listen(database.engine, "checkout", watch)
-    try:
-        yield statements
-    finally:
-        event.remove(database.engine, "checkout", watch)
-        database.engine.dispose()
-
-
 @pytest.mark.parametrize("lines", [1, 9, 200])
 def test_a_sale_takes_at_most_twelve_round_trips_whatever_its_lines(
     database: Database, district: str, shop: Shop, lines: int
@@ -72,7 +50,7 @@ def test_a_sale_takes_at_most_twelve_round_trips_whatever_its_lines(
     with database.transaction(district) as session:
         shop.sell(session, None, 100)  # Whoever comes first after a change reads the directory.
 
-    with counted(database) as statements, database.transaction(district) as session:
+    with sent_by_all(database) as statements, database.transaction(district) as session:
         known = get_by_public_id(session, newcomer.public_id)
         shop.sell(session, known, *[100] * lines, burn=50)
 
@@ -89,7 +67,7 @@ def test_a_refund_takes_at_most_twelve_round_trips_whatever_its_lines(
         left = points_of(session, member)
         shop.sell(session, member, left * 2, burn=left)
 
-    with counted(database) as statements, database.transaction(district) as session:
+    with sent_by_all(database) as statements, database.transaction(district) as session:
         refund = shop.refund(session, sale.public_id, RefundWhole())
 
     assert refund.restored_points == 50

@@ -1,7 +1,7 @@
 """M1, M9, S6, semantics 48: members of merchants, and what a merchant may see of them."""
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid
@@ -40,21 +40,18 @@ def test_a_first_order_makes_a_membership_without_consent(session: Session) -> N
 
 
 def test_joining_several_merchants_takes_one_statement_and_a_repeat_changes_nothing(
-    session: Session,
+    session: Session, sent: list[object]
 ) -> None:
     member = make_member(session)
     merchants = [make_merchant(session) for _ in range(3)]
-    statements: list[str] = []
-    event.listen(
-        session.connection(), "before_cursor_execute", lambda *event: statements.append(event[2])
-    )
+    sent.clear()
 
     first = memberships.join(
         session, member=member, merchants=[*merchants, merchants[0]], source=Source.PAYMENT
     )
     again = memberships.join(session, member=member, merchants=merchants, source=Source.PAYMENT)
 
-    assert (len(first), len(again), len(statements)) == (3, 0, 2)
+    assert (len(first), len(again), len(sent)) == (3, 0, 2)
     assert memberships.join(session, member=member, merchants=[], source=Source.WEB) == []
 
 

@@ -1,7 +1,6 @@
 """The directory: no SQL once warm, never stale after a change, never shared before its commit."""
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
@@ -9,6 +8,7 @@ from app.merchants import freezing, registration
 from app.merchants.directory import get_directory
 from app.merchants.locking import lock_merchant
 from config.database import Database
+from tests.counting import sent_by
 from tests.factories import TESTER, make_merchant, store_of, unique
 
 
@@ -18,13 +18,7 @@ def test_a_warm_directory_asks_the_database_nothing(database: Database, district
     with database.transaction(district) as session:
         get_directory(session)
 
-    with database.transaction(district) as session:
-        statements: list[str] = []
-        event.listen(
-            session.connection(),
-            "before_cursor_execute",
-            lambda *event: statements.append(event[2]),
-        )
+    with database.transaction(district) as session, sent_by(session) as statements:
         directory = get_directory(session)
         store = directory.get_store(code)
         directory.get_terminal(store, "T1").require_open()
