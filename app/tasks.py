@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import outbox
-from app.checkout import parking
+from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, now_of
@@ -65,7 +65,12 @@ def _make_partitions(session: Session) -> object:
 
 def _audit_in_full(session: Session) -> object:
     session.execute(text("SET LOCAL statement_timeout = '30min'"))
-    return upkeep.audit_all(session)
+    return audit_in_full(session)
+
+
+def audit_in_full(session: Session) -> list[upkeep.Violation]:
+    """Check every invariant of the books, and of the rooms that post, over the whole history."""
+    return [*upkeep.audit_all(session), *invariants.audit(session)]
 
 
 def stop_when_broken(session: Session, violations: object) -> None:

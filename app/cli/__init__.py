@@ -4,7 +4,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from app import VERSION
-from app.cli import districts, member, merchant, rule, setup, staff, till, up
+from app.cli import audit, districts, member, merchant, rule, setup, staff, till, up
 from app.cli.context import Command
 from app.errors import AppError
 from config.errors import ConfigError
@@ -14,6 +14,7 @@ REFUSALS = (ConfigError, AppError, LedgerError)
 
 COMMANDS: tuple[click.Command, ...] = (
     setup.setup,
+    audit.audit,
     up.up,
     districts.migrate,
     districts.district,

@@ -1,0 +1,60 @@
+"""What must hold between orders, refunds and the books; the auditor asks for it too."""
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ledger.upkeep import Violation
+
+
+def audit(session: Session) -> list[Violation]:
+    """Return the orders that do not agree with their lines, their refunds or their journals.
+
+    Reads the whole history; wants a repeatable-read transaction.
+    """
+    return [Violation(**row._mapping) for row in session.execute(_AUDIT)]
+
+
+_AUDIT = text(
+    """
+    WITH moved AS (
+        SELECT j.kind, j.details ->> 'order' AS order_id, sum(t.amount) AS points
+        FROM journal j JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on
+        JOIN account a ON a.id = t.debit_id
+        WHERE (j.kind = 'earn' AND a.code IN ('issued', 'prepaid')) OR j.kind = 'burn'
+        GROUP BY 1, 2
+    ), lines AS (
+        SELECT order_id, sum(amount_fen) AS amount, sum(burned_fen) AS burned,
+               sum(earned_points) AS earned, sum(refunded_fen) AS refunded
+        FROM order_line GROUP BY order_id
+    ), back AS (
+        SELECT order_id, sum(fen) AS fen, count(*) AS times FROM refund GROUP BY order_id
+    ), facts AS (
+        SELECT o.public_id, o.total_fen, o.refunded_fen, o.refunds,
+               CASE WHEN o.state = 'paid' THEN o.burned_fen ELSE 0 END AS burned_fen,
+               CASE WHEN o.state = 'paid' THEN o.burned_points ELSE 0 END AS burned_points,
+               o.earned_points, l.amount, l.burned, l.earned, l.refunded,
+               coalesce(b.fen, 0) AS back_fen, coalesce(b.times, 0) AS back_times,
+               coalesce(e.points, 0) AS journal_earned, coalesce(u.points, 0) AS journal_burned
+        FROM "order" o
+        LEFT JOIN lines l ON l.order_id = o.id
+        LEFT JOIN back b ON b.order_id = o.id
+        LEFT JOIN moved e ON e.kind = 'earn' AND e.order_id = o.public_id
+        LEFT JOIN moved u ON u.kind = 'burn' AND u.order_id = o.public_id
+    ), checks AS (
+        SELECT f.public_id AS subject, c.*
+        FROM facts f, LATERAL (VALUES
+            ('an order is the sum of its lines', f.total_fen, f.amount),
+            ('points on lines are the order''s', f.burned_fen, f.burned),
+            ('points earned on lines are the order''s', f.earned_points, f.earned),
+            ('what went back of an order is what went back of its lines', f.refunded_fen,
+             f.refunded),
+            ('what went back of an order is the sum of its refunds', f.refunded_fen, f.back_fen),
+            ('an order counts its refunds', f.refunds, f.back_times),
+            ('an order earned what its journal gave', f.earned_points, f.journal_earned),
+            ('an order burned what its journal took', f.burned_points, f.journal_burned)
+        ) AS c (invariant, expected, found)
+    )
+    SELECT invariant, subject, expected, found FROM checks
+    WHERE expected IS DISTINCT FROM found ORDER BY invariant, subject LIMIT 50
+    """
+)
