@@ -3,7 +3,12 @@
 import click
 from sqlalchemy import text
 
+from app import audit
+from app.cli.acting import SOURCE, as_staff, because
 from app.cli.context import Command, pass_command
+from app.errors import StateConflict
+from app.merchants import staff
+from app.merchants.staff import Permission
 from migrations import run
 
 
@@ -17,7 +22,7 @@ def migrate(command: Command) -> None:
 
 @click.group()
 def district() -> None:
-    """商圈 / districts: create, list."""
+    """商圈 / districts: create, list, resume."""
 
 
 @district.command()
@@ -47,3 +52,34 @@ def list_districts(command: Command) -> None:
         ):
             notes = [*(["沙盒/sandbox"] if row.sandbox else []), *([row.stopped or ""])]
             click.echo(" ".join([row.id, row.name, *notes]).rstrip())
+
+
+@district.command()
+@as_staff
+@because
+@pass_command
+def resume(command: Command, login: str, reason: str) -> None:
+    """核对账目后恢复写入 / let a stopped district write again, once its books were checked."""
+    database = command.services().database
+    with database.transaction(command.district, even_stopped=True) as session:
+        session.info["source"] = SOURCE
+        acting = staff.acting(session, login, permission=Permission.DISTRICT_RESUME)
+        stopped = session.scalar(_STOPPED, {"id": command.district})
+        if stopped is None:
+            raise StateConflict(
+                "district", command.district, "open", "没有停止写入", "its writes are not stopped"
+            )
+        session.execute(_RESUME, {"id": command.district})
+        audit.record(
+            session,
+            actor=acting.public_id,
+            action="district.resumed",
+            object=f"district:{command.district}",
+            before={"stopped": stopped},
+            reason=reason,
+        )
+    click.echo(f"✔ {command.district}")
+
+
+_STOPPED = text("SELECT stopped FROM public.district WHERE id = :id FOR UPDATE")
+_RESUME = text("UPDATE public.district SET stopped = NULL WHERE id = :id")
