@@ -4,7 +4,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from app import VERSION
-from app.cli import audit, districts, member, merchant, rule, setup, staff, till, up
+from app.cli import audit, districts, member, merchant, replay, rule, setup, staff, till, up
 from app.cli.context import Command
 from app.errors import AppError
 from config.errors import ConfigError
@@ -25,6 +25,7 @@ COMMANDS: tuple[click.Command, ...] = (
     till.quote,
     till.sell,
     till.refund,
+    replay.replay_command,
 )
 
 

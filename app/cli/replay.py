@@ -1,0 +1,193 @@
+"""`plaza replay`: the public data set through the real system, with progress and a report."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from multiprocessing.managers import SyncManager
+from pathlib import Path
+from queue import Empty, Queue
+
+import click
+from sqlalchemy import text
+
+from app.cli.context import Command, pass_command
+from app.lab import dataset, replay
+from app.lab.replay import DISTRICT, Event, Plan
+from app.lab.report import write_report
+from app.lab.summary import Summary, summarise
+from app.tasks import audit_in_full
+from config.database import Database
+from config.settings import Settings
+from ledger import upkeep
+
+_BATCH = 50
+
+
+@click.command("replay")
+@click.option(
+    "--baskets",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="前 N 个购物篮，全年 155848 / the first N baskets; the year has 155848.",
+)
+@click.option("--resume", is_flag=True, help="接着上次中断处 / go on where a killed run was.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="虚构部分的种子 / of the dice."
+)
+@click.option(
+    "--burn-share",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="用积分的订单占比（虚构） / share of orders that burn; made up.",
+)
+@click.option(
+    "--refund-share",
+    type=click.FloatRange(0, 1),
+    default=0.03,
+    show_default=True,
+    help="退款的订单占比（虚构） / share of orders refunded; made up.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 16),
+    default=2,
+    show_default=True,
+    help="进程数 / processes.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("reports/replay.html"),
+    show_default=True,
+    help="报告 / the report.",
+)
+@click.option("--json", "in_json", is_flag=True, help="最后一行为 JSON / the last line is JSON.")
+@pass_command
+@click.pass_context
+def replay_command(
+    ctx: click.Context,
+    command: Command,
+    *,
+    baskets: int,
+    resume: bool,
+    seed: int,
+    burn_share: float,
+    refund_share: float,
+    workers: int,
+    report: Path,
+    in_json: bool,
+) -> None:
+    """回放公开零售数据到沙盒商圈 replay，并核对账目 / replay a public retail year and audit it.
+
+    \b
+    plaza replay --baskets 5000
+    plaza replay --baskets 155848 --json
+    """
+    plan = Plan(baskets=baskets, seed=seed, burn_share=burn_share, refund_share=refund_share)
+    sold = dataset.read(baskets)
+    settings, database = command.settings(), command.services().database
+    if resume:
+        replay.check_plan(database, plan)
+    else:
+        _tell("正在准备商圈 / preparing the district")
+        replay.open_district(settings, sold, plan)
+    began = time.perf_counter()
+    took = _run(settings, database, replay.events(sold, plan), workers)
+    seconds = time.perf_counter() - began
+    summary = _finish(database, sold, took, seconds)
+    write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took)
+    _tell(f"报告 / report: {report}")
+    click.echo(json.dumps(summary.to_json()) if in_json else _shown(summary))
+    ctx.exit(0 if summary.audit == "ok" and summary.trial_balance == 0 else 1)
+
+
+def _run(
+    settings: Settings, database: Database, events: Sequence[Event], workers: int
+) -> list[float]:
+    """Share the events by household over processes; one member's stay in order."""
+    parts = [
+        [event for event in events if event.basket.household % workers == part]
+        for part in range(workers)
+    ]
+    with (
+        SyncManager(ctx=get_context("spawn")) as manager,
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+    ):
+        news: Queue[int] = manager.Queue()
+        futures = [pool.submit(_part, settings, part, news) for part in parts]
+        try:
+            _follow(database, futures, news, len(events))
+            return [milliseconds for future in futures for milliseconds in future.result()]
+        except BrokenProcessPool:
+            raise click.ClickException(
+                "一个进程被中断；加 --resume 接着跑 / a process was killed: go on with --resume"
+            ) from None
+
+
+def _part(settings: Settings, events: Sequence[Event], news: "Queue[int]") -> list[float]:
+    waiting = 0
+
+    def tell() -> None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == _BATCH:
+            news.put(waiting)
+            waiting = 0
+
+    took = replay.work(settings, events, tell)
+    news.put(waiting)
+    return took
+
+
+def _follow(
+    database: Database, futures: Sequence["Future[list[float]]"], news: "Queue[int]", total: int
+) -> None:
+    began = time.perf_counter()
+    done = 0
+    while True:
+        running = wait(futures, timeout=1).not_done
+        while True:
+            try:
+                done += news.get_nowait()
+            except Empty:
+                break
+        with database.transaction(DISTRICT) as session:
+            upkeep.roll_up(session)
+        rate = done / (time.perf_counter() - began)
+        left = (total - done) / rate if rate else 0
+        _tell(f"{done:>7}/{total}  {rate:6.0f}/s  剩余 left {left:5.0f} s", same_line=bool(running))
+        if not running:
+            return
+
+
+def _finish(
+    database: Database, sold: Sequence[dataset.SoldBasket], took: Sequence[float], seconds: float
+) -> Summary:
+    with database.transaction(DISTRICT) as session:
+        upkeep.roll_up(session)
+        session.execute(
+            text("UPDATE public.district SET clock = :clock WHERE id = :id"),
+            {"clock": sold[-1].sold_at + replay.LONGEST_RETURN, "id": DISTRICT},
+        )
+    _tell("正在核对账目 / auditing the books")
+    with database.transaction(DISTRICT, repeatable_read=True) as session:
+        violations = audit_in_full(session)
+        for each in violations:
+            _tell(f"✘ {each}")
+        return summarise(session, sold=len(took), seconds=seconds, sound=not violations)
+
+
+def _tell(line: str, *, same_line: bool = False) -> None:
+    if same_line and not sys.stderr.isatty():
+        return
+    click.echo(("\r" if same_line else "") + line, err=True, nl=not same_line)
+
+
+def _shown(summary: Summary) -> str:
+    return "\n".join(f"{name:<18}{value}" for name, value in summary.to_json().items())

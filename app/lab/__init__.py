@@ -1,0 +1,1 @@
+"""The product measured by itself: bench, simulator, replay. Nothing of the product imports it."""
