@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.managers import SyncManager
 from pathlib import Path
 from queue import Empty, Queue
+from signal import SIGKILL
 
 import click
 from sqlalchemy import text
@@ -21,6 +22,7 @@ from app.lab.report import write_report
 from app.lab.summary import Summary, summarise
 from app.tasks import audit_in_full
 from config.database import Database
+from config.embedded import die_with_parent
 from config.settings import Settings
 from ledger import upkeep
 
@@ -131,6 +133,7 @@ def _run(
 
 
 def _part(settings: Settings, events: Sequence[Event], news: "Queue[int]") -> list[float]:
+    die_with_parent(SIGKILL)
     waiting = 0
 
     def tell() -> None:

@@ -11,9 +11,8 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from signal import SIGKILL
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -41,7 +40,6 @@ from app.points.policy import BurnTerms
 from app.points.rules import Names
 from app.wiring import build
 from config.database import Database
-from config.embedded import die_with_parent
 from config.settings import Settings
 from ledger import upkeep
 from migrations import run
@@ -215,7 +213,6 @@ def work(settings: Settings, mine: Iterable[Event], tell: Callable[[], None]) ->
 
     Each event is one transaction: killed anywhere, the next run goes on where this one was.
     """
-    die_with_parent(SIGKILL)
     services = build(settings, pool_size=1)
     try:
         with services.database.transaction(DISTRICT, read_only=True) as session:
@@ -283,11 +280,6 @@ def _refund(event: Event) -> Callable[[Session], object]:
 
 def _till(session: Session, store: int) -> tuple[int, str]:
     return get_directory(session).get_store(f"S{store}").id, "T1"
-
-
-def last_day(baskets: Sequence[SoldBasket]) -> date:
-    """Return a day by which every event of these baskets has happened."""
-    return (baskets[-1].sold_at + LONGEST_RETURN).date()
 
 
 _DONE = text('SELECT number FROM "order" UNION ALL SELECT number FROM refund')
