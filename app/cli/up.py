@@ -20,6 +20,8 @@ import click
 
 from app.cli.children import Child
 from app.cli.context import Command, join_servers, pass_command
+from app.lab import seed
+from app.wiring import build
 from config.dotenv import ensure_keys
 from config.embedded import die_with_parent, wait_until
 from config.errors import ConfigError
@@ -143,6 +145,14 @@ class _Supervisor:
             if district not in known:
                 self._tell(f"正在新建商圈 {district} / opening district {district}")
                 run.create_district(owner_url, district, name=name, sandbox=district == "sandbox")
+        services = build(settings, pool_size=1, statement_timeout_seconds=60)
+        try:
+            for district, _ in _DISTRICTS:
+                if district not in known:
+                    self._tell(f"正在填充示例数据 {district} / giving {district} some life")
+                    seed.seed(services.database, district)
+        finally:
+            services.close()
 
     def _start_children(self, environ: Mapping[str, str]) -> None:
         self._tell("正在启动网页、后台任务与时钟 / starting web, worker and clock")
@@ -191,13 +201,18 @@ class _Supervisor:
             self._tell("✔ 就绪 / ready")
         self._children[-1].start()  # The clock last: no request waits for it.
         address = f"http://{web.host}:{web.port}"
+        logins = ", ".join(f"{login} ({role})" for login, _, role in seed.STAFF)
+        phone = seed.phone_of(0)
         _say(
             f"\n  网页 / web      {address}\n"
             f"  健康 / health   {address}/readyz   {address}/metrics\n"
             f"  数据 / data     {self._command.home}   （日志 / logs: log/）\n"
             f"  密钥 / keys     {self._command.folder / '.env'}\n"
-            "  商圈 / districts  demo, sandbox\n\n"
-            "  试一试 / try    .venv/bin/plaza district list\n"
+            "  商圈 / districts  demo, sandbox\n"
+            f"  员工 / staff    {logins}   （用 --as / with --as）\n\n"
+            f"  试一试 / try    .venv/bin/plaza sell --store longjing-1 --member {phone}"
+            " --line 36x2:drinks:龙井 --as lin\n"
+            f"                  .venv/bin/plaza member statement {phone}\n"
             "  停止 / stop     Ctrl-C\n"
         )
 
