@@ -27,6 +27,7 @@ from config.settings import Settings
 from ledger import upkeep
 
 _BATCH = 50
+_QUIET_SECONDS = 10
 
 
 @click.command("replay")
@@ -92,7 +93,16 @@ def replay_command(
     plaza replay --baskets 155848 --json
     """
     plan = Plan(baskets=baskets, seed=seed, burn_share=burn_share, refund_share=refund_share)
-    sold = dataset.read(baskets)
+    summary = replay_plan(command, plan, resume=resume, workers=workers, report=report)
+    click.echo(json.dumps(summary.to_json()) if in_json else _shown(summary))
+    ctx.exit(0 if summary.audit == "ok" and summary.trial_balance == 0 else 1)
+
+
+def replay_plan(
+    command: Command, plan: Plan, *, resume: bool, workers: int, report: Path
+) -> Summary:
+    """Replay a plan with progress, audit it, write the report; return the figures."""
+    sold = dataset.read(plan.baskets)
     settings, database = command.settings(), command.services().database
     if resume:
         replay.check_plan(database, plan)
@@ -105,8 +115,7 @@ def replay_command(
     summary = _finish(database, sold, took, seconds)
     write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took)
     _tell(f"报告 / report: {report}")
-    click.echo(json.dumps(summary.to_json()) if in_json else _shown(summary))
-    ctx.exit(0 if summary.audit == "ok" and summary.trial_balance == 0 else 1)
+    return summary
 
 
 def _run(
@@ -151,7 +160,7 @@ def _part(settings: Settings, events: Sequence[Event], news: "Queue[int]") -> li
 def _follow(
     database: Database, futures: Sequence["Future[list[float]]"], news: "Queue[int]", total: int
 ) -> None:
-    began = time.perf_counter()
+    began = spoken = time.perf_counter()
     done = 0
     while True:
         running = wait(futures, timeout=1).not_done
@@ -164,7 +173,8 @@ def _follow(
             upkeep.roll_up(session)
         rate = done / (time.perf_counter() - began)
         left = (total - done) / rate if rate else 0
-        _tell(f"{done:>7}/{total}  {rate:6.0f}/s  剩余 left {left:5.0f} s", same_line=bool(running))
+        line = f"{done:>7}/{total}  {rate:6.0f}/s  剩余 left {left:5.0f} s"
+        spoken = _progress(line, spoken, last=not running)
         if not running:
             return
 
@@ -186,10 +196,18 @@ def _finish(
         return summarise(session, sold=len(took), seconds=seconds, sound=not violations)
 
 
-def _tell(line: str, *, same_line: bool = False) -> None:
-    if same_line and not sys.stderr.isatty():
-        return
-    click.echo(("\r" if same_line else "") + line, err=True, nl=not same_line)
+def _progress(line: str, spoken: float, *, last: bool) -> float:
+    """Show progress: over itself on a terminal, every ten seconds elsewhere; return when."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{line}", err=True, nl=last)
+    elif last or time.perf_counter() - spoken >= _QUIET_SECONDS:
+        _tell(line)
+        return time.perf_counter()
+    return spoken
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _shown(summary: Summary) -> str:
