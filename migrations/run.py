@@ -5,7 +5,7 @@ Run as the owner role. A district is migrated in one transaction, so a failure l
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -46,8 +46,15 @@ class DistrictExists(ConfigError):
         super().__init__(f"商圈已存在：{district} / District exists already: {district}")
 
 
-def create_district(owner_url: str, district: str, *, name: str, sandbox: bool) -> None:
-    """Register a district and migrate its schema.
+def create_district(
+    owner_url: str,
+    district: str,
+    *,
+    name: str,
+    sandbox: bool,
+    fill: Callable[[Connection], None] | None = None,
+) -> None:
+    """Register a district and migrate its schema; `fill` works on it in the same transaction.
 
     Raises:
         DistrictExists: the id is taken.
@@ -66,6 +73,8 @@ def create_district(owner_url: str, district: str, *, name: str, sandbox: bool) 
                 raise DistrictExists(district)
             connection.execute(text(f"CREATE SCHEMA {schema_of(district)}"))
             _migrate_schema(connection, schema_of(district))
+            if fill is not None:
+                fill(connection)
 
 
 def drop_district(owner_url: str, district: str) -> None:

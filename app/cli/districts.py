@@ -6,6 +6,7 @@ from sqlalchemy import text
 from app import audit
 from app.cli.acting import SOURCE, as_staff, because
 from app.cli.context import Command, pass_command
+from app.cli.moving import export_district, import_district
 from app.errors import StateConflict
 from app.merchants import staff
 from app.merchants.staff import Permission
@@ -22,7 +23,11 @@ def migrate(command: Command) -> None:
 
 @click.group()
 def district() -> None:
-    """商圈 / districts: create, list, resume."""
+    """商圈 / districts: create, list, export, import, resume."""
+
+
+district.add_command(export_district)
+district.add_command(import_district)
 
 
 @district.command()
