@@ -50,7 +50,11 @@ def _orders(session: Session) -> str:
 def _points(session: Session) -> str:
     rows = session.execute(_PER_DAY).all()
     series = [[int(row.earned) for row in rows], [int(row.burned) for row in rows]]
-    return _lines([str(row.day) for row in rows], series)
+    legend = (
+        '<p><span style="color:#2f6f9f">■</span> 发放 earned　'
+        '<span style="color:#b3541e">■</span> 抵扣 burned</p>'
+    )
+    return legend + _lines([str(row.day) for row in rows], series)
 
 
 def _liability(session: Session) -> str:
