@@ -1,0 +1,140 @@
+"""Where things may stand: tables and their keys, names of modules, length of functions, rights."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+import migrations.models
+from config.database import Base
+from config.settings import PROJECT
+
+FLOORS = ("app", "config", "coupons", "integrations", "ledger", "migrations")
+DRAWERS = {"service", "services", "utils", "util", "helpers", "helper", "common", "misc",
+           "repository", "manager"}  # fmt: skip
+
+#: Rooms that own tables, from the ground up; a foreign key points down or stays at home.
+ROOMS = (
+    ("ledger",),
+    ("app.outbox", "app.audit", "app.approvals"),
+    ("app.merchants",),
+    ("app.members",),
+    ("app.points",),
+    ("app.checkout",),
+)
+
+#: Who may read the environment: what starts a process, a server, or a program beside them.
+READERS_OF_THE_ENVIRONMENT = {
+    "wsgi.py",
+    "app/cli/context.py",
+    "app/lab/bench_pgbench.py",
+    "app/tasks.py",
+    "config/embedded.py",
+    "config/gunicorn.py",
+    "config/servers.py",
+}
+
+
+def test_no_module_is_a_drawer() -> None:
+    assert [str(path) for path, _ in _modules() if path.stem in DRAWERS] == []
+
+
+def test_a_function_fits_a_screen() -> None:
+    long = {
+        f"{path.relative_to(PROJECT)}:{node.name}": lines
+        for path, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := _body_lines(node)) > 50
+    }
+
+    assert long == {}
+
+
+def test_only_doors_and_servers_read_the_environment() -> None:
+    readers = {
+        str(path.relative_to(PROJECT))
+        for path in [PROJECT / "wsgi.py", *[path for path, _ in _modules()]]
+        if re.search(r"\bos\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
+    }
+
+    assert readers <= READERS_OF_THE_ENVIRONMENT
+
+
+def test_every_table_belongs_to_a_room() -> None:
+    owners = _owners()
+
+    assert set(owners) == set(migrations.models.metadata.tables)
+
+
+def test_foreign_keys_point_where_imports_may_point() -> None:
+    owners = _owners()
+    level = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+    upward = [
+        f"{table.name} -> {key.column.table.name}"
+        for table in Base.metadata.tables.values()
+        for key in table.foreign_keys
+        if owners[table.name] != owners[key.column.table.name]
+        and level[owners[table.name]] <= level[owners[key.column.table.name]]
+    ]
+
+    assert upward == []
+
+
+def test_functions_with_the_owners_rights_fix_their_search_path(session: Session) -> None:
+    """decisions 5: no caller can lead them to tables of his own."""
+    loose = session.scalars(
+        text(
+            "SELECT proname FROM pg_proc WHERE pronamespace = current_schema::regnamespace"
+            " AND prosecdef AND NOT EXISTS (SELECT FROM unnest(proconfig) c"
+            " WHERE c LIKE 'search_path=%' || current_schema || '%')"
+        )
+    ).all()
+
+    assert loose == []
+
+
+def test_the_application_cannot_edit_what_is_written_for_ever(session: Session) -> None:
+    """L1: no right at all, on every partition too."""
+    changeable = session.scalars(
+        text(
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema::regnamespace"
+            " AND (relname ~ '^transfer' OR relname IN ('journal', 'audit_record'))"
+            " AND relkind IN ('r', 'p')"
+            " AND (has_table_privilege('plaza_app', oid, 'UPDATE')"
+            " OR has_table_privilege('plaza_app', oid, 'DELETE')"
+            " OR has_table_privilege('plaza_app', oid, 'TRUNCATE'))"
+        )
+    ).all()
+
+    assert changeable == []
+
+
+def _modules() -> Iterator[tuple[Path, ast.Module]]:
+    for floor in FLOORS:
+        for path in sorted((PROJECT / floor).rglob("*.py")):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function from its first statement after the docstring on."""
+    first = node.body[0]
+    said = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    begin = node.body[1] if said and len(node.body) > 1 else first
+    return (node.end_lineno or node.lineno) - begin.lineno + 1
+
+
+def _owners() -> dict[str, str]:
+    """Return table name → the room whose module declares it."""
+    return {
+        mapper.local_table.fullname: _room(mapper.class_.__module__)
+        for mapper in Base.registry.mappers
+        if hasattr(mapper.local_table, "fullname")
+    }
+
+
+def _room(module: str) -> str:
+    return next(room for rooms in ROOMS for room in rooms if (module + ".").startswith(f"{room}."))
