@@ -4,7 +4,19 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from app import VERSION
-from app.cli import audit, districts, member, merchant, replay, rule, setup, staff, till, up
+from app.cli import (
+    audit,
+    districts,
+    member,
+    merchant,
+    replay,
+    rule,
+    setup,
+    simulate,
+    staff,
+    till,
+    up,
+)
 from app.cli.context import Command
 from app.errors import AppError
 from config.errors import ConfigError
@@ -26,6 +38,7 @@ COMMANDS: tuple[click.Command, ...] = (
     till.sell,
     till.refund,
     replay.replay_command,
+    simulate.simulate,
 )
 
 

@@ -33,12 +33,13 @@ class Diverged(AssertionError):
 
 @dataclass
 class Model:
-    """What the books must say: balances, open holds, journals by key."""
+    """What the books must say: balances, open holds, journals by key and what they captured."""
 
     posted: dict[str, int] = field(default_factory=dict)
     holds: dict[str, tuple[str, int, datetime]] = field(default_factory=dict)
     journals: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)
     reversed: dict[str, int] = field(default_factory=dict)
+    captured: dict[str, str] = field(default_factory=dict)
 
     def held(self, lot: str) -> int:
         """Return what open holds keep of a lot; dead ones are freed by the ledger's own steps."""
@@ -161,6 +162,7 @@ class Simulation:
         if alive:
             del self.model.holds[hold]
             self.record(key, [(lot, "till", taken)])
+            self.model.captured[key] = hold
 
     def void(self) -> None:
         """Give a hold back."""
@@ -212,10 +214,8 @@ class Simulation:
         key = self.dice.choice(sorted(self.model.journals))
         postings = self.model.journals[key]
         if self.dice.random() < 0.5:
-            replayed = self.run(
-                lambda session: ledger.post(session, [self.journal(key, postings)])[0].replayed
-            )
-            if not replayed:
+            again = self.journal(key, postings, hold=self.model.captured.get(key))
+            if not self.run(lambda session: ledger.post(session, [again])[0].replayed):
                 raise Diverged(f"{key} was recorded twice")
         elif not self.refused(self.posting(key, [("shop", "till", 1)])):
             raise Diverged(f"{key} was taken again with other content")
