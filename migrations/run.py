@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from config.database import schema_of
-from config.errors import ConfigError, UnknownDistrict
+from config.errors import ConfigError, NotASandbox, UnknownDistrict
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,16 +81,19 @@ def drop_district(owner_url: str, district: str) -> None:
     """Destroy a sandbox district and its books; a real one is refused.
 
     Raises:
-        UnknownDistrict: there is no sandbox district of this id.
+        UnknownDistrict: there is no district of this id.
+        NotASandbox: it is a real one.
     """
     with _engine(owner_url) as engine, engine.begin() as connection:
-        schema = connection.scalar(
-            text("DELETE FROM public.district WHERE id = :id AND sandbox RETURNING schema"),
+        found = connection.execute(
+            text("DELETE FROM public.district WHERE id = :id RETURNING schema, sandbox"),
             {"id": district},
-        )
-        if schema is None:
+        ).one_or_none()
+        if found is None:
             raise UnknownDistrict(district)
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        if not found.sandbox:
+            raise NotASandbox(district)  # The transaction is rolled back, the row stays.
+        connection.execute(text(f"DROP SCHEMA {found.schema} CASCADE"))
 
 
 def migrate(owner_url: str, districts: Iterable[str] | None = None) -> list[str]:

@@ -33,7 +33,7 @@ _QUIET_SECONDS = 10
 @click.command("replay")
 @click.option(
     "--baskets",
-    type=click.IntRange(1),
+    type=click.IntRange(1, dataset.BASKETS),
     default=2000,
     show_default=True,
     help="前 N 个购物篮，全年 155848 / the first N baskets; the year has 155848.",
@@ -104,9 +104,7 @@ def replay_plan(
     """Replay a plan with progress, audit it, write the report; return the figures."""
     sold = dataset.read(plan.baskets)
     settings, database = command.settings(), command.services().database
-    if resume:
-        replay.check_plan(database, plan)
-    else:
+    if not (resume and replay.begun(database, plan)):
         _tell("正在准备商圈 / preparing the district")
         replay.open_district(settings, sold, plan)
     began = time.perf_counter()

@@ -18,6 +18,7 @@ from config.errors import ConfigError
 TO_UTC = timedelta(hours=-13)
 COLUMNS = ("household_id", "store_id", "basket_id", "sales_value", "transaction_timestamp")
 ROWS = 1_469_307
+BASKETS = 155_848
 
 
 class DatasetMissing(ConfigError):

@@ -40,6 +40,7 @@ from app.points.policy import BurnTerms
 from app.points.rules import Names
 from app.wiring import build
 from config.database import Database
+from config.errors import UnknownDistrict
 from config.settings import Settings
 from ledger import upkeep
 from migrations import run
@@ -122,7 +123,7 @@ def open_district(settings: Settings, baskets: Sequence[SoldBasket], plan: Plan)
     """Make the district anew: merchants, members, terms, rule, partitions; no sale yet.
 
     Raises:
-        UnknownDistrict: there is a `replay` that is no sandbox; it is left alone.
+        NotASandbox: there is a `replay` that is no sandbox; it is left alone.
     """
     owner_url = settings.database.owner_url
     if DISTRICT in run.migrate(owner_url):
@@ -133,7 +134,7 @@ def open_district(settings: Settings, baskets: Sequence[SoldBasket], plan: Plan)
         upkeep.make_partitions(
             session,
             start=(baskets[0].sold_at - timedelta(days=1)).date(),
-            through=(baskets[-1].sold_at + LONGEST_RETURN).date(),
+            through=(baskets[-1].sold_at + LONGEST_RETURN + timedelta(days=1)).date(),
         )
         trades = sorted(get_directory(session).trades)
         registration.register_many(
@@ -159,18 +160,20 @@ def open_district(settings: Settings, baskets: Sequence[SoldBasket], plan: Plan)
     services.close()
 
 
-def check_plan(database: Database, plan: Plan) -> None:
-    """Refuse to finish a replay that was begun by another plan.
+def begun(database: Database, plan: Plan) -> bool:
+    """Return whether there is a replay to finish: one killed while its district was made has none.
 
     Raises:
-        OtherPlan: it was.
+        OtherPlan: it was begun by another plan.
     """
-    with database.transaction(DISTRICT, read_only=True) as session:
-        known = session.scalar(
-            text("SELECT after FROM audit_record WHERE action = 'replay.begin' ORDER BY id LIMIT 1")
-        )
-    if known != plan.to_json():
+    try:
+        with database.transaction(DISTRICT, read_only=True) as session:
+            known = session.scalar(_BEGUN)
+    except UnknownDistrict:
+        return False
+    if known not in (None, plan.to_json()):
         raise OtherPlan(known)
+    return known is not None
 
 
 def _agree(session: Session) -> None:
@@ -282,4 +285,5 @@ def _till(session: Session, store: int) -> tuple[int, str]:
     return get_directory(session).get_store(f"S{store}").id, "T1"
 
 
+_BEGUN = text("SELECT after FROM audit_record WHERE action = 'replay.begin' ORDER BY id LIMIT 1")
 _DONE = text('SELECT number FROM "order" UNION ALL SELECT number FROM refund')

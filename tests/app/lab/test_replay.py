@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -14,8 +15,10 @@ from app.lab import dataset, replay
 from app.lab.replay import DISTRICT, Event, OtherPlan, Plan
 from app.lab.summary import Summary, summarise
 from app.tasks import audit_in_full
-from config.database import Database
+from config.database import Database, district_of
+from config.errors import NotASandbox
 from config.settings import Settings
+from migrations.run import create_district, drop_district
 
 PLAN = Plan(baskets=150, seed=1, burn_share=0.3, refund_share=0.2)
 
@@ -71,7 +74,7 @@ def test_a_run_that_was_killed_is_finished_with_the_same_digest(
     os.kill(child.pid or 0, signal.SIGKILL)
     child.join()
     assert summary(database).baskets < PLAN.baskets
-    replay.check_plan(database, PLAN)
+    assert replay.begun(database, PLAN)
     for part in (0, 1):  # The rest by two, who share the members.
         replay.work(settings, [e for e in events if e.basket.household % 2 == part], quiet)
 
@@ -91,7 +94,37 @@ def test_without_burns_and_refunds_the_year_earns_its_whole_yuan(
     assert found.net_fen == sum(sum(basket.fens) for basket in baskets)
     assert (found.burned, found.refunded_fen, found.outstanding) == (0, 0, found.earned)
     with pytest.raises(OtherPlan):
-        replay.check_plan(database, PLAN)
+        replay.begun(database, PLAN)
+
+
+def test_a_replay_killed_before_its_first_sale_is_begun_anew(
+    settings: Settings, database: Database
+) -> None:
+    baskets = dataset.read(20)
+    replay.open_district(settings, baskets, PLAN)
+    owner_url = settings.database.owner_url
+
+    assert replay.begun(database, PLAN)
+    drop_district(owner_url, DISTRICT)
+    assert not replay.begun(database, PLAN)  # Killed after the old district was dropped.
+    create_district(owner_url, DISTRICT, name="回放", sandbox=True)
+    assert not replay.begun(database, PLAN)  # Killed before the new one was filled.
+
+
+def test_a_real_district_of_this_name_is_left_alone(settings: Settings, database: Database) -> None:
+    with database.engine.connect() as connection:
+        known = connection.scalar(text("SELECT count(*) FROM public.district WHERE id = 'replay'"))
+    owner_url = settings.database.owner_url
+    if known:
+        drop_district(owner_url, DISTRICT)
+    create_district(owner_url, DISTRICT, name="真实商圈", sandbox=False)
+
+    try:
+        with pytest.raises(NotASandbox, match="replay"):
+            replay.open_district(settings, dataset.read(5), PLAN)
+        assert database.run(DISTRICT, lambda session: district_of(session).name) == "真实商圈"
+    finally:
+        _make_sandbox(owner_url)
 
 
 def test_a_members_events_stay_in_the_order_of_time() -> None:
@@ -100,6 +133,12 @@ def test_a_members_events_stay_in_the_order_of_time() -> None:
     assert [event.at for event in events] == sorted(event.at for event in events)
     refunds = [event for event in events if event.parts]
     assert all(event.at > event.basket.sold_at for event in refunds)
+
+
+def _make_sandbox(owner_url: str) -> None:
+    """Let the tests after this one make the district anew."""
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("UPDATE public.district SET sandbox = true WHERE id = 'replay'")
 
 
 def _wait_for_orders(database: Database, count: int) -> None:
