@@ -6,6 +6,7 @@ from sqlalchemy.exc import OperationalError
 from app import VERSION
 from app.cli import (
     audit,
+    bench,
     districts,
     member,
     merchant,
@@ -27,6 +28,7 @@ REFUSALS = (ConfigError, AppError, LedgerError)
 COMMANDS: tuple[click.Command, ...] = (
     setup.setup,
     audit.audit,
+    bench.bench,
     up.up,
     districts.migrate,
     districts.district,

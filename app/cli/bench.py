@@ -1,0 +1,87 @@
+"""`plaza bench`: the speed of the ledger and of whole orders, as ratios in one run."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from sqlalchemy import text
+
+from app.cli.acting import as_json
+from app.cli.context import Command, pass_command
+from app.cli.replay import replay_plan
+from app.lab import bench as lab
+from app.lab.bench_ledger import DEMANDS
+from app.lab.bench_pgbench import Pgbench
+from app.lab.replay import DISTRICT as YEAR
+from app.lab.replay import Plan
+from config import servers
+from migrations import run
+
+WHOLE_YEAR = 155_848
+SLICE = 300
+
+
+@click.command()
+@click.option(
+    "--short", is_flag=True, help="几秒的缩影，只验证能跑 / seconds, to see that it runs."
+)
+@click.option("--rounds", type=click.IntRange(1), help="轮数，取中位数 / rounds; medians count.")
+@click.option("--seconds", type=click.FloatRange(1), help="每次测量的秒数 / of each measurement.")
+@as_json
+@pass_command
+def bench(
+    command: Command, *, short: bool, rounds: int | None, seconds: float | None, in_json: bool
+) -> None:
+    """性能：与同一服务器上的 pgbench tpcb-like 之比 / ratios to pgbench on the same server.
+
+    先回放全年数据（若尚未回放），再测量；方法见 docs/performance.md。
+
+    The year is replayed first where it is not there yet; the method is in docs/performance.md.
+    """
+    settings = command.settings()
+    _replay_year(command, baskets=SLICE if short else WHOLE_YEAR)
+    found = lab.run(
+        settings,
+        Pgbench(
+            binary=servers.postgres_binaries(command.home / "postgres") / "pgbench",
+            owner_url=settings.database.owner_url,
+            app_url=settings.database.url,
+        ),
+        lab.effort(short=short, rounds=rounds, seconds=seconds),
+        year=YEAR,
+        tell=_tell,
+    )
+    if in_json:
+        figures = {
+            "tpcb_like_tps": round(found.tpcb_like_tps),
+            "ledger": _rounded(found.ledger),
+            "sale": _rounded(found.sale),
+        }
+        click.echo(json.dumps(figures))
+        return
+    click.echo(f"tpcb-like {found.tpcb_like_tps:,.0f}/s")
+    for group, ratios in asdict(found).items():
+        if isinstance(ratios, dict):
+            for name, ratio in ratios.items():
+                wanted = f"（要求 demand ≥ {DEMANDS[name]}）" if name in DEMANDS else ""
+                click.echo(f"{group:<8}{name:<14}{ratio:8.3f}  {wanted}")
+
+
+def _replay_year(command: Command, *, baskets: int) -> None:
+    """See that the replay's district has seen so many baskets."""
+    settings, database = command.settings(), command.services().database
+    if YEAR in run.migrate(settings.database.owner_url):
+        with database.transaction(YEAR, read_only=True) as session:
+            if (session.scalar(text('SELECT count(*) FROM "order"')) or 0) >= baskets:
+                return
+    plan = Plan(baskets=baskets, seed=1, burn_share=0.05, refund_share=0.03)
+    replay_plan(command, plan, resume=False, workers=2, report=Path("reports/replay.html"))
+
+
+def _rounded(ratios: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in ratios.items()}
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

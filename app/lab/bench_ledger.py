@@ -1,0 +1,97 @@
+"""The ledger's rows of the bench: each beside tpcb-like, on empty books and on five million.
+
+A round runs tpcb-like before and after each row and takes the row's ratio to the mean of the two;
+the figure is the median of the rounds. The books are proved afterwards, or there is no figure.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from app.lab import bench_books, bench_service
+from app.lab.bench_books import BENCH
+from app.lab.bench_pgbench import Pgbench
+from config.settings import Settings
+
+SCRIPTS = ("post", "hot", "earn", "burn", "hold_capture")
+READS = ("balance", "statement")
+
+#: What ledger.md §4 asks for, as `plaza bench` prints it beside the figure.
+DEMANDS = {
+    "post": 1.1,
+    "hot": 0.85,
+    "earn": 0.8,
+    "burn": 0.45,
+    "hold_capture": 0.45,
+    "service": 0.5,
+    "batch100": 2.2,
+    "at_5m": 0.85,
+    "balance": 8.0,
+    "statement": 3.0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How long a run of the bench takes."""
+
+    rounds: int = 3
+    seconds: float = 6
+    scale: int = 20
+    transfers: int = 5_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What was measured: row → ratio, and transactions per second of every tpcb-like."""
+
+    ratios: Mapping[str, float]
+    tpcb_tps: list[float]
+
+
+Row = Callable[[], float]
+
+
+def measure(
+    settings: Settings, pgbench: Pgbench, effort: Effort, *, tell: Callable[[str], None]
+) -> Found:
+    """Return the ratios of every row; `tell` hears how it goes."""
+    bench_books.open_books(settings)
+    script = partial(pgbench.script_tps, district=BENCH, seconds=effort.seconds)
+    rows: dict[str, Row] = {name: partial(script, name) for name in SCRIPTS}
+    rows["service"] = partial(bench_service.service_tps, settings, seconds=effort.seconds)
+    rows["batch100"] = partial(bench_service.batch_tps, settings, seconds=effort.seconds)
+    reads: dict[str, Row] = {name: partial(script, name) for name in READS}
+    tpcb = partial(pgbench.tpcb_tps, seconds=effort.seconds)
+
+    with bench_books.rolled_up(settings):
+        empty = _rounds({**rows, **reads}, tpcb, effort, tell=tell)
+    bench_books.prove(settings)
+    tell(f"{effort.transfers:,} transfers …")
+    bench_books.load(settings, transfers=effort.transfers)
+    with bench_books.rolled_up(settings):
+        full = _rounds(rows, tpcb, effort, tell=tell)
+    bench_books.prove(settings)
+    bench_books.drop_books(settings)
+
+    ratios = dict(empty.ratios)
+    ratios["hot"] = empty.ratios["hot"] / empty.ratios["post"]
+    ratios["at_5m"] = min(full.ratios[name] / empty.ratios[name] for name in rows)
+    return Found(ratios=ratios, tpcb_tps=[*empty.tpcb_tps, *full.tpcb_tps])
+
+
+def _rounds(
+    rows: Mapping[str, Row], tpcb: Row, effort: Effort, *, tell: Callable[[str], None]
+) -> Found:
+    ratios: dict[str, list[float]] = {name: [] for name in rows}
+    beside = [tpcb()]
+    for _ in range(effort.rounds):
+        for name, row in rows.items():
+            tps = row()
+            beside.append(tpcb())
+            ratios[name].append(tps / statistics.mean(beside[-2:]))
+            tell(f"{name:<14}{tps:>9,.0f}/s  tpcb-like {beside[-1]:>7,.0f}  {ratios[name][-1]:.2f}")
+    return Found(
+        ratios={name: statistics.median(found) for name, found in ratios.items()}, tpcb_tps=beside
+    )
