@@ -17,6 +17,7 @@ from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Requ
 from app.cli.acting import as_json, as_staff, echo_json
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Channel, Instant
+from app.clock import SHANGHAI
 from app.errors import NotFound
 from app.members import enrolment
 from app.members.arrivals import ChannelName
@@ -166,7 +167,8 @@ def quote(
         click.echo(f"  · {limit['zh']} / {limit['en']}")
     for rule in answer["silent"]:
         click.echo(f"  · {rule['rule']}：{rule['zh']} / {rule['en']}")
-    click.echo(f"报价 quote      {answer['quote']}（{answer['until']} 前有效 / valid until then）")
+    until = datetime.fromisoformat(answer["until"]).astimezone(SHANGHAI)
+    click.echo(f"报价 quote      {answer['quote']}（{until:%H:%M:%S} 前有效 / valid until then）")
 
 
 @click.command()
