@@ -148,9 +148,9 @@ class _Supervisor:
         services = build(settings, pool_size=1, statement_timeout_seconds=60)
         try:
             for district, _ in _DISTRICTS:
-                if district not in known:
-                    self._tell(f"正在填充示例数据 {district} / giving {district} some life")
-                    seed.seed(services.database, district)
+                # At every start: a first one that was killed before this left the district empty.
+                if seed.seed(services.database, district).orders:
+                    self._tell(f"✔ 已填充示例数据 {district} / {district} has some life")
         finally:
             services.close()
 
