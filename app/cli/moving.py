@@ -1,8 +1,9 @@
 """`plaza district export` and `import`: a district in one file, the same books elsewhere.
 
 A transaction id means nothing in another cluster (decision on horizons): the file carries none, and
-the import folds every transfer into its balances and starts the horizons anew. Personal data moves
-sealed; the keys move apart from it.
+the import folds every transfer into its balances and starts the horizons anew. So nothing need be
+rolled up first, and a district whose writes are stopped can be exported too. Personal data moves
+sealed; the keys move apart from it. The file's revision is the district's own, not the program's.
 """
 
 import hashlib
@@ -47,12 +48,13 @@ class BadExport(ConfigError):
 @pass_command
 def export_district(command: Command, *, district: str, file: Path) -> None:
     """把商圈导出为一个文件 / write a district into one file: all its books and rooms."""
-    with command.services().database.transaction(district) as session:
-        upkeep.roll_up(session)
     partial = file.with_suffix(file.suffix + ".part")
-    with _owner(command) as connection, tarfile.open(partial, "w") as archive:
-        manifest = _write(connection, district, archive)
-    partial.replace(file)
+    try:
+        with _owner(command) as connection, tarfile.open(partial, "w") as archive:
+            manifest = _write(connection, district, archive)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
     click.echo(f"✔ {district} → {file} · {manifest['digest']}")
 
 
@@ -81,7 +83,8 @@ def import_district(command: Command, *, file: Path, district: str | None) -> No
 
 def _write(connection: Connection, district: str, archive: tarfile.TarFile) -> dict[str, Any]:
     found = connection.execute(
-        text("SELECT schema, name, sandbox FROM public.district WHERE id = :id"), {"id": district}
+        text("SELECT schema, name, sandbox, clock FROM public.district WHERE id = :id"),
+        {"id": district},
     ).one_or_none()
     if found is None:
         raise UnknownDistrict(district)
@@ -99,7 +102,8 @@ def _write(connection: Connection, district: str, archive: tarfile.TarFile) -> d
             "id": district,
             "name": found.name,
             "sandbox": found.sandbox,
-            "revision": run.head_revision(),
+            "clock": found.clock and found.clock.isoformat(),
+            "revision": connection.scalar(text("SELECT version_num FROM alembic_version")),
             "tables": tables,
             "account_number": connection.scalar(text("SELECT last_value FROM account_number")),
             "months": [str(day) for day in connection.execute(_MONTHS).one() if day],
@@ -123,6 +127,7 @@ def _fill(connection: Connection, archive: tarfile.TarFile, manifest: dict[str, 
     connection.execute(
         text("SELECT setval('account_number', :n)"), {"n": manifest["account_number"]}
     )
+    connection.execute(_CLOCK, {"clock": manifest["clock"]})
     for statement in _FOLD:
         connection.execute(text(statement))
     with Session(connection) as session:
@@ -229,6 +234,7 @@ _NEXT = """
 SELECT setval(s.sequence, greatest((SELECT max(id) FROM {table}), 1))
 FROM (SELECT pg_get_serial_sequence('{table}', 'id') AS sequence) s WHERE s.sequence IS NOT NULL
 """
+_CLOCK = text("UPDATE public.district SET clock = :clock WHERE schema = current_schema()")
 _FOLD = (
     """
     UPDATE account_balance b SET posted = s.amount, version = s.times

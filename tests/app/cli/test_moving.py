@@ -1,13 +1,15 @@
 """An exported district imports elsewhere with the same books (decision 8)."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.lab.digest import digest
 from app.lab.seed import phone_of, seed
 from app.tasks import audit_in_full
-from config.database import Database
+from config.database import Database, now_of
 from migrations import run
 from tests.app.cli.conftest import Plaza
 
@@ -43,6 +45,39 @@ def test_a_copy_has_the_same_digest_and_lives_on(
     assert after - before == sold["earned_points"] == 50
     assert copy.json("audit", "--quick")["audit"] == "ok"
     assert digest_of(database, "copy") != digest_of(database, lively)
+
+
+def test_a_copy_of_a_sandbox_keeps_its_clock(
+    plaza: Plaza, database: Database, owner_url: str, tmp_path: Path
+) -> None:
+    run.create_district(owner_url, "timed", name="沙盒", sandbox=True)
+    with psycopg.connect(owner_url) as connection:
+        connection.execute(
+            "UPDATE public.district SET clock = '2018-01-05 12:00+08' WHERE id = 'timed'"
+        )
+    file = tmp_path / "timed.tar"
+
+    plaza("district", "export", "timed", str(file))
+    plaza("district", "import", str(file), "--as", "timed-too")
+
+    assert database.run("timed-too", now_of) == datetime(2018, 1, 5, 4, tzinfo=UTC)
+    assert [each.name for each in tmp_path.iterdir()] == ["timed.tar"]
+
+
+def test_a_district_of_an_older_revision_is_refused(
+    plaza: Plaza, owner_url: str, tmp_path: Path
+) -> None:
+    run.create_district(owner_url, "older", name="旧版", sandbox=True)
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("UPDATE d_older.alembic_version SET version_num = 'points'")
+    file = tmp_path / "older.tar"
+    plaza("district", "export", "older", str(file))
+
+    printed = plaza.refused("district", "import", str(file), "--as", "older-too")
+    run.drop_district(owner_url, "older")
+
+    assert "migrate, then export again" in printed
+    assert "older-too" not in plaza("district", "list")
 
 
 def test_an_id_that_is_taken_is_refused(plaza: Plaza, lively: str, tmp_path: Path) -> None:
