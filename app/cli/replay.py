@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from multiprocessing.managers import SyncManager
+from ctypes import Array, c_longlong
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from queue import Empty, Queue
 from signal import SIGKILL
 
 import click
@@ -26,8 +25,8 @@ from config.embedded import die_with_parent
 from config.settings import Settings
 from ledger import upkeep
 
-_BATCH = 50
 _QUIET_SECONDS = 10
+_done: list["Array[c_longlong]"] = []  # In a worker: how many events each has done.
 
 
 @click.command("replay")
@@ -124,14 +123,14 @@ def _run(
         [event for event in events if event.basket.household % workers == part]
         for part in range(workers)
     ]
-    with (
-        SyncManager(ctx=get_context("spawn")) as manager,
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
-    ):
-        news: Queue[int] = manager.Queue()
-        futures = [pool.submit(_part, settings, part, news) for part in parts]
+    context = get_context("spawn")
+    done = context.RawArray(c_longlong, workers)  # One writer each: no lock to die with it.
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_begin, initargs=(done,)
+    ) as pool:
+        futures = [pool.submit(_part, settings, part, n) for n, part in enumerate(parts)]
         try:
-            _follow(database, futures, news, len(events))
+            _follow(database, futures, done, len(events))
             return [milliseconds for future in futures for milliseconds in future.result()]
         except BrokenProcessPool:
             raise click.ClickException(
@@ -139,34 +138,34 @@ def _run(
             ) from None
 
 
-def _part(settings: Settings, events: Sequence[Event], news: "Queue[int]") -> list[float]:
+def _begin(done: "Array[c_longlong]") -> None:
+    """Begin a worker: it dies with its head, also with one that died while it was starting."""
     die_with_parent(SIGKILL)
-    waiting = 0
+    head = parent_process()
+    if head is None or not head.is_alive():
+        raise SystemExit
+    _done.append(done)
+
+
+def _part(settings: Settings, events: Sequence[Event], number: int) -> list[float]:
+    (done,) = _done
 
     def tell() -> None:
-        nonlocal waiting
-        waiting += 1
-        if waiting == _BATCH:
-            news.put(waiting)
-            waiting = 0
+        done[number] += 1
 
-    took = replay.work(settings, events, tell)
-    news.put(waiting)
-    return took
+    return replay.work(settings, events, tell)
 
 
 def _follow(
-    database: Database, futures: Sequence["Future[list[float]]"], news: "Queue[int]", total: int
+    database: Database,
+    futures: Sequence["Future[list[float]]"],
+    counts: "Array[c_longlong]",
+    total: int,
 ) -> None:
     began = spoken = time.perf_counter()
-    done = 0
     while True:
         running = wait(futures, timeout=1).not_done
-        while True:
-            try:
-                done += news.get_nowait()
-            except Empty:
-                break
+        done = sum(counts)
         with database.transaction(DISTRICT) as session:
             upkeep.roll_up(session)
         rate = done / (time.perf_counter() - began)

@@ -1,8 +1,19 @@
 """`plaza replay` shows progress, writes a report and ends with one JSON object."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from app.lab.replay import DISTRICT
+from config.database import Database
+from config.embedded import wait_until
+from config.errors import UnknownDistrict
+from config.settings import PROJECT
 from tests.app.cli.conftest import Plaza
 
 
@@ -29,3 +40,44 @@ def test_finishing_a_replay_by_another_plan_is_refused(plaza: Plaza) -> None:
     assert "--resume" in plaza.refused(
         "replay", "--baskets", "21", "--resume", "--report", "/dev/null"
     )
+
+
+def test_a_replay_whose_head_was_killed_leaves_no_process_and_ends_as_if_undisturbed(
+    plaza: Plaza, database: Database, tmp_path: Path
+) -> None:
+    words = ["replay", "--baskets", "400", "--report", str(tmp_path / "replay.html")]
+    undisturbed = plaza.json(*words)
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *words],
+        cwd=PROJECT,
+        env={**os.environ, **plaza.environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as killed:
+        assert wait_until(lambda: 0 < _orders(database) < 390, seconds=60)
+        children = _children(killed.pid)
+        killed.kill()
+
+    resumed = plaza.json(*words, "--resume")
+
+    assert len(children) >= 2
+    assert wait_until(lambda: not any(map(_alive, children)), seconds=10)
+    assert resumed["digest"] == undisturbed["digest"]
+    assert resumed["outstanding"] == undisturbed["outstanding"]
+
+
+def _orders(database: Database) -> int:
+    try:
+        with database.transaction(DISTRICT, read_only=True) as session:
+            return session.scalar(text('SELECT count(*) FROM "order"')) or 0
+    except (UnknownDistrict, ProgrammingError):  # Being dropped, not made anew yet.
+        return 0
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
