@@ -6,11 +6,12 @@ CREATE OR REPLACE FUNCTION ledger_audit_all() RETURNS TABLE (
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '64MB' AS $$
 #variable_conflict use_column
 BEGIN
-    CREATE TEMP TABLE IF NOT EXISTS audited_sum (
+    -- Never a table of the caller's making: a trigger on it would run as this function's owner.
+    DROP TABLE IF EXISTS pg_temp.audited_sum;
+    CREATE TEMP TABLE audited_sum (
         account_id bigint PRIMARY KEY, total numeric, rolled numeric, times bigint,
         rolled_times bigint) ON COMMIT DROP;
-    DELETE FROM audited_sum;
-    INSERT INTO audited_sum
+    INSERT INTO pg_temp.audited_sum
     SELECT s.account_id, sum(s.amount), coalesce(sum(s.amount) FILTER (WHERE s.old), 0),
            count(*), count(*) FILTER (WHERE s.old)
     FROM (
@@ -26,7 +27,7 @@ BEGIN
     FROM (
         SELECT b.account_id, b.posted::numeric AS amount FROM account_balance b
         UNION ALL
-        SELECT s.account_id, s.total - s.rolled FROM audited_sum s
+        SELECT s.account_id, s.total - s.rolled FROM pg_temp.audited_sum s
         WHERE s.account_id & 8 = 0) x
     LEFT JOIN account a ON a.id = x.account_id
     GROUP BY 2 HAVING sum(x.amount) <> 0;
@@ -36,7 +37,7 @@ BEGIN
            CASE WHEN b.account_id & 8 = 8 THEN coalesce(s.total, 0) ELSE coalesce(s.rolled, 0) END,
            b.posted::numeric
     FROM account_balance b
-    LEFT JOIN audited_sum s ON s.account_id = b.account_id
+    LEFT JOIN pg_temp.audited_sum s ON s.account_id = b.account_id
     LEFT JOIN account a ON a.id = b.account_id
     WHERE b.posted <> CASE WHEN b.account_id & 8 = 8 THEN coalesce(s.total, 0)
                            ELSE coalesce(s.rolled, 0) END
@@ -47,7 +48,7 @@ BEGIN
            CASE WHEN b.account_id & 8 = 8 THEN coalesce(s.times, 0)
                 ELSE coalesce(s.rolled_times, 0) END::numeric, b.version::numeric
     FROM account_balance b
-    LEFT JOIN audited_sum s ON s.account_id = b.account_id
+    LEFT JOIN pg_temp.audited_sum s ON s.account_id = b.account_id
     LEFT JOIN account a ON a.id = b.account_id
     WHERE b.version <> CASE WHEN b.account_id & 8 = 8 THEN coalesce(s.times, 0)
                             ELSE coalesce(s.rolled_times, 0) END
@@ -55,7 +56,7 @@ BEGIN
 
     RETURN QUERY
     SELECT 'every transfer names accounts of the books', s.account_id::text, 1::numeric, 0::numeric
-    FROM audited_sum s LEFT JOIN account a ON a.id = s.account_id
+    FROM pg_temp.audited_sum s LEFT JOIN account a ON a.id = s.account_id
     LEFT JOIN account_balance b ON b.account_id = s.account_id
     WHERE a.id IS NULL OR b.account_id IS NULL ORDER BY s.account_id LIMIT 20;
 
@@ -109,11 +110,12 @@ DECLARE
     broken int := 0;
 BEGIN
     SELECT k.audited_to INTO since FROM book k;
-    CREATE TEMP TABLE IF NOT EXISTS audited_recent (
+    -- Never a table of the caller's making: a trigger on it would run as this function's owner.
+    DROP TABLE IF EXISTS pg_temp.audited_recent;
+    CREATE TEMP TABLE audited_recent (
         account_id bigint PRIMARY KEY, total bigint, settled bigint, times bigint,
         settled_times bigint) ON COMMIT DROP;
-    DELETE FROM audited_recent;
-    INSERT INTO audited_recent
+    INSERT INTO pg_temp.audited_recent
     SELECT s.account_id, sum(s.amount), coalesce(sum(s.amount) FILTER (WHERE s.xid < horizon), 0),
            count(*), count(*) FILTER (WHERE s.xid < horizon)
     FROM (
@@ -127,14 +129,14 @@ BEGIN
 
     RETURN QUERY
     SELECT 'recent transfers sum to zero', 'points and fen', 0::numeric, sum(r.total)
-    FROM audited_recent r HAVING sum(r.total) <> 0;
+    FROM pg_temp.audited_recent r HAVING sum(r.total) <> 0;
     GET DIAGNOSTICS broken = ROW_COUNT;
     IF broken > 0 THEN RETURN; END IF;
 
     RETURN QUERY
     SELECT 'a balance is the sum of its transfers', coalesce(a.name, r.account_id::text),
            (coalesce(m.posted, 0) + r.total)::numeric, b.posted::numeric
-    FROM audited_recent r
+    FROM pg_temp.audited_recent r
     LEFT JOIN audit_mark m ON m.account_id = r.account_id
     LEFT JOIN account_balance b ON b.account_id = r.account_id
     LEFT JOIN account a ON a.id = r.account_id
@@ -146,7 +148,7 @@ BEGIN
     IF broken > 0 THEN RETURN; END IF;
 
     INSERT INTO audit_mark AS m (account_id, posted, version)
-    SELECT r.account_id, r.settled, r.settled_times FROM audited_recent r
+    SELECT r.account_id, r.settled, r.settled_times FROM pg_temp.audited_recent r
     WHERE r.account_id & 8 = 8 AND r.settled_times > 0
     ON CONFLICT (account_id) DO UPDATE
     SET posted = m.posted + excluded.posted, version = m.version + excluded.version;

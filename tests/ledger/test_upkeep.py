@@ -190,3 +190,25 @@ def _stored(session: Session, account: int) -> int:
         text("SELECT posted FROM account_balance WHERE account_id = :id"), {"id": account}
     ).scalar_one()
     return stored
+
+
+@pytest.mark.parametrize(
+    ("table", "function"),
+    [("audited_sum", "ledger_audit_all()"), ("audited_recent", "ledger_audit_recent(now())")],
+)
+def test_the_auditor_never_works_on_a_table_of_the_callers_making(
+    database: Database, district: str, table: str, function: str
+) -> None:
+    """It runs as its owner: a trigger planted on its scratch table would too."""
+    with database.transaction(district) as session:
+        session.execute(text(f"CREATE TEMP TABLE {table} (account_id bigint)"))
+        with pytest.raises(DBAPIError) as refused, session.begin_nested():
+            session.execute(text(f"SELECT * FROM {function}"))
+        session.rollback()
+
+    assert getattr(refused.value.orig, "sqlstate", "") == "42501"
+
+
+def test_the_auditor_may_be_asked_twice_in_one_transaction(session: Session) -> None:
+    for _ in range(2):
+        assert upkeep.audit_all(session) == []
