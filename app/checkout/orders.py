@@ -159,7 +159,13 @@ def get_locked(session: Session, public_id: str) -> Order:
     Raises:
         NotFound: no such order.
     """
-    query = select(Order).where(Order.public_id == public_id).with_for_update()
+    # What the session has loaded before may be older than the lock: read it anew.
+    query = (
+        select(Order)
+        .where(Order.public_id == public_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
     found = session.scalar(query)
     if found is None:
         raise NotFound("order", public_id)

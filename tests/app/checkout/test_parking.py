@@ -76,3 +76,16 @@ def test_a_refund_whose_sale_never_comes_wakes_somebody_after_a_day(session: Ses
     assert parking.alarm_unmatched(session) == 0
     session.info["now"] = now_of(session) + timedelta(hours=25)
     assert parking.alarm_unmatched(session) == 1
+
+
+def test_several_refunds_that_came_first_are_all_given(session: Session) -> None:
+    shop, member = open_shop(session), make_member(session)
+    number = unique("N")
+    for part in range(2):
+        send(session, shop, number, f"R{part}{number}", [RefundAmount(fen=100)])
+
+    sale = shop.sell(session, member, 1_000, number=number)
+    hear(session)
+
+    assert orders.get_locked(session, sale.public_id).refunded_fen == 200
+    assert orders.get_locked(session, sale.public_id).refunds == 2
