@@ -48,7 +48,8 @@ DECLARE
     lifted bigint[];
     freed bigint[];
     held_ids bigint[];
-    start_of_line int;
+    refusals text[];
+    culprits bigint[];
 BEGIN
     IF total = 1 AND p_holds[1] IS NULL THEN
         SELECT j.id, j.digest <> p_digests[1], coalesce(j.booked_on, greatest(
@@ -112,6 +113,7 @@ BEGIN
         ORDER BY b.account_id FOR NO KEY UPDATE;
     END IF;
 
+    -- First a verdict for each, balances moved; then all that was accepted is written at once.
     WHILE first_journal <= n LOOP
         last_journal := CASE WHEN p_atomic THEN n ELSE first_journal END;
         WHILE last_posting < total AND p_of[last_posting + 1] <= last_journal LOOP
@@ -140,10 +142,14 @@ BEGIN
                     ids[i] := found_id;
                     CONTINUE;
                 END IF;
+                IF n > 1 AND array_position(p_keys, p_keys[i]) < i THEN
+                    RAISE EXCEPTION 'journal % stands twice in one call', p_keys[i]
+                        USING ERRCODE = 'invalid_parameter_value';
+                END IF;
                 IF p_holds[i] IS NOT NULL THEN
                     SELECT h.id INTO found_id FROM hold h
                     WHERE h.key = p_holds[i] AND h.state = 'open' AND h.until > p_now FOR UPDATE;
-                    IF NOT FOUND THEN
+                    IF NOT FOUND OR found_id = ANY (held_ids) THEN
                         ordinal := i; refusal := 'hold-ended';
                         EXIT one_group;
                     END IF;
@@ -197,36 +203,6 @@ BEGIN
                 moved := moved || spot; deltas := deltas || delta;
                 releases := releases || released; counts := counts || touched;
             END LOOP;
-
-            FOR i IN first_journal..last_journal LOOP
-                CONTINUE WHEN NOT fresh[i];
-                INSERT INTO journal
-                    (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id, details)
-                VALUES (p_keys[i], p_kinds[i], p_digests[i], p_occurred[i], dates[i],
-                        p_reverses[i], held_ids[i], p_details[i])
-                ON CONFLICT (key) DO NOTHING RETURNING id INTO found_id;
-                IF found_id IS NULL THEN  -- A twin committed since the look-up: look again.
-                    IF i > first_journal THEN
-                        RAISE EXCEPTION 'journal % was recorded meanwhile', p_keys[i]
-                            USING ERRCODE = 'serialization_failure';
-                    END IF;
-                    refusal := 'twin';
-                    EXIT one_group;
-                END IF;
-                ids[i] := found_id;
-                IF held_ids[i] IS NOT NULL THEN
-                    UPDATE hold SET state = 'captured', ended_at = p_now, captured_id = found_id
-                    WHERE id = held_ids[i];
-                END IF;
-            END LOOP;
-
-            FOR k IN first_posting..last_posting LOOP
-                CONTINUE WHEN NOT fresh[p_of[k]];
-                IF k = 1 OR p_of[k] <> p_of[k - 1] THEN start_of_line := k; END IF;
-                INSERT INTO transfer (journal_id, line, booked_on, debit_id, credit_id, amount)
-                VALUES (ids[p_of[k]], k - start_of_line + 1, dates[p_of[k]],
-                        p_debits[k], p_credits[k], p_amounts[k]);
-            END LOOP;
         END;
 
         IF refusal IS NOT NULL THEN
@@ -236,21 +212,77 @@ BEGIN
                     version = b.version - counts[k]
                 WHERE b.account_id = moved[k];
             END LOOP;
-            CONTINUE WHEN refusal = 'twin';
-            journal_id := NULL; booked_on := NULL; replayed := false;
-            RETURN NEXT;
-        ELSE
-            FOR i IN first_journal..last_journal LOOP
-                ordinal := i;
-                journal_id := ids[i];
-                booked_on := dates[i];
-                replayed := NOT fresh[i];
+            IF p_atomic THEN
+                replayed := false;
                 RETURN NEXT;
-            END LOOP;
+                RETURN;
+            END IF;
+            refusals[first_journal] := refusal;
+            culprits[first_journal] := culprit;
+            fresh[first_journal] := false;
+            held_ids[first_journal] := NULL;
         END IF;
-        ordinal := NULL;
         first_journal := last_journal + 1;
         first_posting := last_posting + 1;
+
+        IF first_journal > n AND true = ANY (fresh) THEN
+            FOR ordinal, journal_id IN
+                WITH written AS (
+                    INSERT INTO journal AS j
+                        (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id, details)
+                    SELECT u.key, u.kind, u.digest, u.occurred_at, u.booked_on, u.reverses_id,
+                           u.hold_id, u.details
+                    FROM unnest(p_keys, p_kinds, p_digests, p_occurred, dates, p_reverses,
+                                held_ids, p_details, fresh) WITH ORDINALITY
+                        AS u (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id,
+                              details, fresh, i)
+                    WHERE u.fresh ORDER BY u.i
+                    ON CONFLICT (key) DO NOTHING RETURNING j.id, j.key, j.booked_on
+                ), numbered AS (
+                    SELECT w.id, w.booked_on, array_position(p_keys, w.key) AS i FROM written w
+                ), entered AS (
+                    INSERT INTO transfer (journal_id, line, booked_on, debit_id, credit_id, amount)
+                    SELECT w.id, row_number() OVER (PARTITION BY u.i ORDER BY u.k), w.booked_on,
+                           u.debit_id, u.credit_id, u.amount
+                    FROM unnest(p_of, p_debits, p_credits, p_amounts) WITH ORDINALITY
+                        AS u (i, debit_id, credit_id, amount, k)
+                    JOIN numbered w ON w.i = u.i
+                )
+                SELECT w.i, w.id FROM numbered w
+            LOOP
+                ids[ordinal] := journal_id;
+                fresh[ordinal] := NULL;
+            END LOOP;
+            IF true = ANY (fresh) THEN  -- A twin committed since the look-up.
+                IF n > 1 THEN
+                    RAISE EXCEPTION 'a journal of this call was recorded meanwhile'
+                        USING ERRCODE = 'serialization_failure';
+                END IF;
+                FOR k IN 1..cardinality(moved) LOOP  -- As if never written; then look again.
+                    UPDATE account_balance b
+                    SET posted = b.posted - deltas[k], held = b.held + releases[k],
+                        version = b.version - counts[k]
+                    WHERE b.account_id = moved[k];
+                END LOOP;
+                held_ids := NULL;
+                first_journal := 1;
+                first_posting := 1;
+                last_posting := 0;
+            ELSIF held_ids IS NOT NULL THEN
+                UPDATE hold h SET state = 'captured', ended_at = p_now, captured_id = u.journal_id
+                FROM unnest(held_ids, ids) AS u (hold_id, journal_id) WHERE h.id = u.hold_id;
+            END IF;
+        END IF;
+    END LOOP;
+
+    FOR i IN 1..n LOOP
+        ordinal := i;
+        refusal := refusals[i];
+        culprit := culprits[i];
+        journal_id := CASE WHEN refusal IS NULL THEN ids[i] END;
+        booked_on := CASE WHEN refusal IS NULL THEN dates[i] END;
+        replayed := refusal IS NULL AND fresh[i] IS NOT NULL;
+        RETURN NEXT;
     END LOOP;
 END $$;
 

@@ -1,5 +1,6 @@
 """Holds keep points aside until captured, voided or dead (B1; ledger decision 5; semantics 26)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -131,3 +132,16 @@ def test_the_sweeper_frees_dead_holds_and_a_second_run_finds_none(
 def test_a_hold_that_does_not_exist_has_ended(session: Session) -> None:
     with pytest.raises(ledger.HoldEnded):
         holds.void(session, key="nothing")
+
+
+def test_two_journals_of_one_call_cannot_capture_one_hold(session: Session, funded: Books) -> None:
+    place(session, funded, "h", 70)
+    first = capture(funded, "h", 70)
+    second = replace(first, key="other:capture")
+
+    verdicts = ledger.post_many(session, [first, second])
+
+    assert isinstance(verdicts[0], ledger.Posted)
+    assert isinstance(verdicts[1], ledger.HoldEnded)
+    assert (balance(session, funded.lot), held(session, funded)) == (30, 0)
+    assert ledger.upkeep.audit_all(session) == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 import ledger
@@ -109,6 +109,13 @@ def test_many_journals_have_a_verdict_each(session: Session, books: Books) -> No
     assert isinstance(verdicts[4], Posted)
     assert balance(session, books.lot) == 0
     assert ledger.upkeep.audit_all(session) == []
+
+
+def test_a_new_key_twice_in_one_call_is_a_mistake_of_the_caller(
+    session: Session, books: Books
+) -> None:
+    with pytest.raises(DBAPIError, match="stands twice"):
+        ledger.post_many(session, [books.earn("k", 5), books.earn("k", 5)])
 
 
 def test_booking_goes_by_the_shanghai_day_and_never_into_a_closed_one(
