@@ -8,7 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from app import VERSION
 from app.api import health, problems
 from app.api.edge import watch_requests
-from app.api.measures import watch_pool
+from app.api.measures import POOL_SIZE, POOL_USED
 from app.wiring import build
 from config.settings import Settings
 
@@ -25,9 +25,9 @@ def create_app(settings: Settings) -> APIFlask:
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     cast("DefaultJSONProvider", app.json).ensure_ascii = False
-    services = build(settings)
+    services = build(settings, lending=POOL_USED.inc)
     app.extensions["plaza"] = services
-    watch_pool(services.database.engine, size=settings.web.threads)
+    POOL_SIZE.set(settings.web.threads)
     watch_requests(app)
     problems.answer_with_problems(app)
     for blueprint in (health.health,):

@@ -175,7 +175,7 @@ class _Clock:
 
     def everywhere(self, job: Job) -> None:
         """Do a job in every district with a real clock; one that fails does not stop the rest."""
-        with self.services().database.engine.connect() as connection:
+        with self.services().database.connection() as connection:
             districts = connection.scalars(
                 _REAL_DISTRICTS, {"even_stopped": job.even_stopped}
             ).all()

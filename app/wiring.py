@@ -1,5 +1,6 @@
 """Settings become the long-lived things of a process, built once after the fork."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -27,11 +28,16 @@ class Services:
 
 
 def build(
-    settings: Settings, *, pool_size: int | None = None, statement_timeout_seconds: int = 5
+    settings: Settings,
+    *,
+    pool_size: int | None = None,
+    statement_timeout_seconds: int = 5,
+    lending: Callable[[int], None] = lambda _: None,
 ) -> Services:
     """Return the services of a web process; a worker asks for its own pool and time-out.
 
-    Nothing is connected yet: the first use does that.
+    Nothing is connected yet: the first use does that. `lending` hears +1 and -1 as a database
+    connection is taken and given back.
     """
     return Services(
         settings=settings,
@@ -40,6 +46,7 @@ def build(
             pool_size=pool_size or settings.web.threads,
             statement_timeout_seconds=statement_timeout_seconds,
             info={"key_ring": settings.key_ring},
+            lending=lending,
         ),
         redis=redis.Redis.from_url(
             settings.redis_url,

@@ -5,13 +5,16 @@ statement sets the local `search_path`, reads the clock and the state of the dis
 in the same round trip as BEGIN. Rooms then use unqualified names and never a clock of their own.
 
 That round trip is why the engine is in SQLAlchemy's autocommit mode: BEGIN is ours, sent as one
-text with the first statement, and only COMMIT and ROLLBACK are left to SQLAlchemy (measured: 0.4
-of the time of the driver's pipeline, which docs/performance.md explains).
+text with the first statement (measured: 0.4 of the time of the driver's pipeline, which
+docs/performance.md explains). SQLAlchemy hears of the transaction only when somebody uses it: what
+sends its statements by `fetch` alone pays for none of it.
 """
 
 import random
 import secrets
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +33,7 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     MetaData,
+    NullPool,
     Select,
     Text,
     create_engine,
@@ -38,8 +42,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.types import UserDefinedType
 
 from config.errors import (
@@ -55,9 +58,12 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 T = TypeVar("T")
 
+_DRIVER = "driver"  # under this name a session's `info` has the driver's own connection
 _DIALECT = cast("Callable[[], Dialect]", PGDialect_psycopg)()
 _RETRIED = ("40001", "40P01", "55P03")  # serialization, deadlock, lock not available
 _TRIES = 5
+_PATIENCE_SECONDS = 2  # for a free connection
+_LIFE_SECONDS = 1800  # of a connection: what balances loads before the server sees all of us again
 
 
 class Xid8(UserDefinedType[int]):
@@ -122,10 +128,14 @@ def schema_of(district: str) -> str:
 
 
 class Database:
-    """A pool of connections to one PostgreSQL, and the transactions on it.
+    """At most `pool_size` connections to one PostgreSQL, and the transactions on them.
 
     `info` is handed on to every session (`session.info`), for what rooms need and the process
-    owns, such as the key ring. Open it after a fork, never before.
+    owns, such as the key ring. `lending` hears +1 and -1 as a connection is taken and given back.
+    Open it after a fork, never before. Threads share it.
+
+    A connection stays together with its session and both are used again: taking a connection from
+    SQLAlchemy's pool and making a session took a quarter of the client's time for a posting.
     """
 
     def __init__(
@@ -135,16 +145,16 @@ class Database:
         pool_size: int = 8,
         statement_timeout_seconds: int = 5,
         info: Mapping[str, object] | None = None,
+        lending: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._info = dict(info or {})
+        self._lending = lending
+        self._permits = threading.BoundedSemaphore(pool_size)
+        self._idle: deque[_Lane] = deque()
         self._memory: dict[str, tuple[int, dict[str, object]]] = {}
         self.engine: Engine = create_engine(
             _psycopg(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=2,
-            pool_pre_ping=False,
-            pool_recycle=1800,
+            poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
             connect_args={
                 "connect_timeout": 5,
@@ -157,8 +167,19 @@ class Database:
         )
 
     def dispose(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
+        """Close every connection that is not in use."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection outside of any district: each statement commits by itself.
+
+        Raises:
+            Overloaded: none became free within two seconds.
+        """
+        with self._lane() as lane:
+            yield lane.connection
 
     @contextmanager
     def transaction(
@@ -186,30 +207,24 @@ class Database:
             OutcomeUnknown: the connection was lost at COMMIT.
             Overloaded: no connection became free within two seconds.
         """
-        connection, row = self._enter(
-            _entering(
-                district,
-                isolation="REPEATABLE READ" if repeatable_read else "READ COMMITTED",
-                read_only=read_only,
-                even_stopped=even_stopped,
-            )
+        statements = _entering(
+            district,
+            isolation="REPEATABLE READ" if repeatable_read else "READ COMMITTED",
+            read_only=read_only,
+            even_stopped=even_stopped,
         )
-        with connection, Session(connection, expire_on_commit=False) as session:
-            if row is None:
+        with self._lane(statements) as lane:
+            if lane.entered is None:
                 raise UnknownDistrict(district)
-            found = self._inform(session, district, row, at=at)
+            session = lane.session
+            found = self._inform(session, district, lane.entered, at=at)
             try:
                 yield session
                 session.flush()
+                lane.commit()
             except DBAPIError as error:
                 if found.stopped is not None and _sqlstate(error) == "25006":
                     raise DistrictStopped(district, found.stopped) from error
-                raise
-            try:
-                session.commit()
-            except DBAPIError as error:
-                if error.connection_invalidated or _sqlstate(error) is None:
-                    raise OutcomeUnknown("连接在提交时中断 / connection lost at commit") from error
                 raise
 
     def run(
@@ -238,34 +253,57 @@ class Database:
             time.sleep(random.uniform(0.01, 0.2))
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _enter(self, statements: bytes) -> tuple[Connection, tuple[Any, ...] | None]:
-        """Send BEGIN and the first statement in one round trip, on a connection that is alive.
+    @contextmanager
+    def _lane(self, statements: bytes | None = None) -> Iterator["_Lane"]:
+        """Lend a lane on which `statements` have been sent; take it back clean, or close it."""
+        if not self._permits.acquire(timeout=_PATIENCE_SECONDS):
+            raise Overloaded("数据库连接池已满 / database pool exhausted")
+        try:
+            self._lending(1)
+            lane = self._taken(statements)
+            try:
+                yield lane
+            finally:
+                if lane.reset():
+                    self._idle.append(lane)
+                else:
+                    lane.close()
+        finally:
+            self._lending(-1)
+            self._permits.release()
 
-        A pooled connection may have died with its server since its last use: then, nothing having
-        been sent yet, the whole pool is made anew and the statements are sent once more.
+    def _taken(self, statements: bytes | None) -> "_Lane":
+        """Send the first statements in one round trip, on a lane that is alive.
+
+        A connection may have died with its server since its last use: then, nothing having been
+        sent yet, the idle ones are closed and the statements are sent once more on a new one.
         """
         for last_try in (False, True):
+            lane = self._idle_or_new()
             try:
-                connection = self.engine.connect()
-            except PoolTimeout as error:
-                raise Overloaded("数据库连接池已满 / database pool exhausted") from error
-            raw = cast(
-                "psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection
-            )
-            try:
-                cursor = raw.execute(statements)
-                cursor.nextset()  # From what BEGIN answered to what the registry said.
-                return connection, cursor.fetchone()
+                if statements is not None:
+                    lane.enter(statements)
             except psycopg.OperationalError:
-                connection.invalidate()
-                connection.close()
+                lane.close()
                 if last_try:
                     raise
-                self.engine.dispose(close=False)
+                self.dispose()
             except psycopg.Error:
-                connection.close()
+                lane.close()
                 raise
+            else:
+                return lane
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _idle_or_new(self) -> "_Lane":
+        while True:
+            try:
+                lane = self._idle.pop()
+            except IndexError:
+                return _Lane(self.engine)
+            if time.monotonic() - lane.opened < _LIFE_SECONDS:
+                return lane
+            lane.close()
 
     def _inform(
         self, session: Session, district: str, row: tuple[Any, ...], *, at: datetime | None
@@ -288,6 +326,79 @@ class Database:
         return known[1]
 
 
+class _Session(Session):
+    """A session whose transaction began before SQLAlchemy knew of it, and ends with it."""
+
+    def begin_nested(self) -> SessionTransaction:
+        """Set a savepoint now; SQLAlchemy would wait for its own first statement."""
+        nested = super().begin_nested()
+        self.connection()
+        return nested
+
+    def rollback(self) -> None:
+        """Take back all that was sent, by SQLAlchemy or past it."""
+        super().rollback()
+        _driver(self).rollback()
+
+
+class _Lane:
+    """A connection and the session that is always used with it.
+
+    Execution options are given to a statement, never to the connection: they would stay on it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.connection = engine.connect()
+        self.driver = cast(
+            "psycopg.Connection[tuple[Any, ...]]", self.connection.connection.driver_connection
+        )
+        self.session = _Session(self.connection, expire_on_commit=False)
+        self.entered: tuple[Any, ...] | None = None
+        self.opened = time.monotonic()
+
+    def enter(self, statements: bytes) -> None:
+        """Send BEGIN and what comes with it; keep the answer of the last statement."""
+        self.session.info[_DRIVER] = self.driver
+        cursor = self.driver.execute(statements)
+        cursor.nextset()  # From what BEGIN answered to what the registry said.
+        self.entered = cursor.fetchone()
+
+    def commit(self) -> None:
+        """End the transaction for good.
+
+        Raises:
+            OutcomeUnknown: the connection was lost meanwhile.
+        """
+        try:
+            if self.session.in_transaction():
+                self.session.commit()
+            else:
+                self.driver.commit()
+        except (DBAPIError, psycopg.Error) as error:
+            known = error if isinstance(error, DBAPIError) else _translated("COMMIT", error)
+            if self.driver.closed or _sqlstate(known) is None:
+                raise OutcomeUnknown("连接在提交时中断 / connection lost at commit") from error
+            raise known from error
+
+    def reset(self) -> bool:
+        """Roll back what is open, forget what was loaded; tell whether the lane is still good."""
+        try:
+            if self.session.in_transaction() or self.session.identity_map:
+                self.session.close()
+            self.session.info.clear()
+            if self.connection.in_transaction():
+                self.connection.rollback()
+            self.driver.rollback()
+        except (DBAPIError, psycopg.Error):
+            return False
+        return not (self.driver.closed or self.connection.invalidated)
+
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        self.connection.invalidate()
+        self.connection.close()
+
+
 def fetch(
     session: Session, statement: LiteralString, parameters: Mapping[str, object]
 ) -> list[Any]:
@@ -297,15 +408,11 @@ def fetch(
     against 61 microseconds of processor time for a look-up). Same connection, same transaction,
     same errors; nothing that the session holds back is flushed before it.
     """
-    connection = session.connection()
-    raw = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     try:
-        with raw.cursor(row_factory=namedtuple_row) as cursor:
-            return cursor.execute(statement, parameters).fetchall()
+        cursor = _driver(session).cursor(row_factory=namedtuple_row)
+        return cursor.execute(statement, parameters).fetchall()
     except psycopg.Error as error:
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
-        ) from error
+        raise _translated(statement, error) from error
 
 
 def written(statement: Select[Any]) -> LiteralString:
@@ -342,6 +449,20 @@ def now_of(session: Session) -> datetime:
 def district_of(session: Session) -> District:
     """Return the district that the transaction is in."""
     return cast("District", session.info["district"])
+
+
+def _driver(session: Session) -> "psycopg.Connection[tuple[Any, ...]]":
+    return cast("psycopg.Connection[tuple[Any, ...]]", session.info[_DRIVER])
+
+
+def _translated(statement: str, error: psycopg.Error) -> DBAPIError:
+    """Return the driver's error as SQLAlchemy raises it."""
+    return cast(
+        "DBAPIError",
+        DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True, dialect=_DIALECT
+        ),
+    )
 
 
 def _psycopg(url: str) -> str:

@@ -33,12 +33,13 @@ def sent_by_all(database: Database) -> Iterator[list[object]]:
     def watch(connection: "psycopg.Connection[Any]", *_: object) -> None:
         connection.cursor_factory = counting
 
-    event.listen(database.engine, "checkout", watch)
+    database.dispose()
+    event.listen(database.engine, "connect", watch)
     try:
         yield statements
     finally:
-        event.remove(database.engine, "checkout", watch)
-        database.engine.dispose()
+        event.remove(database.engine, "connect", watch)
+        database.dispose()
 
 
 def _counting(statements: list[object]) -> "type[psycopg.Cursor[Any]]":

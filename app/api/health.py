@@ -69,7 +69,7 @@ def metrics() -> Response:
 
 def _database_lacks(given: Services) -> Iterator[Missing]:
     try:
-        with given.database.engine.connect() as connection:
+        with given.database.connection() as connection:
             yield from _connections_lack(connection, wanted=given.settings.connections)
             yield from _migrations_lack(connection)
     except (SQLAlchemyError, ConfigError) as error:
@@ -130,7 +130,7 @@ class _OutboxAge(Collector):
         )
         database = self._services.database
         try:
-            with database.engine.connect() as connection:
+            with database.connection() as connection:
                 districts = connection.scalars(text("SELECT id FROM public.district")).all()
             for district in districts:
                 with database.transaction(district, read_only=True) as session:

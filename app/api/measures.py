@@ -1,7 +1,6 @@
 """What `/metrics` shows of every request, summed over all web processes."""
 
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import Engine, event
 
 REQUEST_SECONDS = Histogram(
     "plaza_request_seconds",
@@ -16,11 +15,3 @@ POOL_USED = Gauge(
 POOL_SIZE = Gauge(
     "plaza_database_pool_size", "Database connections allowed", multiprocess_mode="livesum"
 )
-
-
-def watch_pool(engine: Engine, *, size: int) -> None:
-    """Count the pool's connections as they are taken and given back."""
-    POOL_SIZE.set(size)
-    POOL_USED.set(0)
-    event.listen(engine, "checkout", lambda *_: POOL_USED.inc())
-    event.listen(engine, "checkin", lambda *_: POOL_USED.dec())

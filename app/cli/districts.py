@@ -49,7 +49,7 @@ def create(command: Command, district_id: str, name: str, *, sandbox: bool) -> N
 @pass_command
 def list_districts(command: Command) -> None:
     """列出商圈 / list the districts."""
-    with command.services().database.engine.connect() as connection:
+    with command.services().database.connection() as connection:
         if connection.scalar(text("SELECT to_regclass('public.district')")) is None:
             return
         for row in connection.execute(

@@ -171,7 +171,7 @@ class _Counting(psycopg.Cursor[Any]):
 def round_trips(settings: Settings) -> int:
     """Return what the dearer of a sale and its refund costs, BEGIN and COMMIT included."""
     services = build(settings, pool_size=1)
-    event.listen(services.database.engine, "checkout", _count)
+    event.listen(services.database.engine, "connect", _count)
     dice = random.Random(1)
     with services.database.transaction(EMPTY) as session:
         everybody = session.scalars(select(Member.public_id).limit(MEMBERS)).all()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 def digest(session: Session) -> str:
     """Return the SHA-256 over the district's transfers, in hex."""
     found = hashlib.sha256()
-    rows = session.connection().execution_options(yield_per=10_000).execute(_TRANSFERS)
+    rows = session.execute(_TRANSFERS, execution_options={"yield_per": 10_000})
     for row in rows:
         found.update(row.line.encode())
         found.update(b"\n")

@@ -70,7 +70,7 @@ def test_a_connection_forgets_its_district_when_the_transaction_ends(
     with database.transaction(district) as session:
         assert session.scalar(text("SELECT current_schema()")) == "d_test"
 
-    with database.engine.connect() as connection:
+    with database.connection() as connection:
         paths = {connection.scalar(text("SHOW search_path")) for _ in range(5)}
 
     assert all("d_test" not in path for path in paths)

@@ -112,7 +112,7 @@ def test_a_replay_killed_before_its_first_sale_is_begun_anew(
 
 
 def test_a_real_district_of_this_name_is_left_alone(settings: Settings, database: Database) -> None:
-    with database.engine.connect() as connection:
+    with database.connection() as connection:
         known = connection.scalar(text("SELECT count(*) FROM public.district WHERE id = 'replay'"))
     owner_url = settings.database.owner_url
     if known:
