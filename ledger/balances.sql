@@ -44,27 +44,56 @@ BEGIN
     RETURN folded;
 END $$;
 
--- Close the books through a day: later events of those days are booked on the day after it.
-CREATE OR REPLACE FUNCTION ledger_close_days(p_through date) RETURNS void
+-- Open the books from a day on, with the months through another: new ones, or ones whose history
+-- comes later than its days (a replay, an import). Where something is booked already, a day before
+-- the first open one is closed for good.
+CREATE OR REPLACE FUNCTION ledger_open_books(p_from date, p_through date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE book SET first_open_day = p_through + 1 WHERE first_open_day <= p_through + 1;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'a day after % is already closed', p_through;
+    IF NOT EXISTS (SELECT FROM journal) THEN
+        UPDATE book SET first_open_day = p_from;
+    ELSIF p_from < (SELECT k.first_open_day FROM book k) THEN
+        RAISE EXCEPTION 'something is booked: the books cannot be opened from % any more', p_from;
     END IF;
+    PERFORM ledger_make_partitions(p_from, p_through);
 END $$;
 
--- Write the balance of every account at the end of a day, from the mark before it. Only for days
--- on which nothing can be booked any more; a repeat changes nothing.
+-- Close the books through a day: later events of those days are booked on the day after it. Says
+-- whether that was new. A day that is not over is refused.
+CREATE OR REPLACE FUNCTION ledger_close_days(p_now timestamptz, p_through date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF p_through >= (SELECT (p_now AT TIME ZONE k.zone)::date FROM book k) THEN
+        RAISE EXCEPTION 'day % is not over', p_through;
+    END IF;
+    UPDATE book SET first_open_day = p_through + 1 WHERE first_open_day <= p_through;
+    RETURN FOUND;
+END $$;
+
+-- Write the balance of every account at the end of a closed day, from the mark before it; a repeat
+-- changes nothing. Returns NULL while it cannot be done: what began before the day was closed may
+-- still book on it, so all that runs now is waited for. Virtual transaction ids, as CREATE INDEX
+-- CONCURRENTLY does it: a transaction that has written nothing yet has no other.
 CREATE OR REPLACE FUNCTION ledger_mark_balances(p_through date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     marked bigint;
     before date;
+    running text[];
 BEGIN
     IF p_through >= (SELECT k.first_open_day FROM book k) THEN
         RAISE EXCEPTION 'day % is still open for booking', p_through;
     END IF;
+    running := ARRAY(
+        SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.locktype = 'virtualxid' AND a.datname = current_database()
+            AND l.pid <> pg_backend_pid());
+    FOR patience IN 0..40 LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid'
+                              AND l.virtualtransaction = ANY (running));
+        IF patience = 40 THEN RETURN NULL; END IF;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
     SELECT max(m.through) INTO before FROM balance_mark m WHERE m.through < p_through;
     INSERT INTO balance_mark (account_id, through, posted)
     SELECT s.account_id, p_through, sum(s.amount) FROM (

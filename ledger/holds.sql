@@ -14,30 +14,34 @@ DECLARE
     moved int;
     spot record;
 BEGIN
-    SELECT h.id, h.digest INTO hold_id, found_digest FROM hold h WHERE h.key = p_key;
-    IF FOUND THEN
-        replayed := true;
-        refusal := CASE WHEN found_digest <> p_digest THEN 'key-reused' END;
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    replayed := false;
-    FOR spot IN
-        SELECT b.account_id, b.posted - b.held - u.amount < b.floor AS short
-        FROM unnest(p_accounts, p_amounts) AS u (account_id, amount)
-        JOIN account_balance b ON b.account_id = u.account_id
-        WHERE b.account_id & 8 = 8
-        ORDER BY b.account_id FOR NO KEY UPDATE OF b
-    LOOP
-        IF spot.short THEN
-            refusal := 'insufficient-balance';
-            culprit := spot.account_id;
+    FOR attempt IN 1..2 LOOP
+        SELECT h.id, h.digest INTO hold_id, found_digest FROM hold h WHERE h.key = p_key;
+        IF FOUND THEN
+            replayed := true;
+            refusal := CASE WHEN found_digest <> p_digest THEN 'key-reused' END;
             RETURN NEXT;
             RETURN;
         END IF;
+        replayed := false;
+        FOR spot IN
+            SELECT b.account_id, b.posted - b.held - u.amount < b.floor AS short
+            FROM unnest(p_accounts, p_amounts) AS u (account_id, amount)
+            JOIN account_balance b ON b.account_id = u.account_id
+            WHERE b.account_id & 8 = 8
+            ORDER BY b.account_id FOR NO KEY UPDATE OF b
+        LOOP
+            IF spot.short THEN
+                refusal := 'insufficient-balance';
+                culprit := spot.account_id;
+                RETURN NEXT;
+                RETURN;
+            END IF;
+        END LOOP;
+        INSERT INTO hold (key, digest, wallet_id, until, placed_at)
+        VALUES (p_key, p_digest, p_wallet, p_until, p_now)
+        ON CONFLICT (key) DO NOTHING RETURNING id INTO hold_id;
+        EXIT WHEN FOUND;  -- Else a twin committed since the look-up: look again.
     END LOOP;
-    INSERT INTO hold (key, digest, wallet_id, until, placed_at)
-    VALUES (p_key, p_digest, p_wallet, p_until, p_now) RETURNING id INTO hold_id;
     INSERT INTO hold_line (hold_id, account_id, amount)
     SELECT hold_id, u.account_id, u.amount
     FROM unnest(p_accounts, p_amounts) AS u (account_id, amount);

@@ -3,6 +3,7 @@
 -- Lock order over the whole call: holds (by key), balances of wallets and lots (by account id),
 -- balances of exact house accounts (by account id). Deferred accounts are not locked at all.
 -- A refusal is returned, not raised, and is known before anything of its journals is written.
+-- Booked is the business day, but never a closed one and never one that has not come.
 --
 -- `p_of` names the journal (from 1) of each posting; postings stand in the order of journals.
 -- With `p_atomic` all journals are recorded or none; otherwise each has a verdict of its own.
@@ -53,7 +54,7 @@ DECLARE
 BEGIN
     IF total = 1 AND p_holds[1] IS NULL THEN
         SELECT j.id, j.digest <> p_digests[1], coalesce(j.booked_on, greatest(
-            (p_occurred[1] AT TIME ZONE b.zone)::date, b.first_open_day))
+            (least(p_occurred[1], p_now) AT TIME ZONE b.zone)::date, b.first_open_day))
         INTO journal_id, altered, booked_on
         FROM book b LEFT JOIN journal j ON j.key = p_keys[1];
         IF journal_id IS NULL AND (p_debits[1] # p_credits[1]) & 7 = 0 THEN
@@ -129,7 +130,7 @@ BEGIN
 
             FOR i IN first_journal..last_journal LOOP
                 SELECT j.id, j.digest, coalesce(j.booked_on, greatest(
-                    (p_occurred[i] AT TIME ZONE b.zone)::date, b.first_open_day))
+                    (least(p_occurred[i], p_now) AT TIME ZONE b.zone)::date, b.first_open_day))
                 INTO found_id, found_digest, found_date
                 FROM book b LEFT JOIN journal j ON j.key = p_keys[i];
                 dates[i] := found_date;
@@ -312,15 +313,18 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('ledger_reverse:' || current_schema(), original));
     IF NOT EXISTS (SELECT FROM journal j WHERE j.key = p_key) THEN
         FOR part IN
-            SELECT t.line, t.debit_id, t.credit_id, t.amount,
-                   coalesce(u.amount, t.amount - coalesce(r.reversed, 0)) AS wanted,
-                   t.amount - coalesce(r.reversed, 0) AS left_over
-            FROM transfer t
-            LEFT JOIN reversal r ON r.original_id = t.journal_id AND r.line = t.line
-            LEFT JOIN unnest(p_lines, p_amounts) AS u (line, amount) ON u.line = t.line
-            WHERE t.journal_id = original AND (p_lines IS NULL OR u.line IS NOT NULL)
-            ORDER BY t.line
+            SELECT u.line, t.debit_id, t.credit_id, coalesce(u.amount, l.amount) AS wanted,
+                   coalesce(l.amount, 0) AS left_over
+            FROM (SELECT w.line, w.amount FROM unnest(p_lines, p_amounts) AS w (line, amount)
+                  UNION ALL
+                  SELECT t.line, NULL FROM transfer t
+                  WHERE p_lines IS NULL AND t.journal_id = original) AS u
+            LEFT JOIN transfer t ON t.journal_id = original AND t.line = u.line
+            LEFT JOIN reversal r ON r.original_id = t.journal_id AND r.line = t.line,
+            LATERAL (VALUES (t.amount - coalesce(r.reversed, 0))) AS l (amount)
+            ORDER BY u.line
         LOOP
+            CONTINUE WHEN p_lines IS NULL AND part.left_over = 0;
             IF part.wanted > part.left_over OR part.wanted <= 0 THEN
                 RETURN QUERY SELECT 1, original, NULL::date, false, 'reversal-exceeds-remaining',
                                     part.left_over;
@@ -331,6 +335,11 @@ BEGIN
             credits := credits || part.debit_id;
             amounts := amounts || part.wanted;
         END LOOP;
+        IF lines = '{}' THEN
+            RETURN QUERY SELECT 1, original, NULL::date, false, 'reversal-exceeds-remaining',
+                                0::bigint;
+            RETURN;
+        END IF;
     END IF;
     SELECT * INTO outcome FROM ledger_post(
         true, p_now, ARRAY[p_key], ARRAY[p_kind], ARRAY[p_digest], ARRAY[p_occurred],

@@ -88,7 +88,7 @@ def post(session: Session, journals: Sequence[Journal]) -> Sequence[Posted]:
 def post_many(session: Session, journals: Sequence[Journal]) -> Sequence[Posted | LedgerError]:
     """Record business events, each with a verdict of its own, in one call.
 
-    The balances of all are locked ahead in one order. Keys must differ within a call.
+    The balances of all are locked ahead in one order. A new key must not stand twice in a call.
     """
     if not journals:
         return []
@@ -152,6 +152,8 @@ def _arguments(session: Session, journals: Sequence[Journal], *, atomic: bool) -
             raise ValueError(f"journal {journal.key} has no postings")
         of += [number] * len(journal.postings)
         postings += journal.postings
+    if min([posting.amount for posting in postings]) <= 0:
+        raise ValueError("a posting moves at least one point or fen")
     return {
         "atomic": atomic,
         "now": now_of(session),

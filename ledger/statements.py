@@ -18,12 +18,15 @@ class Balance:
     held: int
 
 
+#: Where an entry stands in a statement: journal, line, and the side that it is seen from.
+Place = tuple[int, int, int]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """A transfer seen from one account: `amount` is positive when the account was credited."""
 
-    journal_id: int
-    line: int
+    place: Place
     key: str
     kind: str
     occurred_at: datetime
@@ -58,12 +61,12 @@ def statement(
     start: date,
     end: date,
     limit: int = 50,
-    before: tuple[int, int] | None = None,
+    before: Place | None = None,
 ) -> list[Entry]:
     """Return entries booked in [start, end), newest first, in the order of the ledger.
 
-    `before` is (journal_id, line) of the last entry of the page before. A period is always named:
-    it keeps a statement to the months it asks for.
+    `before` is the place of the last entry of the page before. A period is always named: it keeps
+    a statement to the months it asks for.
     """
     rows = session.execute(
         _STATEMENT,
@@ -72,14 +75,12 @@ def statement(
             "start": start,
             "end": end,
             "limit": limit,
-            "journal": before[0] if before else None,
-            "line": before[1] if before else None,
+            **dict(zip(("journal", "line", "account"), before or (None,) * 3, strict=True)),
         },
     )
     return [
         Entry(
-            journal_id=row.journal_id,
-            line=row.line,
+            place=(row.journal_id, row.line, row.account_id),
             key=row.key,
             kind=row.kind,
             occurred_at=row.occurred_at,
@@ -127,8 +128,9 @@ _STATEMENT = text(
         WHERE credit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
     ) e
     JOIN journal j ON j.id = e.journal_id
-    WHERE CAST(:journal AS bigint) IS NULL OR (e.journal_id, e.line) < (:journal, :line)
-    ORDER BY e.journal_id DESC, e.line DESC, e.account_id LIMIT :limit
+    WHERE CAST(:journal AS bigint) IS NULL
+        OR (e.journal_id, e.line, e.account_id) < (:journal, :line, :account)
+    ORDER BY e.journal_id DESC, e.line DESC, e.account_id DESC LIMIT :limit
     """
 )
 _TRIAL_BALANCE = text(

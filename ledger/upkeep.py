@@ -25,14 +25,38 @@ def roll_up(session: Session) -> int:
     return session.scalar(text("SELECT ledger_roll_up()")) or 0
 
 
-def close_days(session: Session, *, through: date) -> None:
-    """Close the books through a day: what comes late is booked on the day after it."""
-    session.execute(text("SELECT ledger_close_days(:through)"), {"through": through})
+def open_books(session: Session, *, start: date, through: date) -> None:
+    """Open the books from a day on and make the months through another.
+
+    Days before it are closed. Books in which something is booked cannot go back to an earlier day.
+    """
+    session.execute(
+        text("SELECT ledger_open_books(:start, :through)"), {"start": start, "through": through}
+    )
 
 
-def mark_balances(session: Session, *, through: date) -> int:
-    """Write every account's balance at the end of a closed day; return how many were marked."""
-    return session.scalar(text("SELECT ledger_mark_balances(:through)"), {"through": through}) or 0
+def close_days(session: Session, *, through: date) -> bool:
+    """Close the books through a day that is over; return whether that was new.
+
+    What comes late is booked on the first day that is open.
+    """
+    closed = session.scalar(
+        text("SELECT ledger_close_days(:now, :through)"),
+        {"now": now_of(session), "through": through},
+    )
+    return bool(closed)
+
+
+def mark_balances(session: Session, *, through: date) -> int | None:
+    """Write every account's balance at the end of a closed day; return how many were marked.
+
+    None: a transaction that began before the day was closed is still running; try again later. It
+    waits two seconds for them. Wants a transaction that was begun after the closing had committed.
+    """
+    marked: int | None = session.scalar(
+        text("SELECT ledger_mark_balances(:through)"), {"through": through}
+    )
+    return marked
 
 
 def make_partitions(session: Session, *, start: date, through: date) -> int:

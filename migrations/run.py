@@ -39,6 +39,13 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO plaza_ap
 """
 
 
+_OPEN_BOOKS = text(
+    "SELECT ledger_open_books(date_trunc('month', today)::date, "
+    "(today + interval '2 months')::date) "
+    "FROM (SELECT (now() AT TIME ZONE zone)::date AS today FROM book) book"
+)
+
+
 class DistrictExists(ConfigError):
     """A district of this id is there already."""
 
@@ -55,6 +62,8 @@ def create_district(
     fill: Callable[[Connection], None] | None = None,
 ) -> None:
     """Register a district and migrate its schema; `fill` works on it in the same transaction.
+
+    Its books are open from the first day of the running month on.
 
     Raises:
         DistrictExists: the id is taken.
@@ -73,6 +82,7 @@ def create_district(
                 raise DistrictExists(district)
             connection.execute(text(f"CREATE SCHEMA {schema_of(district)}"))
             _migrate_schema(connection, schema_of(district))
+            connection.execute(_OPEN_BOOKS)
             if fill is not None:
                 fill(connection)
 

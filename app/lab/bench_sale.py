@@ -107,7 +107,7 @@ def open_empty(settings: Settings, *, merchants: int, members: int) -> None:
     run.create_district(settings.database.owner_url, EMPTY, name="空商圈", sandbox=True)
     services = build(settings, pool_size=1, statement_timeout_seconds=60)
     with services.database.transaction(EMPTY, at=AT) as session:
-        upkeep.make_partitions(session, start=AT.date(), through=AT.date())
+        upkeep.open_books(session, start=AT.date(), through=AT.date())
         registration.register_many(session, [_merchant(n) for n in range(merchants)], by="bench")
         enrolment.enrol_many(
             session,

@@ -131,7 +131,7 @@ def open_district(settings: Settings, baskets: Sequence[SoldBasket], plan: Plan)
     run.create_district(owner_url, DISTRICT, name="回放 / replay", sandbox=True)
     services = build(settings, pool_size=1, statement_timeout_seconds=120)
     with services.database.transaction(DISTRICT, at=baskets[0].sold_at) as session:
-        upkeep.make_partitions(
+        upkeep.open_books(
             session,
             start=(baskets[0].sold_at - timedelta(days=1)).date(),
             through=(baskets[-1].sold_at + LONGEST_RETURN + timedelta(days=1)).date(),

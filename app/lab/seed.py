@@ -89,7 +89,7 @@ def seed(
         if _alive(session):
             return Seeded()
         today = business_date(now_of(session))
-        upkeep.make_partitions(session, start=today - timedelta(days=DAYS + 31), through=today)
+        upkeep.open_books(session, start=today - timedelta(days=DAYS + 31), through=today)
         first, second = _hire(session)
         _open_merchants(session, today, by=first)
         members = _enrol(session)

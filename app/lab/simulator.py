@@ -68,7 +68,7 @@ class Simulation:
         self.now = START
         self.done: dict[str, int] = {}
         with database.transaction(district, at=self.now) as session:
-            upkeep.make_partitions(session, start=START.date(), through=START.date())
+            upkeep.open_books(session, start=START.date(), through=START.date())
             self.wallet = ledger.open_wallets(session, [self.mark])[self.mark]
             points = Unit.POINTS
             wanted = [

@@ -14,6 +14,7 @@ from app.merchants.directory import get_directory
 from app.points.models import Lot, LotKind
 from config.database import now_of
 from ledger import statements
+from ledger.statements import Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,7 @@ class Balance:
 class Movement:
     """One line of a member's statement: points in or out of one lot, by whom and why."""
 
-    journal_id: int
-    line: int
+    place: Place
     kind: str
     occurred_at: datetime
     points: int
@@ -84,11 +84,11 @@ def movements(
     start: date,
     end: date,
     limit: int = 50,
-    before: tuple[int, int] | None = None,
+    before: Place | None = None,
 ) -> list[Movement]:
     """Return a member's movements booked in [start, end), newest first; a page of `limit`.
 
-    `before` is (journal_id, line) of the last one of the page before.
+    `before` is the place of the last one of the page before.
     """
     lots = {
         lot.account_id: lot
@@ -100,8 +100,7 @@ def movements(
     merchants = get_directory(session).merchants
     return [
         Movement(
-            journal_id=entry.journal_id,
-            line=entry.line,
+            place=entry.place,
             kind=entry.kind,
             occurred_at=entry.occurred_at,
             points=entry.amount,

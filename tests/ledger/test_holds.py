@@ -1,5 +1,6 @@
 """Holds keep points aside until captured, voided or dead (B1; ledger decision 5; semantics 26)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
-from config.database import now_of
+from config.database import Database, new_id, now_of
 from ledger import HoldState, Journal, holds
-from tests.ledger.conftest import NOON, Books, balance, move
+from tests.ledger.conftest import NOON, Books, balance, move, open_books
 
 
 @pytest.fixture
@@ -145,3 +146,22 @@ def test_two_journals_of_one_call_cannot_capture_one_hold(session: Session, fund
     assert isinstance(verdicts[1], ledger.HoldEnded)
     assert (balance(session, funded.lot), held(session, funded)) == (30, 0)
     assert ledger.upkeep.audit_all(session) == []
+
+
+def test_one_hold_asked_for_by_two_tills_at_once_is_placed_once(
+    database: Database, district: str
+) -> None:
+    with database.transaction(district) as session:
+        books = open_books(session)
+        ledger.post(session, [books.earn(new_id("fund"), 100)])
+    key = new_id("hold")
+
+    def ask(_: int) -> bool:
+        return database.run(district, lambda session: place(session, books, key, 70))
+
+    with ThreadPoolExecutor(8) as pool:
+        known = list(pool.map(ask, range(8)))
+
+    assert sorted(known) == [False, *[True] * 7]
+    with database.transaction(district) as session:
+        assert held(session, books) == 70

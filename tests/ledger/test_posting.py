@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
@@ -13,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 import ledger
-from config.database import Database, new_id
+from app.clock import business_date
+from config.database import Database, new_id, now_of
 from ledger import Journal, Posted
 from tests.ledger.conftest import NOON, Books, balance, move, open_books
 
@@ -118,6 +121,13 @@ def test_a_new_key_twice_in_one_call_is_a_mistake_of_the_caller(
         ledger.post_many(session, [books.earn("k", 5), books.earn("k", 5)])
 
 
+def test_nothing_is_no_posting(session: Session, books: Books) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        ledger.post_many(session, [books.earn("k", 5), books.earn("l", 0)])
+
+    assert balance(session, books.lot) == 0
+
+
 def test_booking_goes_by_the_shanghai_day_and_never_into_a_closed_one(
     session: Session, books: Books
 ) -> None:
@@ -129,6 +139,15 @@ def test_booking_goes_by_the_shanghai_day_and_never_into_a_closed_one(
     assert posted[0].booked_on.isoformat() == "2026-11-24"
 
 
+def test_nothing_is_booked_on_a_day_that_has_not_come(session: Session, books: Books) -> None:
+    """A till's clock that runs ahead reaches no month that nobody has made."""
+    tomorrow = datetime.now(UTC) + timedelta(days=400)
+
+    posted = ledger.post(session, [replace(books.earn("ahead", 5), occurred_at=tomorrow)])
+
+    assert posted[0].booked_on == business_date(now_of(session))
+
+
 @pytest.mark.parametrize("amount", [0, -5])
 def test_an_amount_that_is_not_positive_is_refused_by_the_table(
     session: Session, books: Books, amount: int
@@ -136,7 +155,15 @@ def test_an_amount_that_is_not_positive_is_refused_by_the_table(
     ledger.post(session, [books.earn("before", 10)])
 
     with pytest.raises(IntegrityError, match="transfer_shape_check"):
-        ledger.post(session, [books.earn("z", amount)])
+        session.execute(
+            text(
+                "SELECT ledger_post(true, now(), ARRAY['z'], ARRAY['earn'], ARRAY[''::bytea], "
+                "ARRAY[now()], ARRAY[NULL::jsonb], NULL, ARRAY[NULL::text], ARRAY[1], "
+                "ARRAY[CAST(:shop AS bigint)], ARRAY[CAST(:lot AS bigint)], "
+                "ARRAY[CAST(:amount AS bigint)])"
+            ),
+            {"shop": books.shop, "lot": books.lot, "amount": amount},
+        )
 
 
 def test_sixteen_callers_with_one_key_move_once(database: Database, district: str) -> None:

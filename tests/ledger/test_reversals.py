@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 import ledger
-from tests.ledger.conftest import NOON, Books, balance
+from ledger import Journal
+from tests.ledger.conftest import NOON, Books, balance, move
 
 
 def reverse(session: Session, key: str, amounts: dict[int, int] | None = None) -> ledger.Posted:
@@ -62,3 +63,27 @@ def test_a_reversal_of_points_already_spent_is_refused(session: Session, earned:
 def test_what_was_never_posted_cannot_be_reversed(session: Session) -> None:
     with pytest.raises(ledger.NoSuchJournal):
         reverse(session, "r1")
+
+
+def test_all_that_is_left_passes_over_lines_that_have_gone_back(
+    session: Session, books: Books
+) -> None:
+    two = Journal(key="e", kind="earn", occurred_at=NOON, postings=[
+        move(books.shop, books.lot, 10), move(books.shop, books.second_lot, 20)])  # fmt: skip
+    ledger.post(session, [two])
+    reverse(session, "r1", {1: 10})
+
+    reverse(session, "r2")
+
+    assert (balance(session, books.lot), balance(session, books.second_lot)) == (0, 0)
+    with pytest.raises(ledger.ReversalExceedsRemaining):
+        reverse(session, "r3")
+    assert ledger.upkeep.audit_all(session) == []
+
+
+def test_a_line_that_is_not_there_has_nothing_to_take_back(session: Session, earned: Books) -> None:
+    with pytest.raises(ledger.ReversalExceedsRemaining) as refused:
+        reverse(session, "r1", {1: 5, 7: 5})
+
+    assert refused.value.remaining == 0
+    assert balance(session, earned.lot) == 100

@@ -1,19 +1,24 @@
 """Statements and balances as of a day, over months of books (L12 in part)."""
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 import ledger
+from app.clock import business_date
+from config.database import Database
 from ledger import Journal, statements, upkeep
-from tests.ledger.conftest import Books, move
+from migrations import run
+from tests.ledger.conftest import NOON, Books, move, open_books
 
 
 @pytest.fixture
 def year(session: Session, books: Books) -> Books:
-    """One earn of 10 at noon on the fifth of each month of 2027, one burn of 4 in June."""
+    """At the end of 2027: earns of 10 at noon on the fifth of each month, one burn of 4 in June."""
+    session.info["now"] = datetime(2027, 12, 31, 4, tzinfo=UTC)
     upkeep.make_partitions(session, start=date(2027, 1, 1), through=date(2027, 12, 31))
     journals = [
         Journal(key=f"y{month}", kind="earn", occurred_at=datetime(2027, month, 5, 4, tzinfo=UTC),
@@ -54,9 +59,7 @@ def test_marks_change_no_answer(session: Session, year: Books) -> None:
 def test_a_statement_is_paged_newest_first(session: Session, year: Books) -> None:
     start, end = date(2027, 5, 1), date(2027, 8, 1)
     first = statements.statement(session, [year.lot], start=start, end=end, limit=2)
-    rest = statements.statement(
-        session, [year.lot], start=start, end=end, before=(first[-1].journal_id, first[-1].line)
-    )
+    rest = statements.statement(session, [year.lot], start=start, end=end, before=first[-1].place)
 
     assert [(entry.kind, entry.amount) for entry in first + rest] == [
         ("burn", -4), ("earn", 10), ("earn", 10), ("earn", 10)]  # fmt: skip
@@ -82,5 +85,48 @@ def test_a_late_event_is_booked_on_the_first_open_day(session: Session, year: Bo
 
     assert posted[0].booked_on == date(2027, 7, 1)
     assert statements.balance_through(session, year.lot, through=date(2027, 6, 30)) == 56
-    with pytest.raises(DBAPIError, match="already closed"):
-        upkeep.close_days(session, through=date(2027, 6, 29))
+
+
+def test_days_are_closed_once_and_only_when_they_are_over(session: Session, year: Books) -> None:
+    assert upkeep.close_days(session, through=date(2027, 12, 30))
+
+    assert not upkeep.close_days(session, through=date(2027, 12, 30))
+    assert not upkeep.close_days(session, through=date(2027, 6, 29))
+    with pytest.raises(DBAPIError, match="is not over"):
+        upkeep.close_days(session, through=date(2027, 12, 31))
+
+
+def test_a_mark_waits_for_what_began_before_the_day_was_closed(
+    database: Database, owner_url: str
+) -> None:
+    """Such a transaction may still book on the day: it read the first open day before."""
+    run.create_district(owner_url, "marks", name="记账日", sandbox=True)
+    with database.transaction("marks") as session:
+        books = open_books(session)
+    yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+    with database.transaction("marks") as late:
+        ledger.post(late, [replace(books.earn("late", 5), occurred_at=datetime.now(UTC))])
+        with database.transaction("marks") as session:
+            upkeep.close_days(session, through=yesterday)
+        with database.transaction("marks") as session:
+            assert upkeep.mark_balances(session, through=yesterday) is None
+    with database.transaction("marks") as session:
+        assert upkeep.mark_balances(session, through=yesterday) is not None
+
+
+def test_a_page_may_end_between_the_two_sides_of_a_transfer(session: Session, books: Books) -> None:
+    """A lot that pays a debt has both sides in one member's statement."""
+    ledger.post(session, [books.earn("e", 10)])
+    ledger.post(session, [Journal(key="owe", kind="refund", occurred_at=NOON,
+                                  postings=[move(books.debt, books.shop, 4)])])  # fmt: skip
+    ledger.post(session, [Journal(key="pay", kind="earn", occurred_at=NOON,
+                                  postings=[move(books.lot, books.debt, 4)])])  # fmt: skip
+    period = {"start": date(2026, 11, 1), "end": date(2026, 12, 1)}
+    pages: list[statements.Entry] = []
+    for _ in range(5):
+        pages += statements.statement(
+            session, [books.lot, books.debt], limit=1,
+            before=pages[-1].place if pages else None, **period,
+        )  # fmt: skip
+
+    assert sorted(entry.amount for entry in pages) == [-4, -4, 4, 10]

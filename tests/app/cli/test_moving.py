@@ -67,17 +67,17 @@ def test_a_copy_of_a_sandbox_keeps_its_clock(
 def test_a_district_of_an_older_revision_is_refused(
     plaza: Plaza, owner_url: str, tmp_path: Path
 ) -> None:
-    run.create_district(owner_url, "older", name="旧版", sandbox=True)
+    run.create_district(owner_url, "aged", name="旧版", sandbox=True)
     with psycopg.connect(owner_url) as connection:
-        connection.execute("UPDATE d_older.alembic_version SET version_num = 'points'")
-    file = tmp_path / "older.tar"
-    plaza("district", "export", "older", str(file))
+        connection.execute("UPDATE d_aged.alembic_version SET version_num = 'points'")
+    file = tmp_path / "aged.tar"
+    plaza("district", "export", "aged", str(file))
 
-    printed = plaza.refused("district", "import", str(file), "--as", "older-too")
-    run.drop_district(owner_url, "older")
+    printed = plaza.refused("district", "import", str(file), "--as", "aged-too")
+    run.drop_district(owner_url, "aged")
 
     assert "migrate, then export again" in printed
-    assert "older-too" not in plaza("district", "list")
+    assert "aged-too" not in plaza("district", "list")
 
 
 def test_an_id_that_is_taken_is_refused(plaza: Plaza, lively: str, tmp_path: Path) -> None:
