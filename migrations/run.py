@@ -21,7 +21,7 @@ from config.errors import ConfigError, NotASandbox, UnknownDistrict
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Functions and triggers, re-applied by hash after the revisions, in this order.
+#: Functions, triggers and rights, re-applied by hash after the revisions, in this order.
 REPEATABLES = (
     "ledger/accounts.sql",
     "ledger/post.sql",
@@ -29,12 +29,13 @@ REPEATABLES = (
     "ledger/balances.sql",
     "ledger/invariants.sql",
     "app/points/lots.sql",
+    "migrations/guards.sql",
 )
 
 _GRANTS = """
 GRANT USAGE ON SCHEMA {schema} TO plaza_app;
-ALTER DEFAULT PRIVILEGES IN SCHEMA {schema}
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO plaza_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT ON TABLES TO plaza_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} REVOKE UPDATE, DELETE ON TABLES FROM plaza_app;
 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO plaza_app;
 """
 

@@ -1,0 +1,43 @@
+-- Who may change what. A row is written once, unless it stands here: the application's role may
+-- change these columns, and delete where it says so. Applied anew after each migration that
+-- changes this file; the books are written by the ledger's functions alone (ADR 0003).
+DO $$ BEGIN
+    EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA %I FROM plaza_app',
+                   current_schema());
+END $$;
+REVOKE INSERT ON alembic_version FROM plaza_app;
+
+-- News and requests move on; what they say stays.
+GRANT UPDATE (state, attempts, next_attempt_at, lease_until, ended_at), DELETE ON outbox TO plaza_app;
+GRANT UPDATE (status, decided_by, decided_at) ON change_request TO plaza_app;
+
+-- Merchants and their people.
+GRANT UPDATE (name_zh, name_en, status) ON merchant TO plaza_app;
+GRANT UPDATE (status) ON store, terminal, cashier, staff TO plaza_app;
+
+-- Members.
+GRANT UPDATE (kind, status, tier, card_number, phone, phone_index, name, data_key, key_version)
+    ON member TO plaza_app;
+GRANT UPDATE (consent_version, consented_at) ON membership TO plaza_app;
+GRANT UPDATE (member_id) ON cashier_member TO plaza_app;
+
+-- A rule is locked by its row; a trigger of rule_version lets a draft be agreed and a version end.
+GRANT UPDATE (name_zh, name_en) ON rule TO plaza_app;
+GRANT UPDATE ON rule_version TO plaza_app;
+
+-- Orders are paid or given up, and refunds move their lines on.
+GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, refunded_fen, refunds)
+    ON "order" TO plaza_app;
+GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
+    TO plaza_app;
+GRANT UPDATE (applied_at) ON parked_refund TO plaza_app;
+
+-- What was paid, and what went back, is for good, whoever asks.
+CREATE OR REPLACE TRIGGER paid_for_good
+    BEFORE UPDATE OF state, earned_points, parts, slices, homes, earnings ON "order"
+    FOR EACH ROW WHEN (OLD.state <> 'awaiting_payment') EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER gone_for_good
+    BEFORE UPDATE OF refunded_fen, refunded_quantity ON order_line
+    FOR EACH ROW WHEN (NEW.refunded_fen < OLD.refunded_fen
+                       OR NEW.refunded_quantity < OLD.refunded_quantity)
+    EXECUTE FUNCTION refuse_change();
