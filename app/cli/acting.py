@@ -8,6 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from app import audit
+from app.approvals import ChangeRequest
 from app.cli.context import Command
 from app.merchants import staff
 from app.merchants.errors import NotPermitted
@@ -66,3 +67,13 @@ def reading(command: Command) -> Iterator[Session]:
 def echo_json(value: object) -> None:
     """Print a value as JSON on one line, dates as ISO text."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def echo_difference(request: ChangeRequest) -> None:
+    """Print what a change request would change, a field a line."""
+    for change in request.difference():
+        click.echo(f"  {change.field}: {_shown(change.before)} → {_shown(change.after)}")
+
+
+def _shown(value: object) -> object:
+    return value if value or value == 0 else "—"

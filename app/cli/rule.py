@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from app import approvals
-from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
+from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Instant, Rate
 from app.cli.preview import preview
@@ -120,8 +120,7 @@ def add(
             by=actor.public_id,
             reason=reason,
         )
-        for change in request.difference():
-            click.echo(f"  {change.field}: {change.before or '—'} → {change.after}")
+        echo_difference(request)
     click.echo(f"等待审批 / waits for approval: plaza rule approve {request.public_id} --as …")
 
 
@@ -172,8 +171,7 @@ def pending(command: Command) -> None:
                 f"{request.public_id} · {names[request.public_id]} · {request.reason} · "
                 f"{_local(request.expires_at)} 前有效 / open until then"
             )
-            for change in request.difference():
-                click.echo(f"  {change.field}: {change.before or '—'} → {change.after}")
+            echo_difference(request)
 
 
 @rule.command("list")

@@ -7,7 +7,7 @@ import click
 
 from app import approvals
 from app.approvals import ChangeRequest
-from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
+from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Rate
 from app.clock import SHANGHAI
@@ -151,5 +151,4 @@ def _show(request: ChangeRequest, merchant: str) -> None:
         f"{request.public_id} · {merchant} · {request.reason} · "
         f"{request.expires_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M} 前有效 / open until then"
     )
-    for change in request.difference():
-        click.echo(f"  {change.field}: {change.before or '—'} → {change.after}")
+    echo_difference(request)

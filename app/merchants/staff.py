@@ -42,6 +42,8 @@ class Permission(StrEnum):
     MEMBER_FREEZE = "member.freeze"
     RULE_PROPOSE = "rule.propose"
     RULE_APPROVE = "rule.approve"
+    PROGRAMME_PROPOSE = "programme.propose"
+    PROGRAMME_APPROVE = "programme.approve"
     ORDER_PLACE = "order.place"
     ORDER_REFUND = "order.refund"
     POINTS_SELL = "points.sell"
@@ -52,12 +54,16 @@ class Permission(StrEnum):
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.MARKETER: frozenset({Permission.RULE_PROPOSE, Permission.RULE_APPROVE}),
+    Role.MARKETER: frozenset(
+        {Permission.RULE_PROPOSE, Permission.RULE_APPROVE, Permission.PROGRAMME_PROPOSE}
+    ),
     Role.FINANCE: frozenset(
         {
             Permission.TERMS_PROPOSE,
             Permission.TERMS_APPROVE,
             Permission.RULE_APPROVE,
+            Permission.PROGRAMME_PROPOSE,
+            Permission.PROGRAMME_APPROVE,
             Permission.POINTS_SELL,
         }
     ),

@@ -4,8 +4,8 @@ What was in force at a business time stays so: a change begins when it is approv
 points keep the expiry they were given (semantics 29, G1).
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from operator import attrgetter
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import approvals, audit
 from app.approvals import ChangeRequest
 from app.errors import StateConflict
-from app.merchants.directory import get_directory
+from app.merchants.directory import ListedMerchant, get_directory
 from app.points.burning import most_specific
 from app.points.errors import NoProgrammeInForce
 from app.points.models import BurnTermVersion, ProgrammeVersion
@@ -25,6 +25,15 @@ from config.database import district_of, forget, now_of, remember
 
 KIND = "points.programme"
 _PROGRAMME = "programme"
+_ALL = "*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A policy that was put in force, and who decided it; a district's first one is nobody's."""
+
+    change: Programme | BurnTerms
+    request: ChangeRequest | None
 
 
 def programme_at(session: Session, at: datetime) -> Programme:
@@ -39,13 +48,28 @@ def programme_at(session: Session, at: datetime) -> Programme:
     raise NoProgrammeInForce(at)
 
 
-def burn_terms_at(session: Session, *, merchant: str, tier: str | None, at: datetime) -> BurnTerms:
+def burn_terms_at(
+    session: Session, *, merchant: str | None, tier: str | None, at: datetime
+) -> BurnTerms:
     """Return the most specific burn terms for a merchant (public id) and tier; no SQL once warm.
+
+    Without a merchant: those that hold at all of them.
 
     Raises:
         NoBurnTerms: none had begun.
     """
-    return most_specific(_terms(session), merchant=merchant, tier=tier, at=at)
+    return most_specific(_terms(session), merchant=merchant or _ALL, tier=tier, at=at)
+
+
+def beginning(session: Session, wanted: datetime | None) -> datetime:
+    """Return when a change begins that is wanted from an instant on; None: at once.
+
+    Never in the past, but in a sandbox, which is filled from records.
+    """
+    now = now_of(session)
+    if wanted is None or district_of(session).sandbox:
+        return wanted or now
+    return max(wanted, now)
 
 
 def propose(
@@ -59,7 +83,7 @@ def propose(
     if isinstance(change, BurnTerms) and change.merchant is not None:
         merchant = get_directory(session).get_merchant(change.merchant)
         change = replace(change, merchant=merchant.public_id)
-    known = _in_force(session, change)
+    known = _in_force(session, change, at=beginning(session, change.effective_from))
     request = approvals.propose(
         session,
         kind=KIND,
@@ -91,9 +115,8 @@ def approve(session: Session, request: str, *, by: str) -> Programme | BurnTerms
             begins at the very instant.
     """
     approved = approvals.approve(session, request, kind=KIND, by=by)
-    change = _from_json(approved)
-    if not district_of(session).sandbox:
-        change = replace(change, effective_from=max(change.effective_from, now_of(session)))
+    change = proposed(approved)
+    change = replace(change, effective_from=beginning(session, change.effective_from))
     known = _in_force(session, change, at=change.effective_from)
     if known is not None and known.effective_from == change.effective_from:
         raise StateConflict(
@@ -127,25 +150,52 @@ def reject(session: Session, request: str, *, by: str, reason: str) -> None:
     )
 
 
-def _subject(change: Programme | BurnTerms) -> str:
-    if isinstance(change, Programme):
-        return _PROGRAMME
-    return f"burn-terms:{change.merchant or '*'}:{change.tier or '*'}"
-
-
-def _from_json(request: ChangeRequest) -> Programme | BurnTerms:
+def proposed(request: ChangeRequest) -> Programme | BurnTerms:
+    """Return the policy that a request of this kind asks for."""
     kind = Programme if request.subject == _PROGRAMME else BurnTerms
     return kind.from_json(request.payload)
 
 
+def history(session: Session) -> list[Decided]:
+    """Return every programme and all burn terms that ever were or will be in force, by time."""
+    merchants = get_directory(session).merchants
+    programmes = session.execute(
+        select(ProgrammeVersion, ChangeRequest).outerjoin(
+            ChangeRequest, ChangeRequest.id == ProgrammeVersion.change_request_id
+        )
+    )
+    terms = session.execute(
+        select(BurnTermVersion, ChangeRequest).outerjoin(
+            ChangeRequest, ChangeRequest.id == BurnTermVersion.change_request_id
+        )
+    )
+    found = [Decided(change=_programme(row), request=request) for row, request in programmes]
+    found += [Decided(change=_burn_terms(row, merchants), request=request)
+              for row, request in terms]  # fmt: skip
+    return sorted(found, key=lambda each: each.change.effective_from)
+
+
+def burn_terms_in_force(session: Session, *, at: datetime) -> list[BurnTerms]:
+    """Return the burn terms of each merchant and tier that are in force, widest first."""
+    begun = [each for each in _terms(session) if each.effective_from <= at]
+    latest = {_subject(each): each for each in sorted(begun, key=attrgetter("effective_from"))}
+    return [latest[subject] for subject in sorted(latest)]
+
+
+def _subject(change: Programme | BurnTerms) -> str:
+    if isinstance(change, Programme):
+        return _PROGRAMME
+    return f"burn-terms:{change.merchant or _ALL}:{change.tier or _ALL}"
+
+
 def _in_force(
-    session: Session, change: Programme | BurnTerms, *, at: datetime | None = None
+    session: Session, change: Programme | BurnTerms, *, at: datetime
 ) -> Programme | BurnTerms | None:
     """Return what such a change would follow: the programme, or terms of the same key."""
     known: Iterable[Programme | BurnTerms] = _programmes(session)
     if isinstance(change, BurnTerms):
         known = [each for each in _terms(session) if _subject(each) == _subject(change)]
-    begun = [each for each in known if each.effective_from <= (at or now_of(session))]
+    begun = [each for each in known if each.effective_from <= at]
     return max(begun, key=attrgetter("effective_from"), default=None)
 
 
@@ -161,39 +211,37 @@ def _load_programmes(session: Session) -> tuple[Programme, ...]:
     rows = session.scalars(
         select(ProgrammeVersion).order_by(ProgrammeVersion.effective_from.desc())
     )
-    return tuple(
-        [
-            Programme(
-                effective_from=row.effective_from.astimezone(UTC),
-                expiry_months=row.expiry_months,
-                point_value_fen=Fraction(row.point_value_num, row.point_value_den),
-                combine=Combine(row.combine),
-                negative_policy=NegativePolicy(row.negative_policy),
-                debt_floor_points=row.debt_floor_points,
-                courtesy_days=row.courtesy_days,
-                return_first=ReturnFirst(row.return_first),
-                hold_minutes=row.hold_minutes,
-                quote_minutes=row.quote_minutes,
-            )
-            for row in rows
-        ]
+    return tuple([_programme(row) for row in rows])
+
+
+def _programme(row: ProgrammeVersion) -> Programme:
+    return Programme(
+        effective_from=row.effective_from.astimezone(UTC),
+        expiry_months=row.expiry_months,
+        point_value_fen=Fraction(row.point_value_num, row.point_value_den),
+        combine=Combine(row.combine),
+        negative_policy=NegativePolicy(row.negative_policy),
+        debt_floor_points=row.debt_floor_points,
+        courtesy_days=row.courtesy_days,
+        return_first=ReturnFirst(row.return_first),
+        hold_minutes=row.hold_minutes,
+        quote_minutes=row.quote_minutes,
     )
 
 
 def _load_terms(session: Session) -> tuple[BurnTerms, ...]:
     merchants = get_directory(session).merchants
-    return tuple(
-        [
-            BurnTerms(
-                effective_from=row.effective_from.astimezone(UTC),
-                merchant=None if row.merchant_id is None else merchants[row.merchant_id].public_id,
-                tier=row.tier,
-                min_unit_points=row.min_unit_points,
-                max_share=Fraction(row.max_share_num, row.max_share_den),
-                daily_limit_points=row.daily_limit_points,
-            )
-            for row in session.scalars(select(BurnTermVersion))
-        ]
+    return tuple([_burn_terms(row, merchants) for row in session.scalars(select(BurnTermVersion))])
+
+
+def _burn_terms(row: BurnTermVersion, merchants: Mapping[int, ListedMerchant]) -> BurnTerms:
+    return BurnTerms(
+        effective_from=row.effective_from.astimezone(UTC),
+        merchant=None if row.merchant_id is None else merchants[row.merchant_id].public_id,
+        tier=row.tier,
+        min_unit_points=row.min_unit_points,
+        max_share=Fraction(row.max_share_num, row.max_share_den),
+        daily_limit_points=row.daily_limit_points,
     )
 
 

@@ -71,6 +71,41 @@ def test_in_a_sandbox_a_policy_may_begin_in_the_past(session: Session) -> None:
     assert programme_at(session, past - timedelta(seconds=1)).expiry_months == 12
 
 
+def test_a_proposal_is_compared_with_what_it_would_follow(session: Session) -> None:
+    """Not with what is in force today, where another one begins before it."""
+    now = now_of(session)
+    agree(session, Programme(effective_from=now + timedelta(days=1), expiry_months=24))
+
+    after = programme.propose(
+        session,
+        Programme(effective_from=now + timedelta(days=2), expiry_months=36),
+        by=LIN,
+        reason="再延长",
+    )
+
+    changed = {each.field: (each.before, each.after) for each in after.difference()}
+    assert changed["expiry_months"] == (24, 36)
+    assert set(changed) == {"effective_from", "expiry_months"}
+    assert programme.beginning(session, now - timedelta(days=1)) == now
+    assert programme.beginning(session, None) == now
+
+
+def test_history_keeps_every_policy_with_its_two_people(session: Session) -> None:
+    now = now_of(session)
+    policy = agree(session, Programme(effective_from=now, courtesy_days=9))
+    terms = agree(session, BurnTerms(effective_from=now, tier="gold", min_unit_points=100))
+
+    decided = programme.history(session)
+
+    assert [each.request for each in decided[:2]] == [None, None]
+    assert [each.change for each in decided[2:]] == [policy, terms]
+    assert [
+        (each.request.proposed_by, each.request.decided_by) for each in decided if each.request
+    ] == [(LIN, WANG), (LIN, WANG)]
+    in_force = programme.burn_terms_in_force(session, at=now)
+    assert [(each.tier, each.min_unit_points) for each in in_force] == [(None, 1), ("gold", 100)]
+
+
 def test_two_people_and_no_two_policies_of_one_instant(session: Session) -> None:
     wanted = Programme(effective_from=now_of(session) + timedelta(days=1))
     first = programme.propose(session, wanted, by=LIN, reason="一")
