@@ -42,8 +42,8 @@ _SOURCES = "source IN ('counter', 'web', 'wechat', 'alipay', 'payment', 'import'
 class Member(Base):
     """One person in the district, and the wallet that holds the points.
 
-    `phone`, `name` are sealed under the member's own `data_key`, which the master key wraps;
-    destroying `data_key` shreds the person while the wallet stays (reliability §13).
+    `phone`, `name`, `birthday` are sealed under the member's own `data_key`, which the master key
+    wraps; destroying `data_key` shreds the person while the wallet stays (reliability §13).
     """
 
     __tablename__ = "member"
@@ -62,7 +62,8 @@ class Member(Base):
             name="phone_index",
         ),
         CheckConstraint(
-            "data_key IS NOT NULL OR (phone IS NULL AND name IS NULL)", name="data_key"
+            "data_key IS NOT NULL OR (phone IS NULL AND name IS NULL AND birthday IS NULL)",
+            name="data_key",
         ),
     )
 
@@ -78,6 +79,7 @@ class Member(Base):
     phone: Mapped[bytes | None]
     phone_index: Mapped[bytes | None]
     name: Mapped[bytes | None]
+    birthday: Mapped[bytes | None]
     data_key: Mapped[bytes | None]
     key_version: Mapped[int]
 
