@@ -103,11 +103,14 @@ def make_member(
     phone: str | None = None,
     card_number: str | None = None,
     name: str | None = None,
+    birthday: str | None = None,
 ) -> KnownMember:
     """Enrol a registered member, by a fresh phone number unless something is given."""
     if phone is None and card_number is None:
         phone = new_phone()
-    new = NewMember(source=Source.COUNTER, phone=phone, card_number=card_number, name=name)
+    new = NewMember(
+        source=Source.COUNTER, phone=phone, card_number=card_number, name=name, birthday=birthday
+    )
     return enrolment.enrol(session, new).member
 
 

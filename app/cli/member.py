@@ -1,4 +1,4 @@
-"""`plaza member …`: enrol, find, show, freeze. What is personal is masked unless asked for."""
+"""`plaza member …`: enrol, find, show, correct, freeze. What is personal is masked."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from app.cli.acting import acting, as_json, as_staff, because, echo_json, readin
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Channel
 from app.clock import SHANGHAI, business_date
-from app.members import enrolment, freezing, identification, memberships, privacy
+from app.members import birthdays, enrolment, freezing, identification, memberships, privacy
 from app.members.arrivals import ChannelName, NewMember
 from app.members.identification import KnownMember
 from app.members.models import Source
@@ -30,6 +30,7 @@ def member() -> None:
     \b
     plaza member enrol --phone 13800138000 --name 张小明 --as lin
     plaza member find 13800138000
+    plaza member set-birthday 13800138000 05-20 --reason 本人补登 --as lin
     plaza member show mem_01J… --reveal --reason 寄送奖品 --as lin
     """
 
@@ -39,6 +40,7 @@ def member() -> None:
 @click.option("--card", "card_number", help="卡号 / a card number.")
 @click.option("--channel", type=Channel(), help="渠道身份 / an identity in a channel's app.")
 @click.option("--name", help="姓名 / the name.")
+@click.option("--birthday", metavar="MM-DD", help="生日，不记年份 / the birthday, without a year.")
 @click.option("--merchant", "merchant_code", help="同时入会的商户 / a merchant joined as well.")
 @click.option("--consent", help="该商户营销同意书版本 / version of that merchant's consent text.")
 @as_staff
@@ -51,6 +53,7 @@ def enrol(
     card_number: str | None,
     channel: ChannelName | None,
     name: str | None,
+    birthday: str | None,
     merchant_code: str | None,
     consent: str | None,
     login: str,
@@ -60,7 +63,12 @@ def enrol(
     if consent is not None and merchant_code is None:
         raise click.UsageError("--consent 需要 --merchant / --consent needs --merchant")
     new = NewMember(
-        source=Source.COUNTER, phone=phone, card_number=card_number, identity=channel, name=name
+        source=Source.COUNTER,
+        phone=phone,
+        card_number=card_number,
+        identity=channel,
+        name=name,
+        birthday=birthday,
     )
     with acting(command, login, Permission.MEMBER_ENROL) as (session, actor):
         enrolled = enrolment.enrol(session, new, by=actor.public_id)
@@ -177,6 +185,21 @@ def unfreeze(command: Command, *, said: str, reason: str, login: str) -> None:
     click.echo(f"✔ {public_id} · active")
 
 
+@member.command("set-birthday")
+@click.argument("said", metavar="PHONE|CARD|ID")
+@click.argument("birthday", metavar="MM-DD|none")
+@because
+@as_staff
+@pass_command
+def set_birthday(command: Command, *, said: str, birthday: str, reason: str, login: str) -> None:
+    """登记或更正生日，none 为删除 / keep or correct a birthday; `none` removes it."""
+    wanted = None if birthday == "none" else birthday
+    with acting(command, login, Permission.MEMBER_CHANGE) as (session, actor):
+        public_id = _meant(session, said)
+        birthdays.set_birthday(session, public_id, wanted, by=actor.public_id, reason=reason)
+    click.echo(f"✔ {public_id} · {birthdays.masked_birthday(wanted) or '—'}")
+
+
 def _meant(session: Session, said: str) -> str:
     return identification.get_by_any(session, said).public_id
 
@@ -188,6 +211,7 @@ def _show(
         "id": found.public_id,
         "phone": person.phone,
         "name": person.name,
+        "birthday": person.birthday,
         "card_number": found.card_number,
         "kind": found.kind.value,
         "status": found.status.value,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.cli.acting import as_json, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Instant, parse_instant
 from app.errors import Invalid
+from app.members.birthdays import parse_birthday
 from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.points import explaining
 from app.points.earning import PaidLine, PaidOrder
@@ -122,7 +123,7 @@ def _order(directory: Directory, basket: _Basket, *, now: datetime) -> PaidOrder
             )
         ],
         tier=basket.tier,
-        birthday=None if basket.birthday is None else _parse_birthday(basket.birthday),
+        birthday=None if basket.birthday is None else parse_birthday(basket.birthday),
     )
 
 
@@ -177,14 +178,6 @@ def _parse_line(written: str) -> _Line:
 def _parse_tender(written: str) -> tuple[str, int | None]:
     name, given, amount = written.partition("=")
     return name, _fen(amount) if given else None
-
-
-def _parse_birthday(written: str) -> tuple[int, int]:
-    try:
-        born = date.fromisoformat(f"2000-{written}")  # A leap year: 02-29 is a birthday.
-    except ValueError:
-        raise Invalid("birthday", f"应为 MM-DD：{written}", f"like MM-DD: {written}") from None
-    return born.month, born.day
 
 
 def _fen(written: Any) -> int:

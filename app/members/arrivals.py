@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Invalid
 from app.members import sealing
+from app.members.birthdays import parse_birthday
 from app.members.models import Kind, Source
 from app.members.phones import normalised
 
@@ -35,7 +36,7 @@ class NewMember:
     """A person to enrol, by at least one of phone, card number and channel identity.
 
     Who comes by payment is pseudonymous and has agreed to nothing (semantics 48); everybody else
-    registers.
+    registers. A birthday is written `MM-DD`.
     """
 
     source: Source
@@ -43,6 +44,7 @@ class NewMember:
     card_number: str | None = None
     identity: ChannelName | None = None
     name: str | None = field(default=None, repr=False)
+    birthday: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.phone is None and self.card_number is None and self.identity is None:
@@ -57,6 +59,8 @@ class NewMember:
             )
         if self.name is not None and not 1 <= len(self.name.strip()) <= 60:
             raise Invalid("name", "姓名须为 1 到 60 个字符", "a name has 1 to 60 characters")
+        if self.birthday is not None:
+            parse_birthday(self.birthday)
 
     @property
     def kind(self) -> Kind:

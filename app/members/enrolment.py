@@ -53,10 +53,10 @@ def enrol_many(
 ) -> list[Enrolled]:
     """Enrol people, each with a wallet, and return them in order; who is known is found instead.
 
-    A known member gains what he lacked: a phone, a card, an identity, a name; a pseudonymous one
-    who registers becomes registered. Two transactions that enrol the same person at once make
-    one member: the later waits for the earlier, then finds it. `by` is a staff member's public
-    id and goes into the audit; people who enrol themselves are not audited.
+    A known member gains what he lacked: a phone, a card, an identity, a name, a birthday; a
+    pseudonymous one who registers becomes registered. Two transactions that enrol the same person
+    at once make one member: the later waits for the earlier, then finds it. `by` is a staff
+    member's public id and goes into the audit; people who enrol themselves are not audited.
 
     Raises:
         BadPhone: a phone cannot be a mobile number.
@@ -162,9 +162,10 @@ def _create(session: Session, arrivals: Sequence[Arrival], *, by: str | None) ->
             "kind": who.new.kind,
             "source": who.new.source,
             "joined_at": now_of(session),
-            "phone": None if who.phone is None else _sealed(key, "phone", who.phone),
+            "phone": _sealed(key, "phone", who.phone),
             "phone_index": who.phone_index,
-            "name": None if who.new.name is None else _sealed(key, "name", who.new.name),
+            "name": _sealed(key, "name", who.new.name),
+            "birthday": _sealed(key, "birthday", who.new.birthday),
             "data_key": key.wrapped(ring),
             "key_version": key.version,
         }
@@ -205,20 +206,22 @@ def _complete(session: Session, who: Arrival, found: Match, *, by: str | None) -
 
 
 def _fill(row: Member, who: Arrival, lacking: frozenset[str], *, key: DataKey) -> None:
-    if "phone" in lacking and who.phone is not None:
+    if "phone" in lacking:
         row.phone, row.phone_index = _sealed(key, "phone", who.phone), who.phone_index
         if row.status == MemberStatus.PARKED:
             row.status = MemberStatus.ACTIVE
     if "card" in lacking:
         row.card_number = who.new.card_number
-    if "name" in lacking and who.new.name is not None:
+    if "name" in lacking:
         row.name = _sealed(key, "name", who.new.name)
+    if "birthday" in lacking:
+        row.birthday = _sealed(key, "birthday", who.new.birthday)
     if "kind" in lacking:
         row.kind = Kind.REGISTERED
 
 
-def _sealed(key: DataKey, column: str, value: str) -> bytes:
-    return key.seal(value, table="member", column=column)
+def _sealed(key: DataKey, column: str, value: str | None) -> bytes | None:
+    return None if value is None else key.seal(value, table="member", column=column)
 
 
 def _insert_identities(

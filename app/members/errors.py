@@ -1,4 +1,4 @@
-"""What the members' room refuses. No message holds a phone, a name or an identity."""
+"""What the members' room refuses. No message holds what is personal."""
 
 from app.errors import AppError, Invalid, NotFound, StateConflict
 
@@ -11,6 +11,15 @@ class BadPhone(Invalid):
             "phone",
             "手机号须为 11 位中国大陆号码，或带 + 国家码的国际号码",
             "an 11-digit mobile number of mainland China, or + and a country code",
+        )
+
+
+class BadBirthday(Invalid):
+    """Not a month and a day of the calendar."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "birthday", "应为 MM-DD，如 05-20", "a month and a day of the calendar, like 05-20"
         )
 
 

@@ -1,11 +1,11 @@
 """Who a member is, found by public id, phone, card or channel identity: one statement each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 
-from sqlalchemy import BindParameter, Row, Select, Text, any_, bindparam, cast, func, select
+from sqlalchemy import BindParameter, Row, Select, Text, any_, bindparam, case, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
@@ -19,11 +19,20 @@ from config.database import fetch, written
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownMember:
-    """A member as a sale needs it; holds nothing personal.
+class SealedBirthday:
+    """A member's birthday as the row keeps it, and the wrapped key that it is sealed under."""
 
-    `cashier_ids` are the tills' people that this member is: selling to oneself is flagged
-    (semantics 56).
+    sealed: bytes = field(repr=False)
+    data_key: bytes = field(repr=False)
+    key_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownMember:
+    """A member as a sale needs it; holds nothing personal in clear.
+
+    `birthday` is opened by `birthdays.birthday_of`. `cashier_ids` are the tills' people that this
+    member is: selling to oneself is flagged (semantics 56).
     """
 
     id: int
@@ -34,6 +43,7 @@ class KnownMember:
     status: MemberStatus
     tier: str
     joined_at: datetime
+    birthday: SealedBirthday | None
     cashier_ids: frozenset[int]
 
     def require_active(self) -> None:
@@ -157,6 +167,9 @@ def select_known() -> Select[Any]:
         Member.status,
         Member.tier,
         Member.joined_at,
+        Member.birthday,
+        case((Member.birthday.is_not(None), Member.data_key)).label("birthday_key"),
+        Member.key_version,
         cashiers.label("cashier_ids"),
     )
 
@@ -172,6 +185,11 @@ def known(row: Row[Any]) -> KnownMember:
         status=MemberStatus(row.status),
         tier=row.tier,
         joined_at=row.joined_at,
+        birthday=None
+        if row.birthday is None
+        else SealedBirthday(
+            sealed=row.birthday, data_key=row.birthday_key, key_version=row.key_version
+        ),
         cashier_ids=frozenset(row.cashier_ids or ()),
     )
 

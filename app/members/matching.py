@@ -43,6 +43,8 @@ class Match:
             lacking.add("identity")
         if arrival.new.name is not None and not self.named:
             lacking.add("name")
+        if arrival.new.birthday is not None and self.member.birthday is None:
+            lacking.add("birthday")
         if self.member.kind is Kind.PSEUDONYMOUS and arrival.new.kind is Kind.REGISTERED:
             lacking.add("kind")
         return frozenset(lacking)

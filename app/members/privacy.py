@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.errors import Invalid
+from app.members.birthdays import masked_birthday
 from app.members.errors import UnknownMember
 from app.members.models import Member
 from app.members.phones import masked_name, masked_phone
@@ -22,10 +23,11 @@ REVEALS_PER_HOUR = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Phone (E.164 in clear, or masked) and name of a member, as far as they are known."""
+    """Phone (E.164), name and birthday (MM-DD) of a member as far as known, in clear or masked."""
 
     phone: str | None = field(repr=False)
     name: str | None = field(repr=False)
+    birthday: str | None = field(repr=False)
 
 
 def masked_person(session: Session, public_id: str) -> Person:
@@ -38,11 +40,12 @@ def masked_person(session: Session, public_id: str) -> Person:
     return Person(
         phone=None if person.phone is None else masked_phone(person.phone),
         name=None if person.name is None else masked_name(person.name),
+        birthday=masked_birthday(person.birthday),
     )
 
 
 def reveal(session: Session, public_id: str, *, by: str, reason: str) -> Person:
-    """Return phone and name in clear, and put on record who read them and why.
+    """Return phone, name and birthday in clear, and put on record who read them and why.
 
     More than 50 an hour by one person raise an alarm (reliability §13).
 
@@ -65,11 +68,14 @@ def _open(session: Session, public_id: str) -> Person:
     if member is None:
         raise UnknownMember(public_id)
     if member.data_key is None:
-        return Person(phone=None, name=None)
+        return Person(phone=None, name=None, birthday=None)
     key = open_data_key(session, member)
+
+    def opened(column: str, sealed: bytes | None) -> str | None:
+        return None if sealed is None else key.open(sealed, table="member", column=column)
+
     return Person(
-        phone=None
-        if member.phone is None
-        else key.open(member.phone, table="member", column="phone"),
-        name=None if member.name is None else key.open(member.name, table="member", column="name"),
+        phone=opened("phone", member.phone),
+        name=opened("name", member.name),
+        birthday=opened("birthday", member.birthday),
     )

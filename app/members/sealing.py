@@ -1,4 +1,4 @@
-"""A member's data key and what it seals: phone, name, identities (reliability §13)."""
+"""A member's data key and what it seals: phone, name, birthday, identities (reliability §13)."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -72,12 +72,19 @@ def open_data_key(session: Session, member: Member) -> DataKey:
     """
     if member.data_key is None:
         raise NotFound("data-key", member.public_id)
-    place = _key_place(member.public_id, member.key_version)
-    return DataKey(
-        member=member.public_id,
-        version=member.key_version,
-        _key=key_ring(session).unwrap(member.data_key, place=place),
+    return open_wrapped_key(
+        session, member=member.public_id, wrapped=member.data_key, version=member.key_version
     )
+
+
+def open_wrapped_key(session: Session, *, member: str, wrapped: bytes, version: int) -> DataKey:
+    """Return a member's key as his row keeps it.
+
+    Raises:
+        BadSeal: the master key is another one, or the row was altered.
+    """
+    key = key_ring(session).unwrap(wrapped, place=_key_place(member, version))
+    return DataKey(member=member, version=version, _key=key)
 
 
 def _key_place(member: str, version: int) -> Place:

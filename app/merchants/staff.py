@@ -38,6 +38,7 @@ class Permission(StrEnum):
     TERMS_PROPOSE = "terms.propose"
     TERMS_APPROVE = "terms.approve"
     MEMBER_ENROL = "member.enrol"
+    MEMBER_CHANGE = "member.change"
     MEMBER_REVEAL = "member.reveal"
     MEMBER_FREEZE = "member.freeze"
     RULE_PROPOSE = "rule.propose"
@@ -70,6 +71,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.SUPPORT: frozenset(
         {
             Permission.MEMBER_ENROL,
+            Permission.MEMBER_CHANGE,
             Permission.MEMBER_REVEAL,
             Permission.MEMBER_FREEZE,
             Permission.MERCHANT_FREEZE,

@@ -24,11 +24,15 @@ class EarnRule:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleBook:
-    """Every rule ever approved, each with its versions in the order in which they began."""
+    """Every rule ever approved, each with its versions in the order in which they began.
+
+    `asks_birthday`: some version does, so who works out an order opens the member's.
+    """
 
     histories: tuple[tuple[EarnRule, ...], ...]
     by_merchant: Mapping[str, tuple[int, ...]] = field(repr=False)
     everywhere: tuple[int, ...] = field(repr=False)
+    asks_birthday: bool
 
     @classmethod
     def of(cls, rules: Iterable[EarnRule]) -> "RuleBook":
@@ -51,6 +55,9 @@ class RuleBook:
             histories=histories,
             by_merchant={name: tuple(indexes) for name, indexes in by_merchant.items()},
             everywhere=tuple(everywhere),
+            asks_birthday=any(
+                rule.definition.conditions.birthday for history in histories for rule in history
+            ),
         )
 
     def in_force(self, at: datetime, *, merchants: Iterable[str]) -> list[EarnRule]:

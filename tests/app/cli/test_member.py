@@ -95,6 +95,34 @@ def test_a_member_is_frozen_and_unfrozen_by_phone(plaza: Plaza, hire: Hire) -> N
     assert plaza.json("member", "find", phone)["status"] == "active"
 
 
+def test_a_birthday_is_kept_masked_and_corrected_on_record(
+    plaza: Plaza, hire: Hire, database: Database
+) -> None:
+    """reliability §13"""
+    support, phone = hire(Role.SUPPORT).login, new_phone()
+    enrolled = plaza.json(
+        "member", "enrol", "--phone", phone, "--birthday", "02-29", "--as", support
+    )
+    why = ("--reason", "本人更正", "--as", support)
+
+    printed = plaza("member", "set-birthday", phone, "05-20", *why)
+
+    assert enrolled["birthday"] == plaza.json("member", "find", phone)["birthday"] == "**-**"
+    assert "05-20" not in printed
+    clear = plaza.json("member", "show", enrolled["id"], "--reveal", *why)
+    assert clear["birthday"] == "05-20"
+    with database.transaction(plaza.district) as session:
+        actions = [row.action for row in audit.list_records(session, about=enrolled["id"])]
+    assert actions == ["member.reveal", "member.set_birthday", "member.enrol"]
+    plaza("member", "set-birthday", phone, "none", *why)
+    assert plaza.json("member", "find", phone)["birthday"] is None
+    assert "没有权限" in plaza.refused(
+        "member", "set-birthday", phone, "05-20", "--reason", "x",
+        "--as", hire(Role.MARKETER).login,
+    )  # fmt: skip
+    assert "MM-DD" in plaza.refused("member", "set-birthday", phone, "02-30", *why)
+
+
 def test_bad_input_is_refused_without_repeating_a_phone(plaza: Plaza, hire: Hire) -> None:
     login = hire().login
 

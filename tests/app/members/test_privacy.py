@@ -57,13 +57,13 @@ def test_no_column_of_the_district_holds_a_phone_a_name_or_an_identity(session: 
 
 
 def test_a_person_is_shown_masked_and_read_in_clear_for_a_reason(session: Session) -> None:
-    member = make_member(session, phone=PHONE, name=NAME)
+    member = make_member(session, phone=PHONE, name=NAME, birthday="02-29")
 
     masked = privacy.masked_person(session, member.public_id)
     clear = privacy.reveal(session, member.public_id, by="stf_1", reason="寄送奖品")
 
-    assert (masked.phone, masked.name) == ("139****5678", "欧*")
-    assert (clear.phone, clear.name) == (PHONE, NAME)
+    assert (masked.phone, masked.name, masked.birthday) == ("139****5678", "欧*", "**-**")
+    assert (clear.phone, clear.name, clear.birthday) == (PHONE, NAME, "02-29")
     assert PHONE not in repr(clear)
     records = audit.list_records(session, about=member.public_id)
     assert [(row.actor, row.action, row.reason) for row in records] == [
@@ -123,10 +123,10 @@ def test_without_the_data_key_a_person_is_gone_and_the_wallet_stays(session: Ses
     session.execute(
         update(Member)
         .where(Member.id == member.id)
-        .values(data_key=None, phone=None, phone_index=None, name=None)
+        .values(data_key=None, phone=None, phone_index=None, name=None, birthday=None)
     )
     session.expire_all()
 
     person = privacy.masked_person(session, member.public_id)
-    assert (person.phone, person.name) == (None, None)
+    assert (person.phone, person.name, person.birthday) == (None, None, None)
     assert session.get_one(Member, member.id).wallet_id == member.wallet_id

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from app.points.definitions import Conditions
+from app.points.definitions import Birthday, Conditions
 from app.points.rulebook import RuleBook
 from tests.app.points.rules import rule
 
@@ -50,3 +50,11 @@ def test_only_rules_that_may_concern_the_merchants_are_looked_at() -> None:
 
     assert names(book, MAY, "mch_b") == [("all", 1), ("b", 1), ("widened", 2)]
     assert names(book, MARCH, "mch_a", "mch_c") == [("a", 1), ("all", 1), ("widened", 1)]
+
+
+def test_a_book_tells_whether_any_rule_asks_for_a_birthday() -> None:
+    """E5: who works out an order opens the sealed birthday only then."""
+    monthly = Conditions(birthday=Birthday.MONTH)
+
+    assert not RuleBook.of([rule()]).asks_birthday
+    assert RuleBook.of([rule(), rule("gift", version=1, conditions=monthly)]).asks_birthday
