@@ -18,7 +18,7 @@ from celery.schedules import crontab
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app import outbox
+from app import closing, outbox
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end
 from app.wiring import HEARTBEAT, Services, build
@@ -41,8 +41,9 @@ OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {"order.refunds_waiting": parkin
 class Job:
     """Work that the clock does in every district, in one transaction of its own each.
 
-    `every` is in seconds, or an hour and minute in Shanghai. `after` gets what `work` returned, in
-    a second transaction. A district whose writes are stopped is left alone, unless `even_stopped`.
+    `every` is in seconds, or a minute of every hour or day in Shanghai. `after` gets what `work`
+    returned, in a second transaction. A district whose writes are stopped is left alone, unless
+    `even_stopped`.
     """
 
     name: str
@@ -98,6 +99,8 @@ TIMETABLE: Sequence[Job] = (
     ),
     Job(name="expire_holds", every=10, work=holds.expire),
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched),
+    Job(name="close_days", every=crontab(minute="0"), work=closing.close_days),
+    Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month),
     Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
     Job(
         name="audit_in_full",
