@@ -1,8 +1,9 @@
 """The clock door: the Celery application, its timetable, and tasks that only open a transaction.
 
 A task may run twice, or at once in two workers, or not at all for a while: it re-reads the state
-and a transaction advisory lock lets one work per job and district (decisions 27). Sandbox districts
-have a clock of their own and are skipped. `python -m app.tasks worker` and `… beat` run it.
+and a transaction advisory lock lets one work per job and district (decisions 27). Jobs that go by
+the date skip sandbox districts, which have a clock of their own (decisions 2).
+`python -m app.tasks worker` and `… beat` run it.
 """
 
 import logging
@@ -22,8 +23,9 @@ from app import closing, outbox
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end
 from app.wiring import HEARTBEAT, Services, build
-from config.database import Database, district_of, now_of
+from config.database import Database, district_of, lock_of, now_of
 from config.embedded import die_with_parent
+from config.errors import UnknownDistrict
 from config.logging import bound, configure
 from config.settings import Settings
 from ledger import holds, upkeep
@@ -43,13 +45,14 @@ class Job:
 
     `every` is in seconds, or a minute of every hour or day in Shanghai. `after` gets what `work`
     returned, in a second transaction. A district whose writes are stopped is left alone, unless
-    `even_stopped`.
+    `even_stopped`; a sandbox, where the work is `dated`: its clock moves only when it is told to.
     """
 
     name: str
     every: float | crontab
     work: Callable[[Session], object]
     after: Callable[[Session, object], None] | None = None
+    dated: bool = False
     even_stopped: bool = False
     repeatable_read: bool = False
     minutes: int = 1
@@ -97,10 +100,10 @@ TIMETABLE: Sequence[Job] = (
         even_stopped=True,
         repeatable_read=True,
     ),
-    Job(name="expire_holds", every=10, work=holds.expire),
-    Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched),
-    Job(name="close_days", every=crontab(minute="0"), work=closing.close_days),
-    Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month),
+    Job(name="expire_holds", every=10, work=holds.expire, dated=True),
+    Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
+    Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
+    Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),
     Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
     Job(
         name="audit_in_full",
@@ -145,13 +148,25 @@ def create_celery(settings: Settings) -> Celery:
     return celery
 
 
+def districts_of(database: Database, job: Job) -> Sequence[str]:
+    """Return the ids of the districts that a job serves."""
+    with database.connection() as connection:
+        return connection.scalars(
+            _DISTRICTS, {"sandboxes": not job.dated, "even_stopped": job.even_stopped}
+        ).all()
+
+
 def run_job(database: Database, job: Job, district: str) -> bool:
-    """Do a job in one district, unless another worker is at it; tell whether it was done."""
+    """Do a job in one district, unless another worker is at it; tell whether it was done.
+
+    A sandbox that is being dropped is left alone.
+    """
     with bound(job=job.name, district=district):
         with database.transaction(
             district, even_stopped=job.even_stopped, repeatable_read=job.repeatable_read
         ) as session:
-            if not session.scalar(_LOCK, {"name": f"{job.name}:{district}"}):
+            names = {"name": f"{job.name}:{district}", "district": lock_of(district)}
+            if not session.scalar(_LOCK, names):
                 return False
             outcome = job.work(session)
         if job.after is not None:
@@ -177,14 +192,13 @@ class _Clock:
             self._services.close()
 
     def everywhere(self, job: Job) -> None:
-        """Do a job in every district with a real clock; one that fails does not stop the rest."""
-        with self.services().database.connection() as connection:
-            districts = connection.scalars(
-                _REAL_DISTRICTS, {"even_stopped": job.even_stopped}
-            ).all()
-        for district in districts:
+        """Do a job in every district that it serves; one that fails does not stop the rest."""
+        database = self.services().database
+        for district in districts_of(database, job):
             try:
-                run_job(self.services().database, job, district)
+                run_job(database, job, district)
+            except UnknownDistrict:
+                log.info("district_gone", extra={"job": job.name, "district": district})
             except Exception:
                 log.exception("job_failed", extra={"job": job.name, "district": district})
 
@@ -229,12 +243,15 @@ def _follow_processes(celery: Celery, clock: _Clock) -> None:
     signals.worker_process_shutdown.connect(end, weak=False)
 
 
-_REAL_DISTRICTS = text(
-    "SELECT id FROM public.district"
-    " WHERE NOT sandbox AND (stopped IS NULL OR :even_stopped) ORDER BY id"
+_DISTRICTS = text(
+    "SELECT id FROM public.district WHERE (NOT sandbox OR :sandboxes)"
+    " AND (stopped IS NULL OR :even_stopped) ORDER BY id"
 )
 _STOP = text("UPDATE public.district SET stopped = :reason WHERE id = :id AND stopped IS NULL")
-_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_LOCK = text(
+    "SELECT CASE WHEN pg_try_advisory_xact_lock_shared(hashtextextended(:district, 0))"
+    " THEN pg_try_advisory_xact_lock(hashtextextended(:name, 0)) ELSE false END"
+)
 
 
 def main(part: str) -> None:

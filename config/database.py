@@ -127,6 +127,11 @@ def schema_of(district: str) -> str:
     return f"d_{district.replace('-', '_')}"
 
 
+def lock_of(district: str) -> str:
+    """Return the name of the advisory lock that jobs share and whoever drops a district takes."""
+    return f"district:{district}"
+
+
 class Database:
     """At most `pool_size` connections to one PostgreSQL, and the transactions on them.
 

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from config.database import schema_of
+from config.database import lock_of, schema_of
 from config.errors import ConfigError, NotASandbox, UnknownDistrict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,13 +89,18 @@ def create_district(
 
 
 def drop_district(owner_url: str, district: str) -> None:
-    """Destroy a sandbox district and its books; a real one is refused.
+    """Destroy a sandbox district and its books, once no job is at it; a real one is refused.
 
     Raises:
         UnknownDistrict: there is no district of this id.
         NotASandbox: it is a real one.
     """
     with _engine(owner_url) as engine, engine.begin() as connection:
+        # A job locks inside the schema in an order of its own: a drop beside it could deadlock.
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+            {"name": lock_of(district)},
+        )
         found = connection.execute(
             text("DELETE FROM public.district WHERE id = :id RETURNING schema, sandbox"),
             {"id": district},
