@@ -22,6 +22,7 @@ from config.database import Base, fetch, new_id, now_of
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
+_WRITTEN = "news_written"
 
 # Delay before each attempt (reliability §4): 10 attempts over 75 h 35 min, each within ±10 %.
 LADDER = (
@@ -126,6 +127,7 @@ def add_many(session: Session, news: Sequence[News]) -> Sequence[str]:
     """Write several pieces of news in one round trip; return their public ids in order."""
     if not news:
         return []
+    session.info[_WRITTEN] = True
     public_ids = [new_id("msg") for _ in news]
     fetch(
         session,
@@ -147,6 +149,11 @@ def add_many(session: Session, news: Sequence[News]) -> Sequence[str]:
         },
     )
     return public_ids
+
+
+def has_news(session: Session) -> bool:
+    """Tell whether this transaction wrote any news; no SQL."""
+    return _WRITTEN in session.info
 
 
 def claim(

@@ -19,7 +19,7 @@ from celery.schedules import crontab
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app import closing, outbox
+from app import closing, nudging, outbox
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end
 from app.wiring import HEARTBEAT, Services, build
@@ -91,7 +91,7 @@ def stop_when_broken(session: Session, violations: object) -> None:
 
 TIMETABLE: Sequence[Job] = (
     Job(name="roll_up", every=1, work=upkeep.roll_up),
-    Job(name="relay_news", every=5, work=_relay_news),
+    Job(name=nudging.TASK, every=5, work=_relay_news),
     Job(
         name="audit_recent",
         every=60,
@@ -191,10 +191,15 @@ class _Clock:
         if self._services is not None:
             self._services.close()
 
-    def everywhere(self, job: Job) -> None:
-        """Do a job in every district that it serves; one that fails does not stop the rest."""
+    def everywhere(self, job: Job, only: str | None = None) -> None:
+        """Do a job in every district that it serves; one that fails does not stop the rest.
+
+        `only` names a single one of them, for a nudge.
+        """
         database = self.services().database
         for district in districts_of(database, job):
+            if only not in (None, district):
+                continue
             try:
                 run_job(database, job, district)
             except UnknownDistrict:
@@ -202,14 +207,14 @@ class _Clock:
             except Exception:
                 log.exception("job_failed", extra={"job": job.name, "district": district})
 
-    def heartbeat(self) -> None:
+    def heartbeat(self, _: str | None = None) -> None:
         """Tell that clock, broker and worker are alive, for `/readyz`."""
         self.services().redis.set(HEARTBEAT, "1", ex=_HEARTBEAT_LIFE_SECONDS)
 
 
-def _register(celery: Celery, job: Job, work: Callable[[], None]) -> None:
-    def task() -> None:
-        work()
+def _register(celery: Celery, job: Job, work: Callable[[str | None], None]) -> None:
+    def task(district: str | None = None) -> None:
+        work(district)
 
     seconds = 60 * job.minutes
     celery.task(

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
+from sqlalchemy.orm import Session
 
-from config.database import Database
+from app import outbox
+from app.nudging import Nudge
+from config.database import Database, district_of
 from config.settings import Settings
 
 HEARTBEAT = "plaza:heartbeat:worker"  # a Redis key that the worker renews, for /readyz
@@ -20,9 +23,11 @@ class Services:
     settings: Settings
     database: Database
     redis: "redis.Redis"
+    nudge: Nudge
 
     def close(self) -> None:
         """Close every connection."""
+        self.nudge.close()
         self.database.dispose()
         self.redis.close()
 
@@ -38,7 +43,15 @@ def build(
 
     Nothing is connected yet: the first use does that. `lending` hears +1 and -1 as a database
     connection is taken and given back.
+    Nothing is connected yet: the first use does that. A transaction that wrote news nudges the
+    worker after its commit, whichever door opened it (decisions 26).
     """
+    nudge = Nudge(settings.broker_url)
+
+    def tell(session: Session) -> None:
+        if outbox.has_news(session):
+            nudge.tell(district_of(session).id)
+
     return Services(
         settings=settings,
         database=Database(
@@ -47,10 +60,12 @@ def build(
             statement_timeout_seconds=statement_timeout_seconds,
             info={"key_ring": settings.key_ring},
             lending=lending,
+            after_commit=tell,
         ),
         redis=redis.Redis.from_url(
             settings.redis_url,
             socket_timeout=_REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
         ),
+        nudge=nudge,
     )

@@ -137,7 +137,8 @@ class Database:
 
     `info` is handed on to every session (`session.info`), for what rooms need and the process
     owns, such as the key ring. `lending` hears +1 and -1 as a connection is taken and given back.
-    Open it after a fork, never before. Threads share it.
+    `after_commit` is called with each session that has committed; it must not wait and must not
+    fail. Open it after a fork, never before. Threads share it.
 
     A connection stays together with its session and both are used again: taking a connection from
     SQLAlchemy's pool and making a session took a quarter of the client's time for a posting.
@@ -151,9 +152,11 @@ class Database:
         statement_timeout_seconds: int = 5,
         info: Mapping[str, object] | None = None,
         lending: Callable[[int], None] = lambda _: None,
+        after_commit: Callable[[Session], None] = lambda _: None,
     ) -> None:
         self._info = dict(info or {})
         self._lending = lending
+        self._after_commit = after_commit
         self._permits = threading.BoundedSemaphore(pool_size)
         self._idle: deque[_Lane] = deque()
         self._memory: dict[str, tuple[int, dict[str, object]]] = {}
@@ -231,6 +234,7 @@ class Database:
                 if found.stopped is not None and _sqlstate(error) == "25006":
                     raise DistrictStopped(district, found.stopped) from error
                 raise
+            self._after_commit(session)
 
     def run(
         self,
