@@ -1,10 +1,11 @@
-"""Values that several commands take: exact rates, instants with their offset."""
+"""Values that several commands take: rates, instants, lines of a basket, money in yuan."""
 
 from datetime import UTC, date, datetime
 from fractions import Fraction
 
 import click
 
+from app.checkout.baskets import ALL_POINTS, BasketLine, Tender
 from app.clock import day_start
 from app.members.arrivals import ChannelName
 
@@ -48,18 +49,61 @@ class Instant(click.ParamType[datetime]):
             )
 
 
-def parse_instant(written: str) -> datetime:
-    """Return the instant of an ISO text with offset, or the beginning of a business day, in UTC.
+class Line(click.ParamType[BasketLine]):
+    """PRICE[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 64.25x2:food:拉面, two at ¥64.25."""
 
-    Raises:
-        ValueError: neither of them.
-    """
-    if len(written) == len("2026-12-01"):
-        return day_start(date.fromisoformat(written))
-    instant = datetime.fromisoformat(written)
-    if instant.utcoffset() is None:
-        raise ValueError(f"no offset: {written}")
-    return instant.astimezone(UTC)
+    name = "PRICE[xN][:CATEGORY[:NAME[:MERCHANT]]]"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> BasketLine:
+        amount, *words = value.split(":")
+        price, _, quantity = amount.partition("x")
+        try:
+            fen = fen_of(price)
+            count = int(quantity or 1)
+        except ValueError:
+            self.fail("应为 单价x数量 / wanted: PRICE or PRICExQUANTITY", param, ctx)
+        category, name, merchant = [*words, "", "", ""][:3]
+        return BasketLine(
+            sku=name or category or "item",
+            name=name or category or "商品",
+            category=category or "general",
+            amount_fen=fen * count,
+            quantity=count,
+            merchant=merchant or None,
+        )
+
+
+class PaidBy(click.ParamType[Tender]):
+    """NAME=YUAN, such as wechat=99.00."""
+
+    name = "NAME=YUAN"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Tender:
+        name, _, amount = value.partition("=")
+        try:
+            return Tender(name=name, fen=fen_of(amount))
+        except ValueError:
+            self.fail("应为 支付方式=金额 / wanted: NAME=YUAN", param, ctx)
+
+
+class PointsOrAll(click.ParamType[int]):
+    """A number of points, or `all`."""
+
+    name = "POINTS|all"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if value == "all":
+            return ALL_POINTS
+        try:
+            return int(value)
+        except ValueError:
+            self.fail("应为积分数或 all / wanted: a number or `all`", param, ctx)
 
 
 class Channel(click.ParamType[ChannelName]):
@@ -75,3 +119,35 @@ class Channel(click.ParamType[ChannelName]):
         if not identity:
             self.fail("应为 渠道:应用:标识 / wanted: CHANNEL:APP:ID", param, ctx)
         return ChannelName(channel=channel, app_id=app_id, identity=identity)
+
+
+def parse_instant(written: str) -> datetime:
+    """Return the instant of an ISO text with offset, or the beginning of a business day, in UTC.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    if len(written) == len("2026-12-01"):
+        return day_start(date.fromisoformat(written))
+    instant = datetime.fromisoformat(written)
+    if instant.utcoffset() is None:
+        raise ValueError(f"no offset: {written}")
+    return instant.astimezone(UTC)
+
+
+def fen_of(yuan: str) -> int:
+    """Return yuan as written (at most two decimals) in fen, exactly.
+
+    Raises:
+        ValueError: not such a number.
+    """
+    whole, _, part = yuan.strip().partition(".")
+    if not whole.lstrip("-").isdigit() or len(part) > 2 or (part and not part.isdigit()):
+        raise ValueError(yuan)
+    sign = -1 if whole.startswith("-") else 1
+    return int(whole) * 100 + sign * int(part.ljust(2, "0"))
+
+
+def yuan(fen: int) -> str:
+    """Return fen as yuan for people."""
+    return f"¥{fen // 100:,}.{fen % 100:02d}" if fen >= 0 else f"-{yuan(-fen)}"

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from app.checkout.baskets import BasketLine
 from app.checkout.sharing import SaleLine, share
 from app.cli.acting import as_json, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.cli.parameters import Instant, parse_instant
+from app.cli.parameters import Instant, Line, PaidBy, parse_instant, yuan
 from app.errors import Invalid
 from app.members.birthdays import parse_birthday
 from app.merchants.directory import Directory, ListedMerchant, get_directory
@@ -34,7 +35,7 @@ class _Line:
 
 @dataclass(frozen=True, kw_only=True)
 class _Basket:
-    """A basket as it was written; money that the tenders do not name is paid by the first."""
+    """A basket as it was written; a tender without an amount pays what the others leave."""
 
     store: str
     lines: Sequence[_Line]
@@ -44,12 +45,26 @@ class _Basket:
     birthday: str | None = None
 
 
+class _Tender(click.ParamType[tuple[str, int | None]]):
+    """NAME or NAME=YUAN; the one without an amount pays what the others leave."""
+
+    name = "NAME[=YUAN]"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int | None]:
+        if "=" not in value:
+            return value, None
+        paid = PaidBy().convert(value, param, ctx)
+        return paid.name, paid.fen
+
+
 @click.command()
 @click.option("--store", help="门店编号 / code of the store.")
-@click.option("--line", "lines", multiple=True, metavar="FEN[:CATEGORY[:MERCHANT]]",
-              help="一行商品，可重复 / a line; may be repeated.")  # fmt: skip
-@click.option("--tender", "tenders", multiple=True, metavar="NAME[=FEN]", default=["wechat"],
-              help="支付方式，可重复 / a tender; may be repeated.")  # fmt: skip
+@click.option("--line", "lines", type=Line(), multiple=True,
+              help="商品行，同 plaza sell / a line, as for `plaza sell`; repeat.")  # fmt: skip
+@click.option("--tender", "tenders", type=_Tender(), multiple=True, default=["wechat"],
+              help="支付方式，其一可不写金额 / a tender; one may have no amount.")  # fmt: skip
 @click.option("--at", type=Instant(), help="交易时刻，默认现在 / when; now by default.")
 @click.option("--tier", help="会员等级 / the member's tier.")
 @click.option("--birthday", metavar="MM-DD", help="会员生日 / the member's birthday.")
@@ -61,8 +76,8 @@ def preview(
     command: Command,
     *,
     store: str | None,
-    lines: tuple[str, ...],
-    tenders: tuple[str, ...],
+    lines: Sequence[BasketLine],
+    tenders: Sequence[tuple[str, int | None]],
     at: datetime | None,
     tier: str | None,
     birthday: str | None,
@@ -72,8 +87,8 @@ def preview(
     """试算积分，不留痕迹 / work out what a basket would earn; nothing is written.
 
     \b
-    plaza rule preview --store tea-1 --line 1250:bread --line 990 --tender wechat
-    plaza rule preview --store tea-1 --line 5000 --tender stored-value=2000 --tender cash \\
+    plaza rule preview --store tea-1 --line 12.50:bread --line 9.90x2 --tender wechat
+    plaza rule preview --store tea-1 --line 50 --tender stored-value=20 --tender cash \\
         --at 2026-12-12T20:00+08:00 --tier gold --birthday 12-12
     plaza rule preview --file basket.json --json
 
@@ -87,8 +102,8 @@ def preview(
     else:
         basket = _Basket(
             store=store,
-            lines=[_parse_line(each) for each in lines],
-            tenders=dict(_parse_tender(each) for each in tenders),
+            lines=[_line(each) for each in lines],
+            tenders=dict(tenders),
             occurred_at=at,
             tier=tier,
             birthday=birthday,
@@ -135,8 +150,8 @@ def _paid(basket: _Basket, merchants: Sequence[ListedMerchant]) -> list[dict[str
     if len(open_ended) > 1 or (named != total if not open_ended else named > total):
         raise Invalid(
             "tenders",
-            f"支付合计须等于 {total} 分，最多一种可不写金额",
-            f"have to add up to {total} fen; one of them may leave its amount out",
+            f"支付合计须等于 {yuan(total)}，最多一种可不写金额",
+            f"have to add up to {yuan(total)}; one of them may leave its amount out",
         )
     shared = share(
         [
@@ -169,15 +184,10 @@ def _from_file(path: Path) -> _Basket:
         raise Invalid(str(path), f"不是可用的购物篮：{error}", f"not a basket: {error}") from error
 
 
-def _parse_line(written: str) -> _Line:
-    amount, _, rest = written.partition(":")
-    category, _, merchant = rest.partition(":")
-    return _Line(amount_fen=_fen(amount), category=category, merchant=merchant or None)
-
-
-def _parse_tender(written: str) -> tuple[str, int | None]:
-    name, given, amount = written.partition("=")
-    return name, _fen(amount) if given else None
+def _line(typed: BasketLine) -> _Line:
+    return _Line(
+        amount_fen=_fen(typed.amount_fen), category=typed.category, merchant=typed.merchant
+    )
 
 
 def _fen(written: Any) -> int:
@@ -230,7 +240,7 @@ def _tell(found: Preview) -> None:
         by = "".join(f" {each.code}" for each in given.multipliers)
         click.echo(
             f"✔ {given.rule.code} v{given.rule.version} · {given.rule.name_zh} "
-            f"{given.rule.name_en} · {given.base_fen} 分/fen{factor}{by} → {given.points}"
+            f"{given.rule.name_en} · {yuan(given.base_fen)}{factor}{by} → {given.points}"
         )
     for each in found.silent:
         click.echo(f"✘ {each.rule.code} v{each.rule.version} · {each.zh} / {each.en}")

@@ -39,7 +39,7 @@ def rule() -> None:
     plaza rule add weekend --factor 2 --weekday 6 --weekday 7 --hours 10:00-22:00 \\
         --zh 周末双倍 --en "Double weekend" --reason 拉动周末客流 --as lin
     plaza rule approve chg_01J… --as wang
-    plaza rule preview --store tea-1 --line 1250:bread --line 990 --tender wechat
+    plaza rule preview --store tea-1 --line 12.50:bread --line 9.90 --tender wechat
     """
 
 

@@ -9,14 +9,14 @@ import click
 from sqlalchemy.orm import Session
 
 from app.checkout import orders, quotes, refunds
-from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
+from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.orders import Sale
 from app.checkout.pricing import price
 from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.cli.acting import as_json, as_staff, echo_json
 from app.cli.context import Command, pass_command
-from app.cli.parameters import Channel, Instant
+from app.cli.parameters import Channel, Instant, Line, PaidBy, PointsOrAll, fen_of, yuan
 from app.clock import SHANGHAI
 from app.errors import NotFound
 from app.members import enrolment
@@ -26,82 +26,6 @@ from app.merchants import staff
 from app.merchants.directory import ListedTerminal, get_directory
 from app.merchants.staff import Permission
 from config.database import new_id, now_of
-
-
-class _Line(click.ParamType[BasketLine]):
-    """PRICE[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 64.25x2:food:拉面, two at ¥64.25."""
-
-    name = "PRICE[xN][:CATEGORY[:NAME[:MERCHANT]]]"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> BasketLine:
-        amount, *words = value.split(":")
-        price, _, quantity = amount.partition("x")
-        try:
-            fen = fen_of(price)
-            count = int(quantity or 1)
-        except ValueError:
-            self.fail("应为 单价x数量 / wanted: PRICE or PRICExQUANTITY", param, ctx)
-        category, name, merchant = [*words, "", "", ""][:3]
-        return BasketLine(
-            sku=name or category or "item",
-            name=name or category or "商品",
-            category=category or "general",
-            amount_fen=fen * count,
-            quantity=count,
-            merchant=merchant or None,
-        )
-
-
-class _Tender(click.ParamType[Tender]):
-    """NAME=YUAN, such as wechat=99.00."""
-
-    name = "NAME=YUAN"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Tender:
-        name, _, amount = value.partition("=")
-        try:
-            return Tender(name=name, fen=fen_of(amount))
-        except ValueError:
-            self.fail("应为 支付方式=金额 / wanted: NAME=YUAN", param, ctx)
-
-
-class _Points(click.ParamType[int]):
-    """A number of points, or `all`."""
-
-    name = "POINTS|all"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        if value == "all":
-            return ALL_POINTS
-        try:
-            return int(value)
-        except ValueError:
-            self.fail("应为积分数或 all / wanted: a number or `all`", param, ctx)
-
-
-def fen_of(yuan: str) -> int:
-    """Return yuan as written (at most two decimals) in fen, exactly.
-
-    Raises:
-        ValueError: not such a number.
-    """
-    whole, _, part = yuan.strip().partition(".")
-    if not whole.lstrip("-").isdigit() or len(part) > 2 or (part and not part.isdigit()):
-        raise ValueError(yuan)
-    sign = -1 if whole.startswith("-") else 1
-    return int(whole) * 100 + sign * int(part.ljust(2, "0"))
-
-
-def yuan(fen: int) -> str:
-    """Return fen as yuan for people."""
-    return f"¥{fen // 100:,}.{fen % 100:02d}" if fen >= 0 else f"-{yuan(-fen)}"
-
 
 till_options: Sequence[Any] = (
     click.option("--store", help="门店编号，缺省为第一家 / the store; the first one by default."),
@@ -122,10 +46,10 @@ _payer_option = click.option(
     "--payer", type=Channel(), help="付款人渠道身份，付款即会员 / who pays, known by a channel."
 )
 _lines_option = click.option(
-    "--line", "lines", type=_Line(), multiple=True, required=True, help="商品行 / a line; repeat."
+    "--line", "lines", type=Line(), multiple=True, required=True, help="商品行 / a line; repeat."
 )
 _burn_option = click.option(
-    "--burn", type=_Points(), default=0, show_default=True, help="抵扣积分 / points to burn."
+    "--burn", type=PointsOrAll(), default=0, show_default=True, help="抵扣积分 / points to burn."
 )
 
 
@@ -178,7 +102,7 @@ def quote(
 @_lines_option
 @_burn_option
 @click.option(
-    "--pay", "tenders", type=_Tender(), multiple=True,
+    "--pay", "tenders", type=PaidBy(), multiple=True,
     help="支付；缺省全部现金 / a tender; all in cash by default.",
 )  # fmt: skip
 @click.option("--number", help="收银单号，重复即重放 / the till's own number; again is a repeat.")
