@@ -42,9 +42,8 @@ def build(
     """Return the services of a web process; a worker asks for its own pool and time-out.
 
     Nothing is connected yet: the first use does that. `lending` hears +1 and -1 as a database
-    connection is taken and given back.
-    Nothing is connected yet: the first use does that. A transaction that wrote news nudges the
-    worker after its commit, whichever door opened it (decisions 26).
+    connection is taken and given back. A transaction that wrote news nudges the worker after its
+    commit, whichever door opened it (decisions 26).
     """
     nudge = Nudge(settings.broker_url)
 

@@ -120,6 +120,7 @@ class District:
     sandbox: bool
     revision: int
     stopped: str | None
+    created_at: datetime
 
 
 def schema_of(district: str) -> str:
@@ -159,7 +160,7 @@ class Database:
         self._after_commit = after_commit
         self._permits = threading.BoundedSemaphore(pool_size)
         self._idle: deque[_Lane] = deque()
-        self._memory: dict[str, tuple[int, dict[str, object]]] = {}
+        self._memory: dict[str, tuple[tuple[datetime, int], dict[str, object]]] = {}
         self.engine: Engine = create_engine(
             _psycopg(url),
             poolclass=NullPool,
@@ -317,21 +318,23 @@ class Database:
     def _inform(
         self, session: Session, district: str, row: tuple[Any, ...], *, at: datetime | None
     ) -> District:
-        schema, name, sandbox, revision, stopped, now, _, _ = row
+        schema, name, sandbox, revision, stopped, now, _, _, created_at = row
         if at is not None and not sandbox:
             raise NotASandbox(district)
         found = District(
             id=district, schema=schema, name=name, sandbox=sandbox, revision=revision,
-            stopped=stopped,
+            stopped=stopped, created_at=created_at,
         )  # fmt: skip
         session.info.update(self._info, district=found, now=at or now)
         session.info["memory"] = self._remembered(found)
         return found
 
     def _remembered(self, district: District) -> dict[str, object]:
+        # A sandbox that was dropped and made anew counts its revisions from one again.
+        as_of = (district.created_at, district.revision)
         known = self._memory.get(district.id)
-        if known is None or known[0] != district.revision:
-            known = self._memory[district.id] = (district.revision, {})
+        if known is None or known[0] != as_of:
+            known = self._memory[district.id] = (as_of, {})
         return known[1]
 
 
@@ -503,6 +506,7 @@ SELECT schema, name, sandbox, revision, stopped,
        set_config('search_path', quote_ident(schema), true),
        set_config('transaction_read_only',
                   CASE WHEN {read_only} OR (stopped IS NOT NULL AND NOT {even_stopped})
-                       THEN 'on' ELSE 'off' END, true)
+                       THEN 'on' ELSE 'off' END, true),
+       created_at
 FROM public.district WHERE id = {district}
 """

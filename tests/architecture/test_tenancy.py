@@ -14,6 +14,7 @@ from app.members import identification
 from app.merchants.directory import get_directory
 from config.database import Database, district_of
 from config.errors import DistrictStopped, UnknownDistrict
+from config.settings import Settings
 from migrations import run
 from tests.app.checkout.shops import Shop, open_shop, points_of
 from tests.factories import make_member, make_merchant, new_phone
@@ -93,6 +94,26 @@ def test_functions_work_in_their_own_district_whatever_path_they_are_called_on(
 
     assert len(found) == 1
     assert mine == []
+
+
+def test_a_sandbox_made_anew_under_the_same_name_is_not_remembered(
+    database: Database, settings: Settings, owner_url: str
+) -> None:
+    """Its revisions count from one again, so the number alone does not tell the two apart."""
+    another_process = Database(settings.database.url, pool_size=1)
+    revisions, codes = [], []
+    for code in ("BEFORE", "AFTER"):
+        run.create_district(owner_url, "reborn", name="沙盒", sandbox=True)
+        with another_process.transaction("reborn") as session:
+            make_merchant(session, code=code)
+        with database.transaction("reborn") as session:
+            codes.append(list(get_directory(session).merchants_by_code))
+            revisions.append(district_of(session).revision)
+        run.drop_district(owner_url, "reborn")
+    another_process.dispose()
+
+    assert revisions[0] == revisions[1]
+    assert codes == [["BEFORE"], ["AFTER"]]
 
 
 def test_many_threads_on_one_pool_stay_in_their_districts(
