@@ -19,7 +19,7 @@ from config import servers
 from migrations import run
 
 WHOLE_YEAR = 155_848
-SLICE = 300
+SLICE = 60
 
 
 @click.command()

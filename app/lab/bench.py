@@ -9,12 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from app.lab import bench_ledger, bench_sale
+from app.lab.bench_books import Size
 from app.lab.bench_ledger import Effort
 from app.lab.bench_pgbench import Pgbench
 from config.settings import Settings
 
 FULL = Effort()
-SHORT = Effort(rounds=1, seconds=1, scale=1, transfers=12_000)
+SHORT = Effort(
+    rounds=1,
+    seconds=0.1,
+    scale=1,
+    transfers=1_200,
+    size=Size(savers=200, burners=100, merchants=100),
+    processes=1,
+    warm_up=10,
+)
 
 LEDGER = ("post", "hot", "earn", "burn", "hold_capture", "service", "batch100", "at_5m")
 
@@ -51,6 +60,8 @@ def run(
             seconds=effort.seconds,
             merchants=size[0],
             members=size[1],
+            processes=effort.processes,
+            warm_up=effort.warm_up,
         )
     finally:
         pgbench.drop()

@@ -7,6 +7,7 @@ auditor proves them like all others: a bench whose books do not sum to zero has 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import partial
 from itertools import pairwise
@@ -27,11 +28,22 @@ _LOADERS = 2
 _MONTHS = 12
 
 
-def open_books(settings: Settings) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How many there are: savers with a lot each, burners with twenty, guarded merchants."""
+
+    savers: int = 20_000
+    burners: int = 10_000
+    merchants: int = 10_000
+
+
+def open_books(settings: Settings, size: Size) -> None:
     """Make the district anew, with wallets, lots, merchants and what the burners own."""
     drop_books(settings)
     run.create_district(settings.database.owner_url, BENCH, name="性能测量", sandbox=True)
     with _owner(settings) as connection:
+        for name, count in asdict(size).items():
+            connection.execute("SELECT set_config(%s, %s, true)", (f"bench.{name}", str(count)))
         connection.execute((_HERE / "bench_books.sql").read_bytes())
     _settle(settings)
 
@@ -42,7 +54,7 @@ def drop_books(settings: Settings) -> None:
         run.drop_district(settings.database.owner_url, BENCH)
 
 
-def load(settings: Settings, *, transfers: int) -> None:
+def load(settings: Settings, size: Size, *, transfers: int) -> None:
     """Write that many transfers over the last twelve months, between the accounts of `post`."""
     today = date.today()  # noqa: DTZ011 - the months only have to be the last twelve.
     bounds = [today - timedelta(days=30 * n) for n in range(_MONTHS, -1, -1)]
@@ -53,7 +65,7 @@ def load(settings: Settings, *, transfers: int) -> None:
     each = transfers // _MONTHS
     months = [(first[0] + n * each, start) for n, (start, _) in enumerate(pairwise(bounds))]
     with ThreadPoolExecutor(_LOADERS) as pool:
-        list(pool.map(partial(_load_month, settings, each), months))
+        list(pool.map(partial(_load_month, settings, size, each), months))
     with _owner(settings) as connection:
         connection.execute("SELECT setval(pg_get_serial_sequence('journal', 'id'), max(id)) "
                            "FROM journal")  # fmt: skip
@@ -97,15 +109,16 @@ def rolled_up(settings: Settings) -> Iterator[None]:
         database.dispose()
 
 
-def _load_month(settings: Settings, count: int, month: tuple[int, date]) -> None:
+def _load_month(settings: Settings, size: Size, count: int, month: tuple[int, date]) -> None:
     """Write a month whole, balances included: the clock's auditor may look in between."""
     first, start = month
+    given = {"first": first, "count": count, "start": start, **asdict(size)}
     with _owner(settings) as connection:
         for statement in (_JOURNALS, _TRANSFERS):
-            connection.execute(statement, {"first": first, "count": count, "start": start})
+            connection.execute(statement, given)
         # One at a time from here on: each touches the same accounts.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('bench_books'))")
-        connection.execute(_BALANCES, {"first": first, "count": count})
+        connection.execute(_BALANCES, given)
 
 
 def _settle(settings: Settings) -> None:
@@ -128,8 +141,8 @@ def _owner(settings: Settings) -> Iterator[psycopg.Connection]:
 _LOADED = """
     SELECT g AS id,
            %(start)s::date + ((g - %(first)s::bigint) * 30 / %(count)s::bigint)::int AS day,
-           (1::bigint << 60) | ((2000001 + g * 7919 %% 10000) << 4) | 8 AS debit_id,
-           ((1 + g * 7907 %% 20000) << 4) | 8 AS credit_id
+           (1::bigint << 60) | ((2000001 + g * 7919 %% %(merchants)s::bigint) << 4) | 8 AS debit_id,
+           ((1 + g * 7907 %% %(savers)s::bigint) << 4) | 8 AS credit_id
     FROM generate_series(%(first)s::bigint, %(first)s::bigint + %(count)s::bigint - 1) g
 """
 _JOURNALS = f"""
@@ -150,8 +163,8 @@ FROM (
     SELECT side.account_id, sum(side.amount) AS amount, count(*) AS times
     FROM generate_series(%(first)s::bigint, %(first)s::bigint + %(count)s::bigint - 1) g,
     LATERAL (VALUES
-        ((1::bigint << 60) | ((2000001 + g * 7919 %% 10000) << 4) | 8, -10),
-        (((1 + g * 7907 %% 20000) << 4) | 8, 10)) side (account_id, amount)
+        ((1::bigint << 60) | ((2000001 + g * 7919 %% %(merchants)s::bigint) << 4) | 8, -10),
+        (((1 + g * 7907 %% %(savers)s::bigint) << 4) | 8, 10)) side (account_id, amount)
     GROUP BY side.account_id) s
 WHERE b.account_id = s.account_id
 """

@@ -6,12 +6,13 @@ the figure is the median of the rounds. The books are proved afterwards, or ther
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from app.lab import bench_books, bench_service
-from app.lab.bench_books import BENCH
+from app.lab.bench_books import BENCH, Size
 from app.lab.bench_pgbench import Pgbench
+from app.lab.bench_service import Shift
 from config.settings import Settings
 
 SCRIPTS = ("post", "hot", "earn", "burn", "hold_capture")
@@ -34,12 +35,19 @@ DEMANDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long a run of the bench takes."""
+    """How long a run of the bench takes, and on how much; the defaults are those of the figures.
+
+    `processes` post (half as many in batches) and sell; each first sells `warm_up` orders, or
+    posts a tenth of that.
+    """
 
     rounds: int = 3
     seconds: float = 6
     scale: int = 20
     transfers: int = 5_000_000
+    size: Size = field(default_factory=Size)
+    processes: int = 4
+    warm_up: int = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,28 +65,44 @@ def measure(
     settings: Settings, pgbench: Pgbench, effort: Effort, *, tell: Callable[[str], None]
 ) -> Found:
     """Return the ratios of every row; `tell` hears how it goes."""
-    bench_books.open_books(settings)
-    script = partial(pgbench.script_tps, district=BENCH, seconds=effort.seconds)
+    size, seconds = effort.size, effort.seconds
+    bench_books.open_books(settings, size)
+    script = partial(pgbench.script_tps, district=BENCH, size=size, seconds=seconds)
     rows: dict[str, Row] = {name: partial(script, name) for name in SCRIPTS}
-    rows["service"] = partial(bench_service.service_tps, settings, seconds=effort.seconds)
-    rows["batch100"] = partial(bench_service.batch_tps, settings, seconds=effort.seconds)
+    for name, batch, processes in (
+        ("service", 1, effort.processes),
+        ("batch100", bench_service.BATCH, (effort.processes + 1) // 2),
+    ):
+        shift = Shift(
+            url=settings.database.url,
+            seconds=seconds,
+            batch=batch,
+            size=size,
+            warm_up=effort.warm_up // 10,
+        )
+        rows[name] = partial(bench_service.posted_tps, shift, processes=processes)
     reads: dict[str, Row] = {name: partial(script, name) for name in READS}
-    tpcb = partial(pgbench.tpcb_tps, seconds=effort.seconds)
+    tpcb = partial(pgbench.tpcb_tps, seconds=seconds)
 
     with bench_books.rolled_up(settings):
         empty = _rounds({**rows, **reads}, tpcb, effort, tell=tell)
-    bench_books.prove(settings)
+    _prove(settings, tell)
     tell(f"{effort.transfers:,} transfers …")
-    bench_books.load(settings, transfers=effort.transfers)
+    bench_books.load(settings, size, transfers=effort.transfers)
     with bench_books.rolled_up(settings):
         full = _rounds(rows, tpcb, effort, tell=tell)
-    bench_books.prove(settings)
+    _prove(settings, tell)
     bench_books.drop_books(settings)
 
     ratios = dict(empty.ratios)
     ratios["hot"] = empty.ratios["hot"] / empty.ratios["post"]
     ratios["at_5m"] = min(full.ratios[name] / empty.ratios[name] for name in rows)
     return Found(ratios=ratios, tpcb_tps=[*empty.tpcb_tps, *full.tpcb_tps])
+
+
+def _prove(settings: Settings, tell: Callable[[str], None]) -> None:
+    bench_books.prove(settings)
+    tell("✔ 账目无误 / the books are sound")
 
 
 def _rounds(

@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from app.errors import StateConflict
+from app.lab.bench_books import Size
 from config.database import schema_of
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -47,15 +48,18 @@ class Pgbench:
         """Return transactions per second of the built-in tpcb-like."""
         return self._tps(self.owner_url, TPCB, seconds, ["-b", "tpcb-like"])
 
-    def script_tps(self, name: str, *, district: str, seconds: float) -> float:
+    def script_tps(self, name: str, *, district: str, size: Size, seconds: float) -> float:
         """Return transactions per second of one of our scripts in a district."""
-        given = ["-D", "n=0", "-D", f"run={time.time_ns()}", "-D", f"digest={_DIGEST}"]
+        given = {"n": 0, "run": time.time_ns(), "digest": _DIGEST, **asdict(size)}
+        words = [word for name, value in given.items() for word in ("-D", f"{name}={value}")]
         script = ["-f", str(SCRIPTS / f"{name}.sql")]
-        return self._tps(self.app_url, schema_of(district), seconds, [*given, *script])
+        return self._tps(self.app_url, schema_of(district), seconds, [*words, *script])
 
     def _tps(self, url: str, schema: str, seconds: float, words: list[str]) -> float:
         options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2"]
-        said = self._run(url, schema, [*options, "-T", str(max(round(seconds), 1)), *words])
+        # It knows whole seconds alone: a shorter run is so many transactions of each client.
+        length = ["-T", str(round(seconds))] if seconds >= 1 else ["-t", str(round(seconds * 100))]
+        said = self._run(url, schema, [*options, *length, *words])
         found = re.search(r"^tps = ([\d.]+)", said, re.MULTILINE)
         if found is None or "number of failed transactions: 0 " not in said:
             raise StateConflict(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 import psycopg
@@ -27,6 +26,7 @@ from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.orders import Sale
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundWhole
+from app.lab.bench_service import crew_context
 from app.members import enrolment
 from app.members.arrivals import NewMember
 from app.members.identification import get_by_public_id
@@ -47,10 +47,8 @@ from migrations import run
 
 AT = datetime(2018, 1, 5, 4, tzinfo=UTC)
 LINES = 9
-PROCESSES = 4
 MEMBERS = 50
 STORES = 4
-WARM_UP = 300
 COMMIT = 1
 EMPTY = "bench-empty"
 
@@ -64,6 +62,7 @@ class Shift:
     seconds: float
     part: int
     parts: int
+    warm_up: int
 
 
 def measure(
@@ -71,10 +70,12 @@ def measure(
     *,
     tpcb_tps: Callable[[], float],
     year: str | None,
-    rounds: int = 3,
-    seconds: float = 10,
-    merchants: int = 457,
-    members: int = 2469,
+    rounds: int,
+    seconds: float,
+    merchants: int,
+    members: int,
+    processes: int,
+    warm_up: int,
 ) -> dict[str, float]:
     """Return the ratios of whole orders; `tpcb_tps` runs pgbench beside each round.
 
@@ -82,13 +83,16 @@ def measure(
     left out.
     """
     open_empty(settings, merchants=merchants, members=members)
+    sell = partial(
+        sell_side_by_side, settings, seconds=seconds, processes=processes, warm_up=warm_up
+    )
     in_process = []
     after_year = []
     for _ in range(rounds):
         before = tpcb_tps()
-        empty = sell_side_by_side(settings, EMPTY, seconds=seconds)
+        empty = sell(EMPTY)
         if year is not None:
-            after_year.append(sell_side_by_side(settings, year, seconds=seconds) / empty)
+            after_year.append(sell(year) / empty)
         in_process.append(empty / statistics.mean([before, tpcb_tps()]))
     found = {
         "in_process": statistics.median(in_process),
@@ -127,14 +131,21 @@ def open_empty(settings: Settings, *, merchants: int, members: int) -> None:
 
 
 def sell_side_by_side(
-    settings: Settings, district: str, *, seconds: float, processes: int = PROCESSES
+    settings: Settings, district: str, *, seconds: float, processes: int, warm_up: int
 ) -> float:
     """Return orders per second of several processes that sell at once."""
     shifts = [
-        Shift(settings=settings, district=district, seconds=seconds, part=n, parts=processes)
+        Shift(
+            settings=settings,
+            district=district,
+            seconds=seconds,
+            part=n,
+            parts=processes,
+            warm_up=warm_up,
+        )
         for n in range(processes)
     ]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=crew_context()) as pool:
         return sum(pool.map(work, shifts))
 
 
@@ -146,7 +157,7 @@ def work(shift: Shift) -> float:
             everybody = session.scalars(select(Member.public_id).order_by(Member.id)).all()
         mine = everybody[shift.part :: shift.parts][:MEMBERS]
         dice = random.Random(shift.part)
-        for _ in range(WARM_UP):
+        for _ in range(shift.warm_up):
             services.database.run(shift.district, _order(mine, dice), at=AT)
         sold = 0
         began = time.perf_counter()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 
@@ -14,13 +15,11 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app.errors import StateConflict
-from app.lab.bench_books import BENCH
+from app.lab.bench_books import BENCH, Size
 from config.database import Database, new_id
-from config.settings import Settings
 from ledger import Journal, LedgerError, Posting
 
 BATCH = 100
-_WARM_UP = 30
 _PATIENCE_SECONDS = 60
 
 
@@ -31,22 +30,16 @@ class Shift:
     url: str
     seconds: float
     batch: int
+    size: Size
+    warm_up: int
 
 
-def service_tps(settings: Settings, *, seconds: float) -> float:
-    """Return postings per second of 4 processes, each posting in a transaction of its own."""
-    return _together(settings, processes=4, batch=1, seconds=seconds)
+def posted_tps(shift: Shift, *, processes: int) -> float:
+    """Return transfers per second of processes that post in transactions of `batch` journals.
 
-
-def batch_tps(settings: Settings, *, seconds: float) -> float:
-    """Return transfers per second of 2 processes that post a hundred journals a transaction."""
-    return _together(settings, processes=2, batch=BATCH, seconds=seconds)
-
-
-def _together(settings: Settings, *, processes: int, batch: int, seconds: float) -> float:
-    """Start the processes, let them wait until all are warm, and add up what they did."""
-    context = get_context("spawn")
-    shift = Shift(url=settings.database.url, seconds=seconds, batch=batch)
+    They start, wait until all are warm, and post side by side.
+    """
+    context = crew_context()
     barrier, done = context.Barrier(processes), context.SimpleQueue()
     crew = [
         context.Process(target=_work, args=(shift, barrier, done), daemon=True)
@@ -61,11 +54,21 @@ def _together(settings: Settings, *, processes: int, batch: int, seconds: float)
     return float(sum(done.get() for _ in crew))
 
 
+def crew_context() -> ForkServerContext:
+    """Return how the bench starts processes: from one that has imported all and connected nothing.
+
+    Fresh ones would each spend a second on imports before they are measured.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__, "app.lab.bench_sale"])
+    return context
+
+
 def _work(shift: Shift, barrier: Barrier, done: "SimpleQueue[float]") -> None:
     database = Database(shift.url, pool_size=1)
     dice = random.Random()
-    call = _one if shift.batch == 1 else partial(_many, shift.batch)
-    for _ in range(_WARM_UP):
+    call = partial(_one if shift.batch == 1 else _many, shift)
+    for _ in range(shift.warm_up):
         _post(database, call, dice)
     barrier.wait(_PATIENCE_SECONDS)
     count, began = 0, time.perf_counter()
@@ -83,21 +86,22 @@ def _post(
         call(session, dice)
 
 
-def _one(session: Session, dice: random.Random) -> None:
-    ledger.post(session, [_journal(dice)])
+def _one(shift: Shift, session: Session, dice: random.Random) -> None:
+    ledger.post(session, [_journal(shift.size, dice)])
 
 
-def _many(count: int, session: Session, dice: random.Random) -> None:
-    for outcome in ledger.post_many(session, [_journal(dice) for _ in range(count)]):
+def _many(shift: Shift, session: Session, dice: random.Random) -> None:
+    journals = [_journal(shift.size, dice) for _ in range(shift.batch)]
+    for outcome in ledger.post_many(session, journals):
         if isinstance(outcome, LedgerError):
             raise outcome
 
 
-def _journal(dice: random.Random) -> Journal:
+def _journal(size: Size, dice: random.Random) -> Journal:
     """The posting of scripts/post.sql: a guarded merchant to a lot, each one of many."""
     posting = Posting(
-        debit_id=1 << 60 | (2_000_000 + dice.randint(1, 10_000)) << 4 | 8,
-        credit_id=dice.randint(1, 20_000) << 4 | 8,
+        debit_id=1 << 60 | (2_000_000 + dice.randint(1, size.merchants)) << 4 | 8,
+        credit_id=dice.randint(1, size.savers) << 4 | 8,
         amount=10,
     )
     return Journal(

@@ -1,8 +1,8 @@
 -- A burn as a whole transaction: lock the wallet, read its twenty lots, post from the oldest.
 \set n :n + 1
 \set store random(1, 400)
-\set member random(1, 10000)
-\set wallet 20000 + :member
+\set member random(1, :burners)
+\set wallet :savers + :member
 \set points random(1, 500)
 \set credit (1 << 60) | ((3000000 + :store) << 4)
 BEGIN;

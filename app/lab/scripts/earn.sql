@@ -1,7 +1,7 @@
 -- An earn as a whole transaction: find the member's lot (every other time: open it), post into it.
 \set n :n + 1
 \set store random(1, 400)
-\set member random(1, 20000)
+\set member random(1, :savers)
 \set known (:member << 4) | 8
 \set debit (1 << 60) | ((3000000 + :store) << 4)
 BEGIN;

@@ -1,8 +1,8 @@
 -- Points set aside for an order and captured when it is paid; one commit.
 \set n :n + 1
 \set store random(1, 400)
-\set member random(1, 10000)
-\set wallet 20000 + :member
+\set member random(1, :burners)
+\set wallet :savers + :member
 \set lot ((1000000 + (:member - 1) * 20 + random(0, 19)) << 4) | 8
 \set credit (1 << 60) | ((3000000 + :store) << 4)
 BEGIN;

@@ -1,3 +1,3 @@
 -- The newest fifty entries of an account in the last 45 days.
-\set lot (random(1, 20000) << 4) | 8
+\set lot (random(1, :savers) << 4) | 8
 SELECT e.*, j.key, j.kind, j.occurred_at, j.details FROM (SELECT journal_id, line, booked_on, debit_id AS account_id, credit_id AS other_id, -amount AS amount FROM transfer WHERE debit_id = ANY (ARRAY[:lot::bigint]) AND booked_on >= current_date - 45 AND booked_on < current_date + 1 UNION ALL SELECT journal_id, line, booked_on, credit_id, debit_id, amount FROM transfer WHERE credit_id = ANY (ARRAY[:lot::bigint]) AND booked_on >= current_date - 45 AND booked_on < current_date + 1) e JOIN journal j ON j.id = e.journal_id ORDER BY e.journal_id DESC, e.line DESC, e.account_id LIMIT 50;
