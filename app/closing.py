@@ -20,10 +20,7 @@ _GRACE = timedelta(hours=6)
 def close_days(session: Session) -> bool:
     """Close the books through yesterday, or the day before until 06:00; tell whether any closed."""
     through = business_date(now_of(session) - _GRACE) - timedelta(days=1)
-    if _first_open_day(session) > through:
-        return False
-    upkeep.close_days(session, through=through)
-    return True
+    return upkeep.close_days(session, through=through)
 
 
 def mark_month(session: Session) -> bool:

@@ -42,7 +42,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import UserDefinedType
 
 from config.errors import (
@@ -53,12 +53,12 @@ from config.errors import (
     Overloaded,
     UnknownDistrict,
 )
+from config.lanes import Lane, driver_of
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 T = TypeVar("T")
 
-_DRIVER = "driver"  # under this name a session's `info` has the driver's own connection
 _DIALECT = cast("Callable[[], Dialect]", PGDialect_psycopg)()
 _RETRIED = ("40001", "40P01", "55P03")  # serialization, deadlock, lock not available
 _TRIES = 5
@@ -159,7 +159,7 @@ class Database:
         self._lending = lending
         self._after_commit = after_commit
         self._permits = threading.BoundedSemaphore(pool_size)
-        self._idle: deque[_Lane] = deque()
+        self._idle: deque[Lane] = deque()
         self._memory: dict[str, tuple[tuple[datetime, int], dict[str, object]]] = {}
         self.engine: Engine = create_engine(
             _psycopg(url),
@@ -230,7 +230,7 @@ class Database:
             try:
                 yield session
                 session.flush()
-                lane.commit()
+                _commit(lane)
             except DBAPIError as error:
                 if found.stopped is not None and _sqlstate(error) == "25006":
                     raise DistrictStopped(district, found.stopped) from error
@@ -264,7 +264,7 @@ class Database:
         raise AssertionError("unreachable: the last try returns or raises")
 
     @contextmanager
-    def _lane(self, statements: bytes | None = None) -> Iterator["_Lane"]:
+    def _lane(self, statements: bytes | None = None) -> Iterator[Lane]:
         """Lend a lane on which `statements` have been sent; take it back clean, or close it."""
         if not self._permits.acquire(timeout=_PATIENCE_SECONDS):
             raise Overloaded("数据库连接池已满 / database pool exhausted")
@@ -282,7 +282,7 @@ class Database:
             self._lending(-1)
             self._permits.release()
 
-    def _taken(self, statements: bytes | None) -> "_Lane":
+    def _taken(self, statements: bytes | None) -> Lane:
         """Send the first statements in one round trip, on a lane that is alive.
 
         A connection may have died with its server since its last use: then, nothing having been
@@ -305,12 +305,12 @@ class Database:
                 return lane
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _idle_or_new(self) -> "_Lane":
+    def _idle_or_new(self) -> Lane:
         while True:
             try:
                 lane = self._idle.pop()
             except IndexError:
-                return _Lane(self.engine)
+                return Lane(self.engine)
             if time.monotonic() - lane.opened < _LIFE_SECONDS:
                 return lane
             lane.close()
@@ -338,79 +338,6 @@ class Database:
         return known[1]
 
 
-class _Session(Session):
-    """A session whose transaction began before SQLAlchemy knew of it, and ends with it."""
-
-    def begin_nested(self) -> SessionTransaction:
-        """Set a savepoint now; SQLAlchemy would wait for its own first statement."""
-        nested = super().begin_nested()
-        self.connection()
-        return nested
-
-    def rollback(self) -> None:
-        """Take back all that was sent, by SQLAlchemy or past it."""
-        super().rollback()
-        _driver(self).rollback()
-
-
-class _Lane:
-    """A connection and the session that is always used with it.
-
-    Execution options are given to a statement, never to the connection: they would stay on it.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self.connection = engine.connect()
-        self.driver = cast(
-            "psycopg.Connection[tuple[Any, ...]]", self.connection.connection.driver_connection
-        )
-        self.session = _Session(self.connection, expire_on_commit=False)
-        self.entered: tuple[Any, ...] | None = None
-        self.opened = time.monotonic()
-
-    def enter(self, statements: bytes) -> None:
-        """Send BEGIN and what comes with it; keep the answer of the last statement."""
-        self.session.info[_DRIVER] = self.driver
-        cursor = self.driver.execute(statements)
-        cursor.nextset()  # From what BEGIN answered to what the registry said.
-        self.entered = cursor.fetchone()
-
-    def commit(self) -> None:
-        """End the transaction for good.
-
-        Raises:
-            OutcomeUnknown: the connection was lost meanwhile.
-        """
-        try:
-            if self.session.in_transaction():
-                self.session.commit()
-            else:
-                self.driver.commit()
-        except (DBAPIError, psycopg.Error) as error:
-            known = error if isinstance(error, DBAPIError) else _translated("COMMIT", error)
-            if self.driver.closed or _sqlstate(known) is None:
-                raise OutcomeUnknown("连接在提交时中断 / connection lost at commit") from error
-            raise known from error
-
-    def reset(self) -> bool:
-        """Roll back what is open, forget what was loaded; tell whether the lane is still good."""
-        try:
-            if self.session.in_transaction() or self.session.identity_map:
-                self.session.close()
-            self.session.info.clear()
-            if self.connection.in_transaction():
-                self.connection.rollback()
-            self.driver.rollback()
-        except (DBAPIError, psycopg.Error):
-            return False
-        return not (self.driver.closed or self.connection.invalidated)
-
-    def close(self) -> None:
-        """Close the connection, whatever state it is in."""
-        self.connection.invalidate()
-        self.connection.close()
-
-
 def fetch(
     session: Session, statement: LiteralString, parameters: Mapping[str, object]
 ) -> list[Any]:
@@ -421,7 +348,7 @@ def fetch(
     same errors; nothing that the session holds back is flushed before it.
     """
     try:
-        cursor = _driver(session).cursor(row_factory=namedtuple_row)
+        cursor = driver_of(session).cursor(row_factory=namedtuple_row)
         return cursor.execute(statement, parameters).fetchall()
     except psycopg.Error as error:
         raise _translated(statement, error) from error
@@ -463,8 +390,22 @@ def district_of(session: Session) -> District:
     return cast("District", session.info["district"])
 
 
-def _driver(session: Session) -> "psycopg.Connection[tuple[Any, ...]]":
-    return cast("psycopg.Connection[tuple[Any, ...]]", session.info[_DRIVER])
+def _commit(lane: Lane) -> None:
+    """End a lane's transaction for good; SQLAlchemy is asked only where it has heard of it.
+
+    Raises:
+        OutcomeUnknown: the connection was lost meanwhile.
+    """
+    try:
+        if lane.session.in_transaction():
+            lane.session.commit()
+        else:
+            lane.driver.commit()
+    except (DBAPIError, psycopg.Error) as error:
+        known = error if isinstance(error, DBAPIError) else _translated("COMMIT", error)
+        if lane.driver.closed or _sqlstate(known) is None:
+            raise OutcomeUnknown("连接在提交时中断 / connection lost at commit") from error
+        raise known from error
 
 
 def _translated(statement: str, error: psycopg.Error) -> DBAPIError:

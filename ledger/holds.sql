@@ -15,14 +15,7 @@ DECLARE
     spot record;
 BEGIN
     FOR attempt IN 1..2 LOOP
-        SELECT h.id, h.digest INTO hold_id, found_digest FROM hold h WHERE h.key = p_key;
-        IF FOUND THEN
-            replayed := true;
-            refusal := CASE WHEN found_digest <> p_digest THEN 'key-reused' END;
-            RETURN NEXT;
-            RETURN;
-        END IF;
-        replayed := false;
+        refusal := NULL;
         FOR spot IN
             SELECT b.account_id, b.posted - b.held - u.amount < b.floor AS short
             FROM unnest(p_accounts, p_amounts) AS u (account_id, amount)
@@ -33,10 +26,19 @@ BEGIN
             IF spot.short THEN
                 refusal := 'insufficient-balance';
                 culprit := spot.account_id;
-                RETURN NEXT;
-                RETURN;
+                EXIT;
             END IF;
         END LOOP;
+        -- Only now: what is short may be held by this very key, asked for twice at once.
+        SELECT h.id, h.digest INTO hold_id, found_digest FROM hold h WHERE h.key = p_key;
+        replayed := FOUND;
+        IF replayed THEN
+            refusal := CASE WHEN found_digest <> p_digest THEN 'key-reused' END;
+        END IF;
+        IF replayed OR refusal IS NOT NULL THEN
+            RETURN NEXT;
+            RETURN;
+        END IF;
         INSERT INTO hold (key, digest, wallet_id, until, placed_at)
         VALUES (p_key, p_digest, p_wallet, p_until, p_now)
         ON CONFLICT (key) DO NOTHING RETURNING id INTO hold_id;

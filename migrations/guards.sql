@@ -16,8 +16,8 @@ GRANT UPDATE (name_zh, name_en, status) ON merchant TO plaza_app;
 GRANT UPDATE (status) ON store, terminal, cashier, staff TO plaza_app;
 
 -- Members.
-GRANT UPDATE (kind, status, tier, card_number, phone, phone_index, name, data_key, key_version)
-    ON member TO plaza_app;
+GRANT UPDATE (kind, status, tier, card_number, phone, phone_index, name, birthday, data_key,
+              key_version) ON member TO plaza_app;
 GRANT UPDATE (consent_version, consented_at) ON membership TO plaza_app;
 GRANT UPDATE (member_id) ON cashier_member TO plaza_app;
 

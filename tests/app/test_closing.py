@@ -99,6 +99,7 @@ def test_closing_again_or_after_a_month_of_silence_ends_the_same(
 def test_a_day_that_was_closed_by_hand_is_left_closed(district_in_2027: District) -> None:
     district = district_in_2027
     with district.database.transaction(district.id) as session:
+        session.info["now"] = at(3, 12, 1)
         upkeep.close_days(session, through=date(2027, 3, 11))
 
     assert not district.close(at(3, 11, 6))
