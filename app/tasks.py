@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 5
 _HEARTBEAT_LIFE_SECONDS = 30
 
-OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {"order.refunds_waiting": parking.apply_parked}
+OUTBOX_HANDLERS: Mapping[str, outbox.Handler] = {}
 """Which room hears which news: topic to handler."""
 
 
@@ -101,6 +101,7 @@ TIMETABLE: Sequence[Job] = (
         repeatable_read=True,
     ),
     Job(name="expire_holds", every=10, work=holds.expire, dated=True),
+    Job(name="apply_parked_refunds", every=5, work=parking.apply_parked),
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),

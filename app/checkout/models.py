@@ -153,7 +153,7 @@ class Refund(Base):
 
 
 class ParkedRefund(Base):
-    """A refund that arrived before its sale was paid (semantics 10)."""
+    """A refund that arrived before its sale was paid: given later, or refused (semantics 10)."""
 
     __tablename__ = "parked_refund"
     __table_args__ = (
@@ -163,8 +163,9 @@ class ParkedRefund(Base):
             "store_id",
             "terminal_id",
             "order_number",
-            postgresql_where=text("applied_at IS NULL"),
+            postgresql_where=text("applied_at IS NULL AND refused_at IS NULL"),
         ),
+        CheckConstraint("(refused_at IS NULL) = (refusal IS NULL)", name="refusal"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -172,6 +173,9 @@ class ParkedRefund(Base):
     terminal_id: Mapped[int] = mapped_column(ForeignKey("terminal.id"))
     order_number: Mapped[str]
     number: Mapped[str]
+    fingerprint: Mapped[bytes]
     request: Mapped[dict[str, Any]]
     parked_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
+    refused_at: Mapped[datetime | None]
+    refusal: Mapped[str | None]

@@ -46,14 +46,6 @@ class Sale:
     replayed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Aftermath:
-    """What an order's payment is news to: merchants new to the member, refunds that came first."""
-
-    new_merchants: Sequence[int]
-    parked_refunds: bool
-
-
 def sell(
     session: Session, basket: Basket, tenders: Sequence[Tender], *, quote_id: int | None = None
 ) -> Sale:
@@ -87,7 +79,7 @@ def settle_new(
     priced = price(session, basket, wallet)
     public_id = new_id("ord")
     settled = settle(session, priced, wallet, tenders, order=public_id, before=before)
-    aftermath = _write(
+    new_merchants = _write(
         session,
         priced,
         public_id=public_id,
@@ -96,7 +88,7 @@ def settle_new(
         quote_id=quote_id,
         settled=settled,
     )
-    announce_paid(session, priced, settled, order=public_id, aftermath=aftermath)
+    announce_paid(session, priced, settled, order=public_id, new_merchants=new_merchants)
     return _sale(priced, public_id, OrderState.PAID, settled.earned_points, until=None)
 
 
@@ -196,18 +188,21 @@ def lock_wallet(session: Session, basket: Basket) -> Wallet | None:
 
 
 def announce_paid(
-    session: Session, priced: Priced, settled: Settled, *, order: str, aftermath: Aftermath
+    session: Session,
+    priced: Priced,
+    settled: Settled,
+    *,
+    order: str,
+    new_merchants: Sequence[int],
 ) -> None:
     """Join the member to the merchants it first paid at, and write the news, in one round trip."""
     basket = priced.basket
     joined: Sequence[News] = []
-    if basket.member is not None and aftermath.new_merchants:
+    if basket.member is not None and new_merchants:
         joined = memberships.join(
             session,
             member=basket.member,
-            merchants=[
-                priced.directory.merchants[merchant] for merchant in aftermath.new_merchants
-            ],
+            merchants=[priced.directory.merchants[merchant] for merchant in new_merchants],
             source=Source.PAYMENT,
         )
     paid = News(
@@ -222,10 +217,7 @@ def announce_paid(
             "earned_points": settled.earned_points,
         },
     )
-    news = [*joined, paid]
-    if aftermath.parked_refunds:
-        news.append(News(topic="order.refunds_waiting", aggregate=order, payload={"order": order}))
-    outbox.add_many(session, news)
+    outbox.add_many(session, [*joined, paid])
 
 
 def find_known(
@@ -295,8 +287,8 @@ def _write(
     quote_id: int | None,
     settled: Settled | None = None,
     until: datetime | None = None,
-) -> Aftermath:
-    """Write the order and its lines in one statement; tell what its payment is news to."""
+) -> Sequence[int]:
+    """Write the order and its lines in one statement; return the merchants new to its member."""
     rows = fetch(
         session,
         _INSERT,
@@ -318,7 +310,8 @@ def _write(
     )
     if not rows:
         raise Collision("order", priced.basket.number)
-    return Aftermath(new_merchants=rows[0].missing, parked_refunds=rows[0].parked)
+    missing: Sequence[int] = rows[0].missing
+    return missing
 
 
 def _basket_columns(priced: Priced) -> dict[str, object]:
@@ -402,9 +395,6 @@ _INSERT: LiteralString = """
         WHERE CAST(%(member)s AS bigint) IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s
             WHERE s.member_id = %(member)s AND s.merchant_id = g.merchant_id)
-        ORDER BY g.merchant_id) AS missing, EXISTS (
-        SELECT FROM parked_refund p
-        WHERE p.store_id = %(store)s AND p.terminal_id = %(terminal)s
-            AND p.order_number = %(number)s AND p.applied_at IS NULL) AS parked
+        ORDER BY g.merchant_id) AS missing
     FROM written w
     """

@@ -11,7 +11,7 @@ import ledger
 from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.errors import OrderNotPayable
 from app.checkout.models import Order, OrderLine, OrderState
-from app.checkout.orders import Aftermath, Sale, announce_paid, get_locked, lock_wallet
+from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
@@ -53,8 +53,8 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         )
     except (ledger.InsufficientBalance, ledger.HoldEnded) as refusal:
         raise OrderNotPayable(order, "expired") from refusal
-    aftermath = _mark_paid(session, found, settled, priced)
-    announce_paid(session, priced, settled, order=order, aftermath=aftermath)
+    new_merchants = _mark_paid(session, found, settled, priced)
+    announce_paid(session, priced, settled, order=order, new_merchants=new_merchants)
     return replace(
         _sale(found, replayed=False),
         state=OrderState.PAID,
@@ -110,8 +110,9 @@ def _priced(session: Session, order: Order, basket: Basket) -> Priced:
     )
 
 
-def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced) -> Aftermath:
-    row = session.execute(
+def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced) -> Sequence[int]:
+    """Write what the payment has fixed; return the merchants new to the order's member."""
+    missing: Sequence[int] = session.execute(
         _PAID,
         {
             "id": order.id,
@@ -124,12 +125,9 @@ def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced)
             "line_earned": list(settled.line_points),
             "merchants": [merchant.id for merchant in priced.merchants],
             "member": order.member_id,
-            "store": order.store_id,
-            "terminal": order.terminal_id,
-            "number": order.number,
         },
-    ).one()
-    return Aftermath(new_merchants=row.missing, parked_refunds=row.parked)
+    ).scalar_one()
+    return missing
 
 
 def _sale(order: Order, *, replayed: bool) -> Sale:
@@ -168,9 +166,6 @@ _PAID = text(
         SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
         WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)
-        ORDER BY m) AS missing, EXISTS (
-        SELECT FROM parked_refund p
-        WHERE p.store_id = :store AND p.terminal_id = :terminal AND p.order_number = :number
-            AND p.applied_at IS NULL) AS parked
+        ORDER BY m) AS missing
     """
 )

@@ -1,0 +1,39 @@
+"""Safeguards of the money path: what a parked refund asked for, and why it was refused.
+
+Revision ID: safeguards
+Revises: checkout
+"""
+
+from alembic import op
+
+revision = "safeguards"
+down_revision = "checkout"
+branch_labels = None
+depends_on = None
+
+UP = """
+-- No door parks refunds yet, so no row is without its fingerprint.
+ALTER TABLE parked_refund
+    ADD COLUMN fingerprint bytea NOT NULL,
+    ADD COLUMN refused_at timestamptz,
+    ADD COLUMN refusal text,
+    ADD CONSTRAINT parked_refund_refusal_check CHECK ((refused_at IS NULL) = (refusal IS NULL));
+DROP INDEX parked_refund_waiting_idx;
+CREATE INDEX parked_refund_waiting_idx ON parked_refund (store_id, terminal_id, order_number)
+    WHERE applied_at IS NULL AND refused_at IS NULL;
+"""
+
+DOWN = """
+DROP INDEX parked_refund_waiting_idx;
+CREATE INDEX parked_refund_waiting_idx
+    ON parked_refund (store_id, terminal_id, order_number) WHERE applied_at IS NULL;
+ALTER TABLE parked_refund DROP COLUMN fingerprint, DROP COLUMN refused_at, DROP COLUMN refusal;
+"""
+
+
+def upgrade() -> None:
+    op.execute(UP)
+
+
+def downgrade() -> None:
+    op.execute(DOWN)
