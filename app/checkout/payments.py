@@ -31,6 +31,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     Raises:
         NotFound: no such order.
         OrderNotPayable: cancelled, or its points are gone meanwhile.
+        MemberNotActive: its member has been frozen meanwhile.
         PaymentMismatch: the tenders are not what is due.
     """
     found = get_locked(session, order)
@@ -40,6 +41,8 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         raise OrderNotPayable(order, found.state)
     basket = _basket(session, found)
     wallet = lock_wallet(session, basket)
+    if wallet is not None:
+        wallet.member.require_active()
     alive = found.until is not None and now_of(session) < found.until
     priced = _priced(session, found, basket)
     try:

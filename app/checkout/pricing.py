@@ -49,10 +49,13 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
     No SQL when warm but one statement where a daily limit is set. Asks above the order are cut.
 
     Raises:
+        MemberNotActive: the wallet's member may neither earn nor burn (M11).
         InsufficientPoints: more is asked than the wallet may spend here.
         Frozen, NotFound, NoTermsInForce: store, till or a line's merchant cannot sell.
     """
     basket.terminal.require_open()
+    if wallet is not None:
+        wallet.member.require_active()
     directory = get_directory(session)
     own = basket.terminal.store.merchant
     merchants = [

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+import ledger
 from app import audit
 from app.errors import StateConflict
 from app.members.errors import UnknownMember
@@ -46,6 +47,8 @@ def _move(
     )
     if row is None:
         raise UnknownMember(public_id)
+    # Sales that are under way end first; those that wait for the wallet find the new status.
+    ledger.lock_wallet(session, row.wallet_id)
     if row.status != start:
         zh, en = f"不是 {start} 状态", f"is not {start}"
         raise StateConflict("member", public_id, row.status, zh, en)

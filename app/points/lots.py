@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.members.identification import KnownMember
+from app.members.models import MemberStatus
 from app.points.models import LotKind
 from config.database import fetch, now_of
 from ledger import Posting
@@ -85,7 +86,7 @@ class HeldLot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wallet:
-    """A member's lots under lock. `now` is the transaction's instant."""
+    """A member and the lots under lock. `now` is the transaction's instant."""
 
     member: KnownMember
     lots: Sequence[HeldLot]
@@ -150,7 +151,8 @@ class Wallet:
 def lock(session: Session, member: KnownMember, *, day: date, also: Iterable[int] = ()) -> Wallet:
     """Lock a member's wallet and read its lots in one round trip; its dead holds end here.
 
-    Lots that had expired before `day` are left out, but for the accounts in `also`.
+    The member's status is read under it too, so who was frozen meanwhile is. Lots that had expired
+    before `day` are left out, but for the accounts in `also`.
     """
     now = now_of(session)
     rows = fetch(
@@ -181,7 +183,9 @@ def lock(session: Session, member: KnownMember, *, day: date, also: Iterable[int
             held=row.held,
         )
         for row in rows
+        if row.account_id is not None
     ]
+    member = replace(member, status=MemberStatus(rows[0].status))
     return Wallet(member=member, lots=lots, now=now)
 
 

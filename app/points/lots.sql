@@ -1,11 +1,12 @@
--- The lots of a member, locked and read in one round trip.
+-- A member's standing and lots, locked and read in one round trip; without a lot one row all the
+-- same.
 --
 -- The wallet is locked first, in a statement of its own: what is read afterwards is what stands
 -- when the lock was got, not what stood when the call began.
 CREATE OR REPLACE FUNCTION points_lock_lots(
     p_wallet bigint, p_member bigint, p_now timestamptz, p_today date, p_also bigint[]
 ) RETURNS TABLE (
-    account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
+    status text, account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
     cost_den bigint, restriction_merchant_id bigint, activates_on date, courtesy boolean,
     first_earned_at timestamptz, posted bigint, held bigint
 ) LANGUAGE plpgsql AS $$
@@ -16,13 +17,15 @@ BEGIN
     -- nets against debt (semantics 33). `p_also` names lots that are wanted all the same, such as
     -- those that a refund gives back to.
     RETURN QUERY
-    SELECT l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
+    SELECT m.status, l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
            l.restriction_merchant_id, l.activates_on, l.courtesy, l.first_earned_at,
            b.posted, b.held
-    FROM lot l JOIN account_balance b ON b.account_id = l.account_id
-    WHERE l.member_id = p_member
-        AND (l.expires_on >= p_today OR l.expires_on IS NULL OR b.posted <> 0
-             OR l.account_id = ANY (p_also));
+    FROM member m
+    LEFT JOIN (lot l JOIN account_balance b ON b.account_id = l.account_id)
+        ON l.member_id = m.id
+            AND (l.expires_on >= p_today OR l.expires_on IS NULL OR b.posted <> 0
+                 OR l.account_id = ANY (p_also))
+    WHERE m.id = p_member;
 END $$;
 
 -- Find or open lots by their meaning, with their accounts. The caller holds the wallet's lock.

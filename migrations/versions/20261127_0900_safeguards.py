@@ -1,4 +1,4 @@
-"""Safeguards of the money path: what a parked refund asked for, and why it was refused.
+"""Safeguards of the money path: what a parked refund asked for, a member's standing under lock.
 
 Revision ID: safeguards
 Revises: checkout
@@ -21,9 +21,13 @@ ALTER TABLE parked_refund
 DROP INDEX parked_refund_waiting_idx;
 CREATE INDEX parked_refund_waiting_idx ON parked_refund (store_id, terminal_id, order_number)
     WHERE applied_at IS NULL AND refused_at IS NULL;
+
+-- It returns more than before: made anew with the other functions, after the migrations.
+DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigint[]);
 """
 
 DOWN = """
+DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigint[]);
 DROP INDEX parked_refund_waiting_idx;
 CREATE INDEX parked_refund_waiting_idx
     ON parked_refund (store_id, terminal_id, order_number) WHERE applied_at IS NULL;
