@@ -45,7 +45,11 @@ class Tender:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Basket:
-    """A sale as the till asks for it. `number` is the till's own, unique per till for ever."""
+    """A sale as the till asks for it. `number` is the till's own, unique per till for ever.
+
+    An exchange earns by the time of its first sale and burns by its own, `spent_at`; `replaces`
+    names the order and the refund that it stands for.
+    """
 
     terminal: ListedTerminal
     number: str
@@ -55,6 +59,8 @@ class Basket:
     burn_points: int = 0
     cashier: str | None = None
     kind: str = field(default="sale")
+    spent_at: datetime | None = None
+    replaces: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.occurred_at.tzinfo is None:
@@ -82,6 +88,11 @@ class Basket:
         """The Shanghai day of the sale."""
         return business_date(self.occurred_at)
 
+    @property
+    def burns_at(self) -> datetime:
+        """The instant whose rules, terms and expiries decide what points may pay."""
+        return self.spent_at or self.occurred_at
+
     def fingerprint(self, tenders: Sequence[Tender] | None = None) -> bytes:
         """Return what makes a re-send the same sale; the till's clock and cashier are not in it."""
         shape = [
@@ -94,6 +105,7 @@ class Basket:
                 for line in self.lines
             ],
             None if tenders is None else [[tender.name, tender.fen] for tender in tenders],
+            *(self.replaces or ()),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(shape, ensure_ascii=False).encode()).digest()
 

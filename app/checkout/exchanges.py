@@ -1,6 +1,7 @@
 """Exchanges: an order edited after payment is a refund and a new order (semantics 13).
 
-What stays keeps the rules of the first sale: the new order earns by its business time.
+What stays keeps the rules of the first sale: the new order earns by its business time. Its points
+are spent today, though: what has expired since pays for nothing.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from app.checkout import orders, refunds
 from app.checkout.baskets import Basket, Tender
+from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderKind
 from app.checkout.orders import Sale
 from app.checkout.refunds import Refunded, RefundRequest
 from app.clock import business_date
+from app.members.identification import get_by_id
 from app.points import lots
 from app.points.lots import Wallet
 from config.database import now_of
@@ -37,26 +40,51 @@ def exchange(
 ) -> Exchanged:
     """Refund parts of a paid order and sell a new basket to its member, all or nothing.
 
-    The basket is sold at the business time of the first sale, so that its rule versions and
-    expiries apply. `tenders` pay for all that the basket owes, out of what was given back too.
-    Locks the order, then the wallet; both halves are posted in one call. A repeat with the till's
-    two numbers returns both halves and moves nothing.
+    The basket is sold to the member of the first sale and at its business time, so that its rule
+    versions and expiries apply. `tenders` pay for all that the basket owes, out of what was given
+    back too. Locks the order, then the wallet; both halves are posted in one call. A repeat with
+    the till's two numbers returns both halves and moves nothing.
 
     Raises:
+        MemberNotActive: the member may only get a plain refund.
+        BusinessKeyConflict: one of the two numbers names another sale or refund already.
         As `refunds.give` and `orders.sell`.
     """
     first = orders.get_locked(session, request.order)
-    renewed = replace(basket, occurred_at=first.occurred_at, kind=OrderKind.EXCHANGE.value)
-    refunded = refunds.find_known(session, request)
-    sold = orders.find_known(session, renewed, tenders)
-    if refunded is not None and sold is not None:
-        return Exchanged(refund=refunded, order=sold)
+    renewed = replace(
+        basket,
+        kind=OrderKind.EXCHANGE.value,
+        member=None if first.member_id is None else get_by_id(session, first.member_id),
+        occurred_at=first.occurred_at,
+        spent_at=now_of(session),
+        replaces=(request.order, request.number),
+    )
+    wallet = orders.lock_wallet(session, renewed)
+    known = _find_known(session, request, renewed, tenders)
+    if known is not None:
+        return known
+    if wallet is not None:
+        wallet.member.require_active()
     planned = refunds.plan(session, request, first)
-    renewed = replace(renewed, member=planned.member)
     order = orders.settle_new(
         session, renewed, _wallet(session, planned), tenders, before=planned.journals
     )
     return Exchanged(refund=refunds.record(session, request, planned), order=order)
+
+
+def _find_known(
+    session: Session, request: RefundRequest, renewed: Basket, tenders: Sequence[Tender]
+) -> Exchanged | None:
+    refunded = refunds.find_known(session, request)
+    sold = orders.find_known(session, renewed, tenders)
+    if refunded is not None and sold is not None:
+        return Exchanged(refund=refunded, order=sold)
+    # The halves are written together: one alone is a plain refund, or half of another exchange.
+    if refunded is not None:
+        raise BusinessKeyConflict("refund", request.number, refunded.public_id)
+    if sold is not None:
+        raise BusinessKeyConflict("order", renewed.number, sold.public_id)
+    return None
 
 
 def _wallet(session: Session, planned: refunds.Planned) -> Wallet | None:

@@ -5,13 +5,14 @@ The same steps serve a quote, which stops here, and an order, which goes on to p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
 from app.checkout.sharing import SaleLine, Shared, share
+from app.clock import business_date, day_start
 from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.merchants.models import MayBurn
 from app.points import burns
@@ -44,7 +45,7 @@ class Priced:
 
 
 def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
-    """Decide the points of a basket under the policy of its business time.
+    """Decide the points of a basket under the policy of its business time, or of its burn's own.
 
     No SQL when warm but one statement where a daily limit is set. Asks above the order are cut.
 
@@ -61,7 +62,7 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
     merchants = [
         directory.get_merchant(line.merchant) if line.merchant else own for line in basket.lines
     ]
-    day = basket.business_date
+    day = business_date(basket.burns_at)
     lines = [
         _sale_line(number, line, merchant, own, day)
         for number, (line, merchant) in enumerate(zip(basket.lines, merchants, strict=True), 1)
@@ -70,7 +71,7 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
     burned: Burn = NO_BURN
     parts: Sequence[tuple[int, int]] = []
     if wallet is not None and basket.burn_points:
-        burned, parts = _burn(session, basket, wallet, lines, programme)
+        burned, parts = _burn(session, basket, wallet, lines)
     return Priced(
         basket=basket,
         directory=directory,
@@ -146,12 +147,11 @@ def _burn(
     basket: Basket,
     wallet: Wallet,
     lines: Sequence[SaleLine],
-    programme: Programme,
 ) -> tuple[Burn, Sequence[tuple[int, int]]]:
     own = basket.terminal.store.merchant
-    day = basket.business_date
+    day = business_date(basket.burns_at)
     terms = burn_terms_at(
-        session, merchant=own.public_id, tier=wallet.member.tier, at=basket.occurred_at
+        session, merchant=own.public_id, tier=wallet.member.tier, at=basket.burns_at
     )
     burned_today = 0
     if terms.daily_limit_points is not None:
@@ -159,7 +159,7 @@ def _burn(
     order = Burning(
         order_fen=basket.total_fen,
         burnable_fen=sum([line.amount_fen for line in lines if line.burnable]),
-        point_value_fen=programme.point_value_fen,
+        point_value_fen=programme_at(session, basket.burns_at).point_value_fen,
         terms=terms,
         burned_today_points=burned_today,
     )
@@ -183,11 +183,23 @@ def spendable_lots(wallet: Wallet, merchant: ListedMerchant, *, day: date) -> li
 
 
 def _burned_on(session: Session, wallet: Wallet, day: date) -> int:
-    burned = session.scalar(_BURNED_ON, {"member": wallet.member.id, "day": day, "now": wallet.now})
+    burned = session.scalar(
+        _BURNED_ON,
+        {
+            "member": wallet.member.id,
+            "day": day,
+            "start": day_start(day),
+            "end": day_start(day + timedelta(days=1)),
+            "now": wallet.now,
+        },
+    )
     return int(burned or 0)
 
 
+# An exchange keeps the day of its first sale, but its points are spent when it is recorded.
 _BURNED_ON = text(
-    'SELECT sum(burned_points) FROM "order" WHERE member_id = :member AND business_date = :day '
+    'SELECT sum(burned_points) FROM "order" WHERE member_id = :member '
+    "AND CASE kind WHEN 'exchange' THEN recorded_at >= :start AND recorded_at < :end "
+    "ELSE business_date = :day END "
     "AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))"
 )
