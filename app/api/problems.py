@@ -68,6 +68,7 @@ OTHER_CONTENT = Problem(
     title="同一业务编号已有不同内容 / This key has other content already",
     tells=False,
 )
+LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
 FORBIDDEN = Problem(code="forbidden", status=403, title="没有权限 / Forbidden")
 INTERNAL = Problem(code="internal", status=500, title="内部错误 / Internal error", tells=False)
 OVERLOADED = Problem(
@@ -105,7 +106,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ledger.InsufficientBalance: replace(INSUFFICIENT, tells=False),
     ledger.KeyReused: OTHER_CONTENT,
     ledger.UnitMismatch: INTERNAL,
-    ledger.HoldEnded: Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended"),
+    ledger.HoldEnded: LOCK_EXPIRED,
     ledger.NoSuchJournal: NOT_FOUND,
     ledger.ReversalExceedsRemaining: replace(EXCEEDS, tells=False),
     approvals.SamePerson: Problem(
@@ -128,6 +129,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.NotRefundable: RULE_NOT_MET,
     checkout.BusinessKeyConflict: replace(OTHER_CONTENT, tells=True),
     checkout.PaymentMismatch: CONFLICT,
+    checkout.LockExpired: LOCK_EXPIRED,
     checkout.QuoteExpired: Problem(code="expired", status=410, title="报价已过期 / Quote expired"),
 }
 ROOTS = (ConfigError, AppError, LedgerError)

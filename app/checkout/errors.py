@@ -57,10 +57,24 @@ class PaymentMismatch(AppError):
 
 
 class OrderNotPayable(StateConflict):
-    """The order is cancelled, or its time to pay is over."""
+    """The order is cancelled."""
 
     def __init__(self, order: str, state: str) -> None:
         super().__init__("order", order, state, "订单已不能支付", "the order cannot be paid")
+
+
+class LockExpired(StateConflict):
+    """The order's points were held until an instant; now they are not there any more (decision 20).
+
+    Semantics 35: a late payment is judged anew, and takes all that was promised or nothing.
+    """
+
+    def __init__(self, order: str) -> None:
+        super().__init__(
+            "order", order, "expired",
+            "积分冻结已过期，且积分已不能再用于此单，请取消后重新下单",
+            "its hold has ended and its points can no longer be used: cancel it and place another",
+        )  # fmt: skip
 
 
 class OrderNotRefundable(StateConflict):

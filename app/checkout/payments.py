@@ -9,30 +9,37 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app.checkout.baskets import Basket, BasketLine, Tender
-from app.checkout.errors import OrderNotPayable
+from app.checkout.errors import LockExpired, OrderNotPayable
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
-from app.checkout.pricing import Priced, price
+from app.checkout.pricing import Priced, price, spendable_lots
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
+from app.clock import business_date
 from app.members.identification import get_by_id
 from app.merchants.directory import Directory, ListedTerminal, get_directory
 from app.points.burning import Burn
+from app.points.errors import InsufficientPoints
+from app.points.lots import Wallet
 from config.database import now_of
+from config.errors import Collision
 
 
 def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     """Turn a placed order into a paid one.
 
     The order is locked first, so a payment that is told twice settles once: the second finds it
-    paid. After the order's `until` its hold is dead: its points are taken if they are still there,
-    else the payment is refused, never half done.
+    paid. Until the order's `until` its hold is captured, though its points may have expired since
+    (semantics 26). After it the hold is dead, and the promise is judged anew: the same points from
+    the same lots, by the terms of now, or nothing.
 
     Raises:
         NotFound: no such order.
-        OrderNotPayable: cancelled, or its points are gone meanwhile.
+        OrderNotPayable: cancelled.
+        LockExpired: it is late, and its points can no longer be spent so.
         MemberNotActive: its member has been frozen meanwhile.
         PaymentMismatch: the tenders are not what is due.
+        Collision: its hold ended while it was being paid; run the transaction again.
     """
     found = get_locked(session, order)
     if found.state == OrderState.PAID:
@@ -43,7 +50,11 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     wallet = lock_wallet(session, basket)
     if wallet is not None:
         wallet.member.require_active()
-    alive = found.until is not None and now_of(session) < found.until
+    late = found.until is not None and found.until <= now_of(session)
+    if late:
+        basket = replace(basket, spent_at=now_of(session))
+    if late and wallet is not None and found.parts:
+        _require_spendable(session, found, basket, wallet)
     priced = _priced(session, found, basket)
     try:
         settled = settle(
@@ -52,10 +63,10 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
             wallet,
             tenders,
             order=order,
-            hold=f"{order}:hold" if found.parts and alive else None,
+            hold=f"{order}:hold" if found.parts and not late else None,
         )
-    except (ledger.InsufficientBalance, ledger.HoldEnded) as refusal:
-        raise OrderNotPayable(order, "expired") from refusal
+    except ledger.HoldEnded as ended:  # By the clock, which is ahead of this transaction's now.
+        raise Collision("hold", order) from ended
     new_merchants = _mark_paid(session, found, settled, priced)
     announce_paid(session, priced, settled, order=order, new_merchants=new_merchants)
     return replace(
@@ -63,6 +74,26 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         state=OrderState.PAID,
         earned_points=settled.earned_points,
     )
+
+
+def _require_spendable(session: Session, order: Order, basket: Basket, wallet: Wallet) -> None:
+    """Refuse a late payment whose points could not be burned just so now.
+
+    Raises:
+        LockExpired: lots are used up or have expired, a debt or a limit is in the way, or the terms
+            or the worth of a point have changed.
+    """
+    try:
+        fresh = price(session, replace(basket, burn_points=order.burned_points), wallet)
+    except InsufficientPoints as short:
+        raise LockExpired(order.public_id) from short
+    own = basket.terminal.store.merchant
+    lots = spendable_lots(wallet, own, day=business_date(basket.burns_at))
+    free = {lot.account_id: lot.free for lot in lots}
+    if (fresh.burn.points, fresh.burn.value_fen) != (order.burned_points, order.burned_fen) or any(
+        points > free.get(lot, 0) for lot, points in order.parts or []
+    ):
+        raise LockExpired(order.public_id)
 
 
 def _basket(session: Session, order: Order) -> Basket:

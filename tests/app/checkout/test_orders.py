@@ -11,7 +11,7 @@ import ledger
 from app import books
 from app.checkout import orders, payments
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
-from app.checkout.errors import BusinessKeyConflict, OrderNotPayable, PaymentMismatch
+from app.checkout.errors import BusinessKeyConflict, LockExpired, OrderNotPayable, PaymentMismatch
 from app.checkout.models import OrderState
 from app.errors import Invalid
 from app.members import freezing
@@ -264,7 +264,7 @@ def test_a_late_payment_takes_the_points_if_they_are_still_there(session: Sessio
 
     paid = payments.pay(session, order=second.public_id, tenders=[Tender(name="card", fen=960)])
     assert paid.state is OrderState.PAID
-    with pytest.raises(OrderNotPayable):
+    with pytest.raises(LockExpired):
         payments.pay(session, order=first.public_id, tenders=[Tender(name="card", fen=940)])
 
 
