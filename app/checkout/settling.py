@@ -82,7 +82,13 @@ def settle(
     shared = allot(priced, tenders)
     earned = earn_points(session, priced, shared) if wallet else None
     line_points = list(earned.line_points) if earned else [0] * len(priced.lines)
-    fixed = [*before, *_burn_journal(priced, order, shared, hold)]
+    burn = _burn_journal(priced, order, shared, hold)
+    if wallet is not None and burn:
+        wallet = wallet.after(
+            [posting for journal in burn for posting in journal.postings],
+            freed=priced.parts if hold else (),
+        )
+    fixed = [*before, *burn]
     homes: Sequence[Home] = []
     while True:
         given = _by_merchant(priced, line_points)

@@ -44,6 +44,7 @@ def accrue(
 ) -> Accrual:
     """Plan how points that merchants give reach a locked wallet; at most one round trip.
 
+    The wallet is as it will be after all else that is posted with it, such as the sale's own burn.
     Cost rate and expiry are those of the business time, frozen in the lot (semantics 29, 51). A
     prepaid merchant gives from what it bought, a postpaid one on account. The oldest debts are
     paid first (decision 12); what is left goes into the lot.

@@ -134,13 +134,26 @@ class Wallet:
             and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
         ) - self.debt_points(day)
 
-    def after(self, postings: Iterable[Posting]) -> "Wallet":
-        """Return the wallet as it will stand once these are posted; only lots it has are moved."""
+    def after(
+        self, postings: Iterable[Posting], *, freed: Iterable[tuple[int, int]] = ()
+    ) -> "Wallet":
+        """Return the wallet as it will stand once these are posted; only lots it has are moved.
+
+        `freed` is what of its lots a captured hold keeps no more.
+        """
+        kept = dict(freed)
         moved: dict[int, int] = {}
         for posting in postings:
             moved[posting.debit_id] = moved.get(posting.debit_id, 0) - posting.amount
             moved[posting.credit_id] = moved.get(posting.credit_id, 0) + posting.amount
-        lots = [replace(lot, posted=lot.posted + moved.get(lot.account_id, 0)) for lot in self.lots]
+        lots = [
+            replace(
+                lot,
+                posted=lot.posted + moved.get(lot.account_id, 0),
+                held=lot.held - kept.get(lot.account_id, 0),
+            )
+            for lot in self.lots
+        ]
         return replace(self, lots=lots)
 
     def find(self, meaning: Meaning) -> HeldLot | None:
