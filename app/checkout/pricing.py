@@ -94,11 +94,11 @@ def allot(priced: Priced, tenders: Sequence[Tender]) -> Shared:
     )
 
 
-def earn_points(session: Session, priced: Priced, shared: Shared) -> Earned | None:
-    """Return what a shared sale earns its member; None without a member, or nothing to earn."""
+def earn_points(session: Session, priced: Priced, shared: Shared) -> Earned:
+    """Return what a shared sale earns its member: without one, nothing."""
     basket = priced.basket
     if basket.member is None:
-        return None
+        return Earned.of([], lines=len(priced.lines))
     order = paid_order(priced, shared)
     rules = get_rule_book(session).in_force(
         basket.occurred_at, merchants={merchant.public_id for merchant in priced.merchants}

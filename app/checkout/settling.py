@@ -32,14 +32,18 @@ class Settled:
 
     allocation: Allocation
     shared: Shared
-    earned: Earned | None
-    line_points: Sequence[int]
+    earned: Earned
     homes: Sequence[Home]
+
+    @property
+    def line_points(self) -> Sequence[int]:
+        """Points that the sale gave on every line."""
+        return self.earned.line_points
 
     @property
     def earned_points(self) -> int:
         """Points that the sale gave."""
-        return sum(self.line_points)
+        return self.earned.total_points
 
     @property
     def line_burned_fen(self) -> list[int]:
@@ -80,8 +84,7 @@ def settle(
     if paid != priced.due_fen:
         raise PaymentMismatch(due_fen=priced.due_fen, paid_fen=paid)
     shared = allot(priced, tenders)
-    earned = earn_points(session, priced, shared) if wallet else None
-    line_points = list(earned.line_points) if earned else [0] * len(priced.lines)
+    earned = earn_points(session, priced, shared)
     burn = _burn_journal(priced, order, shared, hold)
     if wallet is not None and burn:
         wallet = wallet.after(
@@ -91,7 +94,7 @@ def settle(
     fixed = [*before, *burn]
     homes: Sequence[Home] = []
     while True:
-        given = _by_merchant(priced, line_points)
+        given = _by_merchant(priced, earned.line_points)
         accrual = _accrue(session, priced, wallet, given)
         homes = accrual.homes
         try:
@@ -101,15 +104,11 @@ def settle(
             dry = _prepaid_owner(given, refusal.account_id)
             if dry is None:
                 raise
-            line_points = [
-                0 if owner.id == dry.id else points
-                for owner, points in zip(priced.merchants, line_points, strict=True)
-            ]
+            earned = earned.on([owner.id != dry.id for owner in priced.merchants])
     return Settled(
-        allocation=allocate(shared, earned_points=line_points),
+        allocation=allocate(shared, earned_points=earned.line_points),
         shared=shared,
-        earned=earned if sum(line_points) else None,
-        line_points=line_points,
+        earned=earned,
         homes=homes,
     )
 
@@ -131,10 +130,8 @@ def _accrue(
     )
 
 
-def earnings(earned: Earned | None) -> list[Any]:
+def earnings(earned: Earned) -> list[Any]:
     """Return what each rule gave as JSON: rule, version, points, base in fen."""
-    if earned is None:
-        return []
     return [
         {
             "rule": each.rule.public_id,
@@ -194,9 +191,7 @@ def _burn_journal(priced: Priced, order: str, shared: Shared, hold: str | None) 
     ]
 
 
-def _earn_journal(
-    priced: Priced, order: str, accrual: Accrual, earned: Earned | None
-) -> list[Journal]:
+def _earn_journal(priced: Priced, order: str, accrual: Accrual, earned: Earned) -> list[Journal]:
     if not accrual.postings:
         return []
     return [

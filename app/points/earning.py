@@ -9,7 +9,7 @@ Exact: integers and fractions only.
 
 from calendar import isleap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -76,16 +76,33 @@ class PaidOrder:
 class RuleEarned:
     """What one base rule gave: cited by version in the journal (E10).
 
-    `factor` is what the multipliers made of the whole base, exact even where they matched only
-    some of it.
+    `line_fen` is the money that it counted on each line. `factor` is what the multipliers made of
+    the whole base, exact even where they matched only some of it.
     """
 
     rule: EarnRule
-    base_fen: int
+    line_fen: tuple[int, ...]
     factor: Fraction
     multipliers: tuple[EarnRule, ...]
-    points: int
     line_points: tuple[int, ...]
+
+    @property
+    def base_fen(self) -> int:
+        """Money that the rule counted."""
+        return sum(self.line_fen)
+
+    @property
+    def points(self) -> int:
+        """Points that the rule gave."""
+        return sum(self.line_points)
+
+    def on(self, lines: Sequence[bool]) -> "RuleEarned":
+        """Return what the rule gave on some of the lines: the same points there, elsewhere none."""
+        return replace(
+            self,
+            line_fen=tuple([fen * kept for fen, kept in zip(self.line_fen, lines, strict=True)]),
+            line_points=tuple([p * kept for p, kept in zip(self.line_points, lines, strict=True)]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +112,23 @@ class Earned:
     total_points: int
     line_points: tuple[int, ...]
     rules: tuple[RuleEarned, ...]
+
+    @classmethod
+    def of(cls, given: Iterable[RuleEarned], *, lines: int) -> "Earned":
+        """Add up what rules gave on so many lines; those that gave nothing are left out."""
+        rules = tuple([rule for rule in given if rule.points])
+        by_line = [rule.line_points for rule in rules] or [(0,) * lines]
+        return cls(
+            total_points=sum([rule.points for rule in rules]),
+            line_points=by_line[0]
+            if len(by_line) == 1
+            else tuple(map(sum, zip(*by_line, strict=True))),
+            rules=rules,
+        )
+
+    def on(self, lines: Sequence[bool]) -> "Earned":
+        """Return what is earned on some of the lines alone; nothing is shared anew."""
+        return Earned.of([rule.on(lines) for rule in self.rules], lines=len(lines))
 
 
 def earn(rules: Iterable[EarnRule], order: PaidOrder, *, combine: Combine) -> Earned:
@@ -106,19 +140,11 @@ def earn(rules: Iterable[EarnRule], order: PaidOrder, *, combine: Combine) -> Ea
     running = [rule for rule in rules if blocked(rule.definition.conditions, order, local) is None]
     multipliers = [rule for rule in running if rule.definition.kind is Kind.MULTIPLIER]
     given = [
-        earned
+        _apply(rule, order, multipliers, combine)
         for rule in running
         if rule.definition.kind is Kind.BASE
-        and (earned := _apply(rule, order, multipliers, combine)).points
     ]
-    by_line = [earned.line_points for earned in given] or [(0,) * len(order.lines)]
-    return Earned(
-        total_points=sum([earned.points for earned in given]),
-        line_points=by_line[0]
-        if len(by_line) == 1
-        else tuple(map(sum, zip(*by_line, strict=True))),
-        rules=tuple(given),
-    )
+    return Earned.of(given, lines=len(order.lines))
 
 
 def blocked(conditions: Conditions, order: PaidOrder, local: datetime) -> Why | None:
@@ -187,10 +213,9 @@ def _apply(
     base = sum(money)
     return RuleEarned(
         rule=rule,
-        base_fen=base,
+        line_fen=tuple(money),
         factor=Fraction(total, base * scale) if used else Fraction(1),
         multipliers=tuple([multipliers[index] for index in sorted(used)]),
-        points=sum(shares),
         line_points=tuple(shares),
     )
 
