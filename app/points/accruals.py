@@ -58,13 +58,7 @@ def accrue(
         )
         for merchant, _ in points
     ]
-    accounts = open_lots(
-        session,
-        wallet,
-        meanings,
-        earned_at=occurred_at,
-        debt_floor_points=programme.debt_floor_points,
-    )
+    accounts = open_lots(session, wallet, meanings, earned_at=occurred_at)
     homes = [
         Home(
             merchant_id=merchant.id,

@@ -62,13 +62,7 @@ def give_back(
         for _, lot in points
         if _expired(known[lot].meaning, day)
     }
-    accounts = open_lots(
-        session,
-        wallet,
-        set(stand_ins.values()),
-        earned_at=occurred_at,
-        debt_floor_points=programme.debt_floor_points,
-    )
+    accounts = open_lots(session, wallet, set(stand_ins.values()), earned_at=occurred_at)
     postings = []
     restored: dict[int, int] = {}
     for (merchant, lot), part in points.items():

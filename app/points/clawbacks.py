@@ -40,11 +40,39 @@ def claw_back(
 
     They are taken from the lot they were put in, then from the others in the order of a burn, with
     what the same refund gives back (`restored`, by account) counted in. What is short follows the
-    programme: the refund is refused, the merchant bears it, or it becomes the member's debt.
+    programme: the refund is refused, the merchant bears it, or it becomes the member's debt, which
+    in all goes down to the programme's floor and no further.
 
     Raises:
-        InsufficientPoints: the programme refuses what is short.
+        InsufficientPoints: the programme refuses what is short, or so much of it.
     """
+    postings, short = _take(wallet, claims, homes=homes, restored=restored, day=day)
+    taken, missing = sum([posting.amount for posting in postings]), sum(short.values())
+    policy, floor = programme.negative_policy, programme.debt_floor_points
+    if missing and policy is NegativePolicy.REFUSE:
+        raise InsufficientPoints(needed=taken + missing, spendable=taken)
+    if missing and policy is NegativePolicy.DEBT:
+        deeper = wallet.after(postings).debt_points(day, more=missing) + (floor or 0)
+        if floor is not None and deeper > 0:
+            raise InsufficientPoints(needed=taken + missing, spendable=taken + missing - deeper)
+        postings += _debts(session, wallet, short, occurred_at)
+    return Clawback(
+        postings=postings,
+        taken_points=taken,
+        debt_points=missing if policy is NegativePolicy.DEBT else 0,
+        written_off_points=missing if policy is NegativePolicy.WRITE_OFF else 0,
+    )
+
+
+def _take(
+    wallet: Wallet,
+    claims: Mapping[int, int],
+    *,
+    homes: Sequence[Home],
+    restored: Mapping[int, int],
+    day: date,
+) -> tuple[list[Posting], dict[Home, int]]:
+    """Take what the lots hold; return the postings, and what is short of each home."""
     home = {each.merchant_id: each for each in homes}
     free = {lot.account_id: max(lot.free, 0) for lot in wallet.lots if _holds(lot.meaning)}
     for account, points in restored.items():
@@ -52,7 +80,6 @@ def claw_back(
     others = _other_lots(wallet, day)
     postings: list[Posting] = []
     short: dict[Home, int] = {}
-    taken = 0
     for merchant_id, claim in claims.items():
         target = home[merchant_id]
         left = claim
@@ -62,21 +89,9 @@ def claw_back(
                 postings.append(move(account, target.issue_account_id, part))
                 free[account] -= part
                 left -= part
-                taken += part
         if left:
             short[target] = left
-    missing = sum(short.values())
-    policy = programme.negative_policy
-    if missing and policy is NegativePolicy.REFUSE:
-        raise InsufficientPoints(needed=taken + missing, spendable=taken)
-    if missing and policy is NegativePolicy.DEBT:
-        postings += _debts(session, wallet, short, programme, occurred_at)
-    return Clawback(
-        postings=postings,
-        taken_points=taken,
-        debt_points=missing if policy is NegativePolicy.DEBT else 0,
-        written_off_points=missing if policy is NegativePolicy.WRITE_OFF else 0,
-    )
+    return postings, short
 
 
 def _holds(meaning: Meaning) -> bool:
@@ -98,20 +113,13 @@ def _debts(
     session: Session,
     wallet: Wallet,
     short: Mapping[Home, int],
-    programme: Programme,
     occurred_at: datetime,
 ) -> list[Posting]:
     meanings = {
         target: Meaning(issuer_id=target.merchant_id, cost=target.meaning.cost, kind=LotKind.DEBT)
         for target in short
     }
-    accounts = open_lots(
-        session,
-        wallet,
-        meanings.values(),
-        earned_at=occurred_at,
-        debt_floor_points=programme.debt_floor_points,
-    )
+    accounts = open_lots(session, wallet, meanings.values(), earned_at=occurred_at)
     return [
         move(accounts[meanings[target]], target.issue_account_id, points)
         for target, points in short.items()

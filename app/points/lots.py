@@ -92,13 +92,13 @@ class Wallet:
     lots: Sequence[HeldLot]
     now: datetime
 
-    def debt_points(self, day: date) -> int:
+    def debt_points(self, day: date, *, more: int = 0) -> int:
         """Return what the member owes on a business date, as a number above zero.
 
-        What was left in lots that have expired counts against it first, whether or not a job has
-        booked that (semantics 27, 33).
+        `more` is what is about to be owed too. What was left in lots that have expired counts
+        against it first, whether or not a job has booked that (semantics 27, 33).
         """
-        owed = -sum(lot.posted for lot in self.lots if lot.meaning.kind is LotKind.DEBT)
+        owed = more - sum(lot.posted for lot in self.lots if lot.meaning.kind is LotKind.DEBT)
         return max(owed - sum(lot.free for lot in self.expired(day)), 0) if owed else 0
 
     def expired(self, day: date) -> list[HeldLot]:
@@ -208,12 +208,10 @@ def open_lots(
     meanings: Iterable[Meaning],
     *,
     earned_at: datetime,
-    debt_floor_points: int | None,
 ) -> dict[Meaning, int]:
     """Return the account of each meaning; those the wallet lacks are opened in one round trip.
 
-    A lot never falls below zero and a debt lot never rises above it; `debt_floor_points` is how
-    deep a new debt lot may go.
+    A lot never falls below zero and a debt lot never rises above it.
     """
     found = {meaning: wallet.find(meaning) for meaning in meanings}
     accounts = {meaning: lot.account_id for meaning, lot in found.items() if lot is not None}
@@ -236,7 +234,7 @@ def open_lots(
                 "activates": [meaning.activates_on for meaning in wanted],
                 "courtesy": [meaning.courtesy for meaning in wanted],
                 "first_earned": [earned_at for _ in wanted],
-                "floors": [debt_floor_points if debt else 0 for debt in debts],
+                "floors": [None if debt else 0 for debt in debts],
                 "ceilings": [0 if debt else None for debt in debts],
             },
         )

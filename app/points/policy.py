@@ -48,8 +48,8 @@ class Programme:
     """The district's points policy from an instant on. Defaults are those of a new district.
 
     `point_value_fen` is what a burned point pays for. `debt_floor_points` (not above 0) is how
-    deep a member's debt may go; None: without limit. `courtesy_days` is how long points stay that
-    come back after their expiry (B5).
+    deep a member's debt to all issuers together may go; None: without limit. `courtesy_days` is how
+    long points stay that come back after their expiry (B5).
     """
 
     effective_from: datetime

@@ -19,8 +19,9 @@ from app.members.identification import KnownMember
 from app.merchants.directory import ListedMerchant, ListedTerminal, get_directory
 from app.points import lots, rules
 from app.points.definitions import Conditions, Definition, Kind
+from app.points.policy import NegativePolicy
 from app.points.rules import Names
-from config.database import now_of
+from config.database import forget, now_of
 from tests.factories import make_member, make_merchant, make_till, unique
 
 Request = RefundQuantity | RefundAmount | RefundWhole
@@ -149,7 +150,21 @@ def books_digest(session: Session, member: KnownMember) -> list[tuple[str, int]]
     return [(row.name.split(":", 2)[2], row.posted) for row in rows]
 
 
+def set_policy(session: Session, policy: NegativePolicy, *, floor: int | None = None) -> None:
+    """A programme in force from now on, as an approved change would leave it."""
+    session.execute(
+        text(
+            "INSERT INTO programme (effective_from, expiry_months, point_value_num, "
+            "point_value_den, combine, negative_policy, debt_floor_points, courtesy_days, "
+            "return_first, hold_minutes, quote_minutes, created_at) "
+            "VALUES (:at, 12, 1, 1, 'max', :policy, :floor, 7, 'money_first', 15, 5, now())"
+        ),
+        {"policy": policy, "floor": floor, "at": now_of(session) - timedelta(seconds=1)},
+    )
+    forget(session)
+
+
 __all__ = [
     "Shop", "add_rule", "books_digest", "give_points", "make_member", "open_shop", "points_of",
-    "posted",
+    "posted", "set_policy",
 ]  # fmt: skip

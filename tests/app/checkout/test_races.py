@@ -14,8 +14,11 @@ from app.checkout.errors import BusinessKeyConflict
 from app.members import freezing
 from app.members.errors import MemberNotActive
 from app.members.identification import KnownMember, get_by_public_id
+from app.points.errors import InsufficientPoints
+from app.points.policy import NegativePolicy
 from config.database import Database
-from tests.app.checkout.shops import Shop, give_points, open_shop, points_of
+from migrations.run import create_district
+from tests.app.checkout.shops import Shop, give_points, open_shop, points_of, set_policy
 from tests.factories import make_member, unique
 
 T = TypeVar("T")
@@ -150,3 +153,27 @@ def test_a_sale_of_a_member_frozen_since_is_still_answered_to_its_till(
         again = shop.sell(session, member, 1_000, number=number)
 
     assert (again.public_id, again.replayed) == (first.public_id, True)
+
+
+def test_two_refunds_at_once_never_pass_the_floor_of_a_members_debt(
+    database: Database, owner_url: str
+) -> None:
+    """L3: each alone would leave 40 of the 50 points that may be owed; together they may not."""
+    create_district(owner_url, "floor", name="欠分下限", sandbox=False)
+    with database.transaction("floor") as session:
+        set_policy(session, NegativePolicy.DEBT, floor=-50)
+        shop, member = open_shop(session), make_member(session)
+        first, second = [shop.sell(session, member, 4_000).public_id for _ in range(2)]
+        shop.sell(session, member, 80, burn=80)
+
+    ended = meanwhile(
+        database,
+        "floor",
+        lambda session: shop.refund(session, first),
+        lambda session: shop.refund(session, second),
+    )
+
+    with pytest.raises(InsufficientPoints):
+        ended.result()
+    with database.transaction("floor") as session:
+        assert points_of(session, member) == -40

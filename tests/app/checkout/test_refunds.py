@@ -16,23 +16,16 @@ from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole
 from app.clock import SHANGHAI, business_date, month_end
 from app.points.errors import InsufficientPoints
 from app.points.policy import NegativePolicy
-from config.database import forget, now_of
-from tests.app.checkout.shops import books_digest, give_points, open_shop, points_of, posted
+from config.database import now_of
+from tests.app.checkout.shops import (
+    books_digest,
+    give_points,
+    open_shop,
+    points_of,
+    posted,
+    set_policy,
+)
 from tests.factories import make_member
-
-
-def set_policy(session: Session, policy: NegativePolicy) -> None:
-    """A programme in force from now on, as an approved change would leave it."""
-    session.execute(
-        text(
-            "INSERT INTO programme (effective_from, expiry_months, point_value_num, "
-            "point_value_den, combine, negative_policy, courtesy_days, return_first, "
-            "hold_minutes, quote_minutes, created_at) "
-            "VALUES (:at, 12, 1, 1, 'max', :policy, 7, 'money_first', 15, 5, now())"
-        ),
-        {"policy": policy, "at": now_of(session) - timedelta(seconds=1)},
-    )
-    forget(session)
 
 
 def test_a_whole_refund_leaves_nothing_behind(session: Session) -> None:
@@ -101,6 +94,37 @@ def test_the_policy_may_write_the_shortfall_off_to_the_issuer(session: Session) 
     assert (refund.debt_points, refund.written_off_points) == (0, 71)
     assert points_of(session, member) == 0
     assert posted(session, shop.merchant.issued_account_id) == -80
+
+
+def test_a_debt_goes_down_to_the_members_floor_and_no_further(session: Session) -> None:
+    """L3: one floor for all that is owed, to whichever issuer; what is deeper is refused."""
+    set_policy(session, NegativePolicy.DEBT, floor=-50)
+    here, there, member = open_shop(session), open_shop(session), make_member(session)
+    first, second = here.sell(session, member, 4_000), there.sell(session, member, 4_000)
+    here.sell(session, member, 80, burn=80)
+
+    assert here.refund(session, first.public_id).debt_points == 40
+    with pytest.raises(InsufficientPoints) as refused:
+        there.refund(session, second.public_id)
+
+    assert (refused.value.needed, refused.value.spendable) == (40, 10)
+    assert there.refund(session, second.public_id, RefundAmount(fen=1_000)).debt_points == 10
+    assert points_of(session, member) == -50
+    with pytest.raises(InsufficientPoints):
+        there.refund(session, second.public_id, RefundAmount(fen=100))
+
+
+def test_points_that_have_expired_make_room_above_the_floor(session: Session) -> None:
+    """Semantics 33: they count against the debt, job or no job."""
+    set_policy(session, NegativePolicy.DEBT, floor=-50)
+    shop, member = open_shop(session), make_member(session)
+    start = now_of(session)
+    shop.sell(session, member, 3_000, at=start - timedelta(days=500))
+    sale = shop.sell(session, member, 10_000, at=start - timedelta(days=1))
+    shop.sell(session, member, 100, burn=80, worth=80)
+
+    assert shop.refund(session, sale.public_id).debt_points == 80
+    assert points_of(session, member) == -50
 
 
 def test_more_than_remains_is_refused_with_what_remains(session: Session) -> None:
