@@ -30,7 +30,7 @@ GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, refunded_fen
     ON "order" TO plaza_app;
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
-GRANT UPDATE (applied_at) ON parked_refund TO plaza_app;
+GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
 
 -- What was paid, and what went back, is for good, whoever asks.
 CREATE OR REPLACE TRIGGER paid_for_good

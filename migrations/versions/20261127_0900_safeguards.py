@@ -1,13 +1,13 @@
 """Safeguards of the money path: what a parked refund asked for, a member's standing under lock.
 
 Revision ID: safeguards
-Revises: checkout
+Revises: birthdays
 """
 
 from alembic import op
 
 revision = "safeguards"
-down_revision = "checkout"
+down_revision = "birthdays"
 branch_labels = None
 depends_on = None
 

@@ -109,7 +109,7 @@ CHANGEABLE = {
               "state"},
     "order_line": {"burned_fen", "earned_points", "refunded_fen", "refunded_quantity"},
     "outbox": {"attempts", "ended_at", "lease_until", "next_attempt_at", "state"},
-    "parked_refund": {"applied_at"},
+    "parked_refund": {"applied_at", "refusal", "refused_at"},
     "rule": {"name_en", "name_zh"},
     "rule_version": {"*"},
     "staff": {"status"},
