@@ -16,6 +16,7 @@ from app.cli import (
     setup,
     simulate,
     staff,
+    terminal,
     till,
     up,
 )
@@ -38,6 +39,7 @@ COMMANDS: tuple[click.Command, ...] = (
     rule.rule,
     programme.programme,
     staff.staff,
+    terminal.terminal,
     till.quote,
     till.sell,
     till.refund,

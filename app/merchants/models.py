@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Identity,
+    Index,
     Text,
     UniqueConstraint,
     text,
@@ -48,6 +49,15 @@ class MayBurn(StrEnum):
     ANY = "any"
     OWN = "own"
     NONE = "none"
+
+
+class KeyState(StrEnum):
+    """A store's key: signing; replaced and still valid for a while; past that; taken back."""
+
+    ACTIVE = "active"
+    ROTATED = "rotated"
+    ENDED = "ended"
+    REVOKED = "revoked"
 
 
 class StaffStatus(StrEnum):
@@ -154,6 +164,41 @@ class Cashier(Base):
     name: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=text("'active'"))
     created_at: Mapped[datetime]
+
+
+class StoreKey(Base):
+    """What the tills of a store sign with. `secret` is sealed by the master key.
+
+    At most one key of a store is active and one rotated, so at most two can sign.
+    """
+
+    __tablename__ = "store_key"
+    __table_args__ = (
+        UniqueConstraint("key_id"),
+        Index(
+            "store_key_alive_idx",
+            "store_id",
+            "state",
+            unique=True,
+            postgresql_where=text("state IN ('active', 'rotated')"),
+        ),
+        CheckConstraint("key_id ~ '^pk_[a-z][a-z0-9-]{1,30}_[0-9A-Za-z]{4,40}$'", name="key_id"),
+        CheckConstraint("state IN ('active', 'rotated', 'ended', 'revoked')", name="state"),
+        CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name="ended"),
+        CheckConstraint("state <> 'active' OR valid_until IS NULL", name="active"),
+        CheckConstraint("state <> 'rotated' OR valid_until IS NOT NULL", name="rotated"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    key_id: Mapped[str]
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    secret: Mapped[bytes]
+    key_version: Mapped[int]
+    state: Mapped[str]
+    valid_until: Mapped[datetime | None]
+    change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class ContractTerm(Base):

@@ -48,6 +48,8 @@ class Permission(StrEnum):
     ORDER_PLACE = "order.place"
     ORDER_REFUND = "order.refund"
     POINTS_SELL = "points.sell"
+    KEY_WRITE = "key.write"
+    KEY_APPROVE = "key.approve"
     STAFF_WRITE = "staff.write"
     DISTRICT_RESUME = "district.resume"
     AUDIT_READ = "audit.read"
@@ -77,6 +79,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.MERCHANT_FREEZE,
             Permission.ORDER_PLACE,
             Permission.ORDER_REFUND,
+            Permission.KEY_WRITE,
         }
     ),
     Role.AUDITOR: frozenset({Permission.AUDIT_READ}),
