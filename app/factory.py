@@ -7,7 +7,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from app import VERSION
 from app.api import health, problems
-from app.api.edge import watch_requests
+from app.api.context import watch_requests
 from app.api.measures import POOL_SIZE, POOL_USED
 from app.wiring import build
 from config.settings import Settings

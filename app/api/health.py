@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import outbox
-from app.api.edge import services
+from app.api.context import services
 from app.wiring import HEARTBEAT, Services
 from config.database import now_of
 from config.errors import ConfigError

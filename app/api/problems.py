@@ -21,7 +21,7 @@ import app.merchants.errors as merchants
 import app.points.errors as points
 import ledger.errors as ledger
 from app import approvals, errors
-from app.api.edge import request_id
+from app.api.context import request_id
 from app.api.measures import REFUSALS
 from app.errors import AppError
 from config.errors import (

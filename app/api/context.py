@@ -1,4 +1,4 @@
-"""The edge of the HTTP door: the process's services, and what every request and answer carries."""
+"""What every request has: the services of the process, an id on its log lines, its headers."""
 
 import logging
 import time
