@@ -15,6 +15,7 @@ from flask import Response
 from sqlalchemy.exc import OperationalError
 from werkzeug.datastructures import Headers
 
+import app.api.errors as door
 import app.checkout.errors as checkout
 import app.members.errors as members
 import app.merchants.errors as merchants
@@ -69,6 +70,13 @@ OTHER_CONTENT = Problem(
     tells=False,
 )
 LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
+UNPROVEN = Problem(code="bad-signature", status=401, title="签名无效 / Bad signature")
+RATE_LIMITED = Problem(
+    code="rate-limited", status=429, title="请求过多 / Rate limited", retry_after_seconds=1
+)
+UNSUPPORTED = Problem(
+    code="unsupported-media-type", status=415, title="不支持的类型 / Unsupported media type"
+)
 FORBIDDEN = Problem(code="forbidden", status=403, title="没有权限 / Forbidden")
 INTERNAL = Problem(code="internal", status=500, title="内部错误 / Internal error", tells=False)
 OVERLOADED = Problem(
@@ -103,6 +111,30 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     errors.NotFound: NOT_FOUND,
     errors.StateConflict: CONFLICT,
     errors.Invalid: INVALID,
+    door.BadSignature: UNPROVEN,
+    door.ClockSkew: Problem(code="clock-skew", status=401, title="时钟偏差 / Clock skew"),
+    door.RateLimited: RATE_LIMITED,
+    door.Malformed: BAD_REQUEST,
+    door.WrongMediaType: UNSUPPORTED,
+    door.UnknownField: Problem(code="unknown-field", status=400, title="未知字段 / Unknown field"),
+    door.ValidationFailed: INVALID,
+    door.IdempotencyKeyMissing: Problem(
+        code="idempotency-key-missing", status=400, title="缺少幂等键 / Idempotency key missing"
+    ),
+    door.IdempotencyKeyInvalid: Problem(
+        code="idempotency-key-invalid", status=400, title="幂等键格式有误 / Idempotency key invalid"
+    ),
+    door.IdempotencyKeyReused: Problem(
+        code="idempotency-key-reused",
+        status=422,
+        title="幂等键已用于另一请求 / Idempotency key used for another request",
+    ),
+    door.InFlight: Problem(
+        code="idempotency-in-flight",
+        status=409,
+        title="同一请求正在处理 / The same request is at work",
+        retry_after_seconds=1,
+    ),
     ledger.InsufficientBalance: replace(INSUFFICIENT, tells=False),
     ledger.KeyReused: OTHER_CONTENT,
     ledger.UnitMismatch: INTERNAL,
@@ -141,10 +173,8 @@ _BY_STATUS = {
     404: NOT_FOUND,
     405: Problem(code="method-not-allowed", status=405, title="方法不允许 / Method not allowed"),
     413: Problem(code="too-large", status=413, title="内容过大 / Too large"),
-    415: Problem(
-        code="unsupported-media-type", status=415, title="不支持的类型 / Unsupported media type"
-    ),
-    429: Problem(code="rate-limited", status=429, title="请求过多 / Rate limited"),
+    415: UNSUPPORTED,
+    429: RATE_LIMITED,
     500: INTERNAL,
     503: OVERLOADED,
 }
@@ -173,7 +203,12 @@ def refuse(error: Exception) -> Response:
     REFUSALS.labels(root, problem.code).inc()
     if problem.status == INTERNAL.status:
         log.error("internal_refusal", exc_info=error)
-    return answer(problem, detail=str(error) if problem.tells else "")
+    return answer(
+        problem,
+        detail=str(error) if problem.tells else "",
+        errors=_faults(error),
+        headers=error.headers if isinstance(error, door.DoorError) else None,
+    )
 
 
 def answer(
@@ -203,8 +238,15 @@ def answer(
         headers=dict(headers or {}),
     )
     if problem.retry_after_seconds is not None:
-        response.headers["Retry-After"] = str(problem.retry_after_seconds)
+        response.headers.setdefault("Retry-After", str(problem.retry_after_seconds))
     return response
+
+
+def _faults(error: Exception) -> list[dict[str, str]]:
+    """Return where a refused request is wrong, as pointers into its body."""
+    if isinstance(error, errors.Invalid):
+        return [{"pointer": f"/{error.field}", "code": "invalid"}]
+    return [vars(fault) for fault in error.faults] if isinstance(error, door.DoorError) else []
 
 
 def _database_gone(error: OperationalError) -> Response:
