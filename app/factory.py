@@ -7,8 +7,10 @@ from flask.json.provider import DefaultJSONProvider
 
 from app import VERSION
 from app.api import health, problems
+from app.api.auth import Gate
 from app.api.context import watch_requests
 from app.api.measures import POOL_SIZE, POOL_USED
+from app.api.policy import POLICY, deny_by_default
 from app.wiring import build
 from config.settings import Settings
 
@@ -22,13 +24,19 @@ def create_app(settings: Settings) -> APIFlask:
         title="Plaza 商圈通",
         version=VERSION,
         docs_path=None,  # Its pages load scripts from elsewhere.
+        enable_openapi=False,
+        static_folder=cast("str", None),
     )
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     cast("DefaultJSONProvider", app.json).ensure_ascii = False
     services = build(settings, lending=POOL_USED.inc)
     app.extensions["plaza"] = services
     POOL_SIZE.set(settings.web.threads)
+    app.extensions["plaza_gate"] = Gate(services)
+    app.extensions["plaza_policy"] = dict(POLICY)
     watch_requests(app)
+    deny_by_default(app)
     problems.answer_with_problems(app)
     for blueprint in (health.health,):
         app.register_blueprint(blueprint)

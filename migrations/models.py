@@ -14,6 +14,7 @@ for _module in (
     "app.members.models",
     "app.points.models",
     "app.checkout.models",
+    "app.api.answers",
 ):
     import_module(_module)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import outbox
+from app.api.auth import Role, requires
 from app.api.context import services
 from app.wiring import HEARTBEAT, Services
 from config.database import now_of
@@ -41,12 +42,14 @@ class Missing:
 
 
 @health.get("/healthz")
+@requires(Role.SUPERVISOR)
 def alive() -> Response:
     """Answer as long as the process can answer at all; asks nobody else."""
     return jsonify({"alive": True})
 
 
 @health.get("/readyz")
+@requires(Role.SUPERVISOR)
 def ready() -> tuple[Response, int]:
     """Answer 200 when every part is there, else 503 with the names of those that are not."""
     missing = [*_database_lacks(services()), *_redis_lacks(services())]
@@ -55,6 +58,7 @@ def ready() -> tuple[Response, int]:
 
 
 @health.get("/metrics")
+@requires(Role.SUPERVISOR)
 def metrics() -> Response:
     """Return the figures of all web processes in the format of Prometheus."""
     registry = REGISTRY

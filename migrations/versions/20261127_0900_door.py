@@ -1,4 +1,4 @@
-"""The tills' door: keys of stores.
+"""The tills' door: keys of stores, stored answers.
 
 Revision ID: door
 Revises: checkout
@@ -42,10 +42,26 @@ CREATE UNIQUE INDEX store_key_alive_idx ON store_key (store_id, state)
 CREATE TRIGGER touch AFTER INSERT OR UPDATE OR DELETE ON store_key
     FOR EACH STATEMENT EXECUTE FUNCTION touch_district();
 REVOKE DELETE, TRUNCATE ON store_key FROM plaza_app;
+
+-- What a store's idempotency key was answered: kept for 30 days, never changed.
+CREATE TABLE idempotency (
+    principal text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status smallint NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT idempotency_pkey PRIMARY KEY (principal, key),
+    CONSTRAINT idempotency_fingerprint_check CHECK (octet_length(fingerprint) = 32),
+    CONSTRAINT idempotency_status_check
+        CHECK (status BETWEEN 200 AND 299 OR status IN (409, 422))
+);
+CREATE INDEX idempotency_created_at_idx ON idempotency (created_at);
+REVOKE UPDATE, TRUNCATE ON idempotency FROM plaza_app;
 """
 
 DOWN = """
-DROP TABLE store_key;
+DROP TABLE idempotency, store_key;
 """
 
 

@@ -24,6 +24,7 @@ ROOMS = (
     ("app.members",),
     ("app.points",),
     ("app.checkout",),
+    ("app.api",),
 )
 
 #: Who may read the environment: what starts a process, a server, or a program beside them.

@@ -11,6 +11,7 @@ from apiflask import APIFlask
 from flask import request
 from flask.testing import FlaskClient
 
+from app.api.auth import Role, requires
 from app.factory import create_app
 from app.wiring import HEARTBEAT
 from config.errors import DistrictStopped, UnknownDistrict
@@ -20,30 +21,31 @@ from config.settings import Settings
 @pytest.fixture
 def app(settings: Settings) -> Iterator[APIFlask]:
     made = create_app(settings)
+    for endpoint in ("broken", "unknown_district", "stopped", "echo"):
+        made.extensions["plaza_policy"][endpoint] = Role.SUPERVISOR
 
     @made.get("/broken")
+    @requires(Role.SUPERVISOR)
     def broken() -> str:
         raise RuntimeError("call 13800138000")
 
     @made.get("/unknown-district")
+    @requires(Role.SUPERVISOR)
     def unknown_district() -> str:
         raise UnknownDistrict("nowhere")
 
     @made.get("/stopped")
+    @requires(Role.SUPERVISOR)
     def stopped() -> str:
         raise DistrictStopped("demo", "L1: journal 7")
 
     @made.post("/echo")
+    @requires(Role.SUPERVISOR)
     def echo() -> str:
         return request.get_data(as_text=True)
 
     yield made
     made.extensions["plaza"].close()
-
-
-@pytest.fixture
-def client(app: APIFlask) -> FlaskClient:
-    return app.test_client()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,220 @@
+"""Proves who calls: a store, by the signature of its key (reliability §8).
+
+The signature is proven before any transaction, with the keys that this process knows; the
+transaction then makes sure, without a statement of its own, that the key still holds.
+"""
+
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+
+from flask import current_app, g, request
+from sqlalchemy.orm import Session
+
+from app.api import limits, signing
+from app.api.errors import BadSignature, ClockSkew
+from app.api.limits import Bucket, Limiter
+from app.api.signing import Signed
+from app.merchants import keys
+from app.merchants.directory import ListedStore, get_directory
+from app.merchants.keys import ListedKey
+from app.merchants.models import MerchantStatus, Standing
+from app.wiring import Services
+from config.database import Database, now_of, remember
+from config.errors import UnknownDistrict
+from config.keys import KeyRing
+
+SKEW_SECONDS = 300
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Role(StrEnum):
+    """Who a route is for: whoever runs the service, anybody, a store's tills."""
+
+    SUPERVISOR = "supervisor"
+    ANYONE = "anyone"
+    STORE = "store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallingKey:
+    """A key that may sign and the store that it belongs to."""
+
+    key: ListedKey
+    store: ListedStore
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its store trades at all."""
+        return self.store.status is Standing.ACTIVE and self.store.merchant.status not in (
+            MerchantStatus.FROZEN,
+            MerchantStatus.EXITED,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A proven signature: of which district, by which key."""
+
+    district: str
+    key_id: str
+    secret: bytes = field(repr=False)
+
+
+class Gate:
+    """What a process keeps to prove callers: the keys it has read, and the limits."""
+
+    def __init__(self, given: Services) -> None:
+        self._database: Database = given.database
+        self._ring: KeyRing = given.settings.key_ring
+        self._limiter = Limiter(given.redis)
+        self._known: dict[str, Mapping[str, CallingKey]] = {}
+
+    def admit_anyone(self, *, address: str) -> None:
+        """Let an unproven caller in, sixty times a minute.
+
+        Raises:
+            RateLimited: more often.
+        """
+        self._limiter.pass_through([self._from(address, "anyone", limits.ANYONE)])
+
+    def prove(self, asked: Signed, *, authorization: str, address: str, now: float) -> Claim:
+        """Return whose signature a request carries; each signature is good once.
+
+        The order of the checks is reliability §8's: key, clock, signature, nonce.
+
+        Raises:
+            BadSignature: anything is wrong; callers are not told what.
+            ClockSkew: the till's clock is more than five minutes off.
+            RateLimited: the store, the address or the district sends too much.
+        """
+        said = signing.parse(authorization)
+        district = keys.district_of_key(said.key_id) if said else None
+        known = self._find(district, said.key_id, address) if said and district else None
+        if said is None or district is None or known is None or not known.is_open:
+            raise self._refusal(BadSignature(), address)
+        if abs(said.timestamp - now) > SKEW_SECONDS:
+            raise self._refusal(ClockSkew(timestamp=said.timestamp, now=int(now)), address)
+        text = asked.string_to_sign(key_id=said.key_id, timestamp=said.timestamp, nonce=said.nonce)
+        if not hmac.compare_digest(signing.sign(known.key.secret, text), said.signature):
+            raise self._refusal(BadSignature(), address)
+        self._limiter.pass_through(
+            [
+                Bucket(name=f"{district}:store:{known.store.id}", limit=limits.STORE),
+                Bucket(name=f"{district}:all", limit=limits.DISTRICT),
+                self._from(address, "signed", limits.ADDRESS),
+            ],
+            nonce=f"{district}:{said.key_id}:{said.nonce}",
+        )
+        return Claim(district=district, key_id=said.key_id, secret=known.key.secret)
+
+    def confirm(self, session: Session, claim: Claim) -> ListedStore:
+        """Return the store that calls, as this transaction sees it; no SQL when warm.
+
+        Raises:
+            BadSignature: the key was revoked or has ended, or the store is closed, meanwhile.
+        """
+        found = self._read(session, claim.district).get(claim.key_id)
+        if (
+            found is None
+            or found.key.secret != claim.secret
+            or not found.key.valid_at(now_of(session))
+            or not found.is_open
+        ):
+            raise BadSignature
+        return found.store
+
+    def _find(self, district: str, key_id: str, address: str) -> CallingKey | None:
+        known = self._known.get(district, {}).get(key_id)
+        if known is not None:
+            return known
+        # Reading costs a transaction: who guesses ids does not get many.
+        self._limiter.pass_through([self._from(address, "unknown", limits.FORGERS)])
+        try:
+            with self._database.transaction(district, read_only=True) as session:
+                return self._read(session, district).get(key_id)
+        except UnknownDistrict:
+            return None
+
+    def _read(self, session: Session, district: str) -> Mapping[str, CallingKey]:
+        read = remember(session, "api.callers", _load)
+        self._known[district] = read
+        return read
+
+    def _refusal(self, refusal: Exception, address: str) -> Exception:
+        """Count a failure against its address; too many of them are told to wait instead."""
+        self._limiter.pass_through([self._from(address, "failed", limits.FORGERS)])
+        return refusal
+
+    def _from(self, address: str, kind: str, limit: limits.Limit) -> Bucket:
+        """Return the bucket of an address, which no Redis key shows."""
+        index = self._ring.blind_index("address:v1", address).hex()
+        return Bucket(name=f"address:{index}:{kind}", limit=limit)
+
+
+def gate() -> Gate:
+    """Return the gate of this process, inside a request."""
+    return cast("Gate", current_app.extensions["plaza_gate"])
+
+
+def claim() -> Claim:
+    """Return whose signature the request carries, inside a view that requires a store."""
+    return cast("Claim", g.claim)
+
+
+def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Say whom a view is for; nobody else gets past it. The policy table says the same again."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            address = request.remote_addr or ""
+            if role is Role.STORE:
+                g.claim = gate().prove(
+                    signed(),
+                    authorization=request.headers.get("Authorization", ""),
+                    address=address,
+                    now=time.time(),
+                )
+            elif role is Role.ANYONE:
+                gate().admit_anyone(address=address)
+            return view(*args, **kwargs)
+
+        guarded.role = role  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def signed() -> Signed:
+    """Return what the signature of this request covers, path and query as they were sent."""
+    path, _, query = request.environ.get("RAW_URI", request.full_path).partition("?")
+    return Signed(
+        method=request.method,
+        path=path,
+        query=query,
+        idempotency_key=idempotency_key(),
+        body=request.get_data(cache=True),
+    )
+
+
+def idempotency_key() -> str:
+    """Return the request's idempotency key without the quotes it may have, or an empty text."""
+    sent = request.headers.get("Idempotency-Key", "").strip()
+    if len(sent) >= 2 and sent.startswith('"') and sent.endswith('"'):
+        return sent[1:-1]
+    return sent
+
+
+def _load(session: Session) -> Mapping[str, CallingKey]:
+    stores = get_directory(session).stores
+    return {
+        key_id: CallingKey(key=key, store=stores[key.store_id])
+        for key_id, key in keys.get_keys(session).items()
+    }

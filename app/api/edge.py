@@ -1,0 +1,149 @@
+"""The edge of a view: JSON in and out, one transaction, a repeated key answered as before.
+
+`reads` and `writes` are a view's contract; OpenAPI is generated from them. A view is a plain
+function of the session, the store that calls and a value; it returns a value.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy.orm import Session
+
+from app.api import auth, bodies, idempotency
+from app.api.answers import Answer, Scope
+from app.api.context import request_id, services
+from app.api.errors import Fault, ValidationFailed, WrongMediaType
+from app.api.fields import DoorSchema, instance, load
+from app.api.idempotency import Outcome
+from app.api.problems import refuse
+from app.merchants.directory import ListedStore
+
+View = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a route takes and gives; `keyed` routes want an `Idempotency-Key`."""
+
+    gives: type[DoorSchema]
+    takes: type[DoorSchema] | None = None
+    query: type[DoorSchema] | None = None
+    status: HTTPStatus = HTTPStatus.OK
+    keyed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """What a view returns when the till's own number was known: the first result, once more."""
+
+    value: object
+
+
+def reads(
+    gives: type[DoorSchema], *, query: type[DoorSchema] | None = None
+) -> Callable[[View], View]:
+    """Make a view answer in a transaction that only reads; `query` checks what stands after `?`."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door(**path: str) -> Response:
+            asked = {} if query is None else {"asked": load(query, _query())}
+            claim = auth.claim()
+            with services().database.transaction(claim.district, read_only=True) as session:
+                store = _enter(session, claim)
+                answer = _answer(gives, view(session, store, **asked, **path), HTTPStatus.OK)
+            return _response(answer)
+
+        door.contract = Contract(gives=gives, query=query)  # type: ignore[attr-defined]
+        return door
+
+    return decorate
+
+
+def writes(
+    takes: type[DoorSchema],
+    gives: type[DoorSchema],
+    *,
+    status: HTTPStatus = HTTPStatus.CREATED,
+    keyed: bool = True,
+) -> Callable[[View], View]:
+    """Make a view answer in one transaction, once a key; not `keyed`: as often as it is asked."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door(**path: str) -> Response:
+            key = idempotency.check_key(auth.idempotency_key()) if keyed else ""
+            body = _body()
+            asked = load(takes, body)
+            claim = auth.claim()
+            fingerprint = bodies.fingerprint(request.method, request.path, body)
+
+            def work(session: Session) -> Outcome:
+                store = _enter(session, claim)
+
+                def run() -> Answer:
+                    return _answer(gives, view(session, store, asked, **path), status)
+
+                if not keyed:
+                    return Outcome(answer=run(), replayed=False)
+                scope = Scope(principal=store.public_id, key=key, fingerprint=fingerprint)
+                return idempotency.once(session, scope, run, refusal=_refusal)
+
+            outcome = services().database.run(claim.district, work)
+            return _response(outcome.answer, replayed=outcome.replayed)
+
+        door.contract = Contract(takes=takes, gives=gives, status=status, keyed=keyed)  # type: ignore[attr-defined]
+        return door
+
+    return decorate
+
+
+def _enter(session: Session, claim: auth.Claim) -> ListedStore:
+    session.info.update(source="pos", request_id=request_id())
+    return auth.gate().confirm(session, claim)
+
+
+def _body() -> dict[str, Any]:
+    if request.mimetype != "application/json" or request.content_encoding:
+        raise WrongMediaType
+    return bodies.parse(request.get_data(cache=True))
+
+
+def _query() -> dict[str, str]:
+    """Return the query's parameters; a name that stands twice is refused."""
+    sent = request.args.to_dict(flat=False)
+    twice = [name for name, values in sent.items() if len(values) > 1]
+    if twice:
+        raise ValidationFailed([Fault(pointer=f"/{name}", code="repeated") for name in twice])
+    return {name: values[0] for name, values in sent.items()}
+
+
+def _answer(gives: type[DoorSchema], made: object, status: HTTPStatus) -> Answer:
+    again = isinstance(made, Again)
+    value = made.value if isinstance(made, Again) else made
+    body = json.dumps(instance(gives).dump(value), ensure_ascii=False, separators=(",", ":"))
+    return Answer(status=HTTPStatus.OK if again else status, body=body.encode(), again=again)
+
+
+def _refusal(error: Exception) -> Answer:
+    response = refuse(error)
+    return Answer(status=response.status_code, body=response.get_data())
+
+
+def _response(answer: Answer, *, replayed: bool = False) -> Response:
+    refused = answer.status >= HTTPStatus.BAD_REQUEST
+    response = Response(
+        answer.body,
+        status=answer.status,
+        content_type="application/problem+json" if refused else "application/json",
+    )
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    elif answer.again:
+        response.headers["Business-Replayed"] = "true"
+    return response

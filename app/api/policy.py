@@ -1,0 +1,35 @@
+"""Who may call what: one row a route, and no row means no route (reliability §0 rule 8, §11)."""
+
+from collections.abc import Mapping
+
+from apiflask import APIFlask
+from flask import abort, request
+
+from app.api.auth import Role
+
+POLICY: Mapping[str, Role] = {
+    "health.alive": Role.SUPERVISOR,
+    "health.ready": Role.SUPERVISOR,
+    "health.metrics": Role.SUPERVISOR,
+}
+"""Endpoint → whom it is for; `requires` on the view has to say the same."""
+
+
+def deny_by_default(app: APIFlask) -> None:
+    """Answer 404 for every route that the policy does not name, or whose view says otherwise."""
+    policy: Mapping[str, Role] = app.extensions["plaza_policy"]
+
+    @app.before_request
+    def admit() -> None:
+        if request.url_rule is None:
+            return  # The router answers 404 or 405.
+        endpoint = request.url_rule.endpoint
+        row = policy.get(endpoint)
+        if row is None or row is not role_of(app, endpoint):
+            abort(404)
+
+
+def role_of(app: APIFlask, endpoint: str) -> Role | None:
+    """Return whom the view of an endpoint says that it is for."""
+    role = getattr(app.view_functions[endpoint], "role", None)
+    return role if isinstance(role, Role) else None
