@@ -12,6 +12,7 @@ for _module in (
     "app.approvals",
     "app.merchants.models",
     "app.members.models",
+    "app.members.presence",
     "app.points.models",
     "app.checkout.models",
     "app.api.answers",

@@ -59,6 +59,7 @@ BAD_REQUEST = Problem(code="bad-request", status=400, title="请求有误 / Bad 
 INVALID = Problem(code="validation-failed", status=400, title="内容有误 / Validation failed")
 CONFLICT = Problem(code="state-conflict", status=409, title="当前状态不允许 / Not as things stand")
 INSUFFICIENT = Problem(code="insufficient-points", status=409, title="积分不足 / Not enough points")
+EXPIRED = Problem(code="expired", status=410, title="已过期 / Expired")
 EXCEEDS = Problem(
     code="refund-exceeds-remaining", status=422, title="超出可退范围 / More than remains"
 )
@@ -150,6 +151,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     merchants.NotPermitted: FORBIDDEN,
     merchants.LastAdmin: CONFLICT,
     merchants.FirstStaffIsAdmin: CONFLICT,
+    members.IdentificationOver: EXPIRED,
+    members.EarnOnly: RULE_NOT_MET,
     members.TwoMembers: replace(CONFLICT, tells=False),  # It names other people.
     members.DetailDiffers: CONFLICT,
     members.ChallengeNeeded: replace(CONFLICT, tells=False),
@@ -162,7 +165,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.BusinessKeyConflict: replace(OTHER_CONTENT, tells=True),
     checkout.PaymentMismatch: CONFLICT,
     checkout.LockExpired: LOCK_EXPIRED,
-    checkout.QuoteExpired: Problem(code="expired", status=410, title="报价已过期 / Quote expired"),
+    checkout.QuoteExpired: EXPIRED,
 }
 ROOTS = (ConfigError, AppError, LedgerError)
 

@@ -75,3 +75,22 @@ class ChallengeNeeded(AppError):
             "a challenge has to be passed first"
         )
         self.member = member
+
+
+class IdentificationOver(AppError):
+    """The till's identification is unknown there, or its fifteen minutes are over."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "会员识别已失效，请重新识别会员 / The identification is over: identify the member again"
+        )
+
+
+class EarnOnly(AppError):
+    """Who was identified by phone may earn and not burn (decision 24)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "按手机号识别只能积分，抵扣请出示会员码 / "
+            "By phone one may earn alone: to burn, show the member code"
+        )

@@ -1,4 +1,4 @@
-"""The tills' door: keys of stores, stored answers.
+"""The tills' door: keys of stores, members known at a till, stored answers.
 
 Revision ID: door
 Revises: checkout
@@ -43,6 +43,23 @@ CREATE TRIGGER touch AFTER INSERT OR UPDATE OR DELETE ON store_key
     FOR EACH STATEMENT EXECUTE FUNCTION touch_district();
 REVOKE DELETE, TRUNCATE ON store_key FROM plaza_app;
 
+-- Who is known at which terminal, for a quarter of an hour.
+CREATE TABLE identification (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    terminal_id bigint NOT NULL,
+    mode text NOT NULL,
+    until timestamptz NOT NULL,
+    CONSTRAINT identification_pkey PRIMARY KEY (id),
+    CONSTRAINT identification_public_id_key UNIQUE (public_id),
+    CONSTRAINT identification_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT identification_terminal_id_fkey FOREIGN KEY (terminal_id) REFERENCES terminal (id),
+    CONSTRAINT identification_mode_check CHECK (mode IN ('earn', 'spend'))
+);
+CREATE INDEX identification_until_idx ON identification (until);
+REVOKE UPDATE, TRUNCATE ON identification FROM plaza_app;
+
 -- What a store's idempotency key was answered: kept for 30 days, never changed.
 CREATE TABLE idempotency (
     principal text NOT NULL,
@@ -61,7 +78,7 @@ REVOKE UPDATE, TRUNCATE ON idempotency FROM plaza_app;
 """
 
 DOWN = """
-DROP TABLE idempotency, store_key;
+DROP TABLE idempotency, identification, store_key;
 """
 
 
