@@ -4,17 +4,25 @@ from typing import cast
 
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.routing import BaseConverter
 
 from app import VERSION
-from app.api import health, problems
+from app.api import health, openapi, problems
 from app.api.auth import Gate
 from app.api.context import watch_requests
 from app.api.measures import POOL_SIZE, POOL_USED
 from app.api.policy import POLICY, deny_by_default
+from app.api.pos.routes import pos
 from app.wiring import build
 from config.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
+
+
+class PublicIdConverter(BaseConverter):
+    """A public id in a path; anything else is no route."""
+
+    regex = "[a-z]{3}_[0-9A-Z]{26}"
 
 
 def create_app(settings: Settings) -> APIFlask:
@@ -27,6 +35,7 @@ def create_app(settings: Settings) -> APIFlask:
         enable_openapi=False,
         static_folder=cast("str", None),
     )
+    app.url_map.converters["public_id"] = PublicIdConverter
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     cast("DefaultJSONProvider", app.json).ensure_ascii = False
@@ -38,6 +47,6 @@ def create_app(settings: Settings) -> APIFlask:
     watch_requests(app)
     deny_by_default(app)
     problems.answer_with_problems(app)
-    for blueprint in (health.health,):
+    for blueprint in (health.health, openapi.meta, pos):
         app.register_blueprint(blueprint)
     return app

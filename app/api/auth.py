@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.api import limits, signing
 from app.api.errors import BadSignature, ClockSkew
-from app.api.limits import Bucket, Limiter
+from app.api.limits import Bucket, Limit, Limiter
 from app.api.signing import Signed
 from app.merchants import keys
 from app.merchants.directory import ListedStore, get_directory
@@ -84,10 +84,19 @@ class Gate:
         """
         self._limiter.pass_through([self._from(address, "anyone", limits.ANYONE)])
 
-    def prove(self, asked: Signed, *, authorization: str, address: str, now: float) -> Claim:
+    def prove(
+        self,
+        asked: Signed,
+        *,
+        authorization: str,
+        address: str,
+        now: float,
+        limit: Limit | None = None,
+    ) -> Claim:
         """Return whose signature a request carries; each signature is good once.
 
-        The order of the checks is reliability §8's: key, clock, signature, nonce.
+        The order of the checks is reliability §8's: key, clock, signature, nonce. `limit` is the
+        route's own for each store, beside those that all requests have.
 
         Raises:
             BadSignature: anything is wrong; callers are not told what.
@@ -104,12 +113,15 @@ class Gate:
         text = asked.string_to_sign(key_id=said.key_id, timestamp=said.timestamp, nonce=said.nonce)
         if not hmac.compare_digest(signing.sign(known.key.secret, text), said.signature):
             raise self._refusal(BadSignature(), address)
+        buckets = [
+            Bucket(name=f"{district}:store:{known.store.id}", limit=limits.STORE),
+            Bucket(name=f"{district}:all", limit=limits.DISTRICT),
+            self._from(address, "signed", limits.ADDRESS),
+        ]
+        if limit is not None:
+            buckets.append(Bucket(name=f"{district}:store:{known.store.id}:few", limit=limit))
         self._limiter.pass_through(
-            [
-                Bucket(name=f"{district}:store:{known.store.id}", limit=limits.STORE),
-                Bucket(name=f"{district}:all", limit=limits.DISTRICT),
-                self._from(address, "signed", limits.ADDRESS),
-            ],
+            buckets,
             nonce=f"{district}:{said.key_id}:{said.nonce}",
         )
         return Claim(district=district, key_id=said.key_id, secret=known.key.secret)
@@ -152,7 +164,7 @@ class Gate:
         self._limiter.pass_through([self._from(address, "failed", limits.FORGERS)])
         return refusal
 
-    def _from(self, address: str, kind: str, limit: limits.Limit) -> Bucket:
+    def _from(self, address: str, kind: str, limit: Limit) -> Bucket:
         """Return the bucket of an address, which no Redis key shows."""
         index = self._ring.blind_index("address:v1", address).hex()
         return Bucket(name=f"address:{index}:{kind}", limit=limit)
@@ -168,8 +180,13 @@ def claim() -> Claim:
     return cast("Claim", g.claim)
 
 
-def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Say whom a view is for; nobody else gets past it. The policy table says the same again."""
+def requires(
+    role: Role, *, limit: Limit | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Say whom a view is for; nobody else gets past it. The policy table says the same again.
+
+    `limit` holds for each store on this route, beside the common ones.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -181,6 +198,7 @@ def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     authorization=request.headers.get("Authorization", ""),
                     address=address,
                     now=time.time(),
+                    limit=limit,
                 )
             elif role is Role.ANYONE:
                 gate().admit_anyone(address=address)

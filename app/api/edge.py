@@ -44,6 +44,20 @@ class Again:
     value: object
 
 
+def tells(gives: type[DoorSchema]) -> Callable[[View], View]:
+    """Make a view answer without a transaction and without a store."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door() -> Response:
+            return _response(_answer(gives, view(), HTTPStatus.OK))
+
+        door.contract = Contract(gives=gives)  # type: ignore[attr-defined]
+        return door
+
+    return decorate
+
+
 def reads(
     gives: type[DoorSchema], *, query: type[DoorSchema] | None = None
 ) -> Callable[[View], View]:

@@ -46,6 +46,7 @@ class Limit:
 STORE = Limit(requests=50, seconds=1, burst=50)
 DISTRICT = Limit(requests=2_000, seconds=1, burst=2_000)
 ADDRESS = Limit(requests=1_000, seconds=1, burst=1_000)
+IDENTIFY = Limit(requests=120, seconds=60, burst=30)
 ANYONE = Limit(requests=60, seconds=60, burst=60)
 FORGERS = Limit(requests=60, seconds=60, burst=60)
 

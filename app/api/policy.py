@@ -11,6 +11,17 @@ POLICY: Mapping[str, Role] = {
     "health.alive": Role.SUPERVISOR,
     "health.ready": Role.SUPERVISOR,
     "health.metrics": Role.SUPERVISOR,
+    "meta.read_openapi": Role.ANYONE,
+    "pos.read_time": Role.ANYONE,
+    "pos.identify": Role.STORE,
+    "pos.make_quote": Role.STORE,
+    "pos.place_order": Role.STORE,
+    "pos.pay_order": Role.STORE,
+    "pos.cancel_order": Role.STORE,
+    "pos.get_order": Role.STORE,
+    "pos.find_order": Role.STORE,
+    "pos.refund_order": Role.STORE,
+    "pos.void_order": Role.STORE,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

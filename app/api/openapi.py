@@ -1,0 +1,176 @@
+"""OpenAPI 3.1 of the API, made from what `reads`, `writes` and `requires` say of each view.
+
+Own pages of apispec and not APIFlask's: that one knows only its own decorators, which parse before
+anybody is proven and commit after the answer is made.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, cast
+
+from apiflask import APIBlueprint, APIFlask
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Response, current_app
+from werkzeug.routing import Rule
+
+from app import VERSION
+from app.api.auth import Role, requires
+from app.api.edge import Contract
+from app.api.fields import DoorSchema, Items, Part, Text, Whole, YesNo
+from app.api.policy import role_of
+from app.api.signing import SCHEME
+
+TITLE = "Plaza 商圈通"
+
+meta = APIBlueprint("meta", __name__, enable_openapi=False)
+
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+_PUBLIC_ID = {"type": "string", "pattern": "^[a-z]{3}_[0-9A-Z]{26}$"}
+_KEY = {"type": "string", "pattern": '^"?[A-Za-z0-9_.:-]{16,64}"?$'}
+_TRUE = {"schema": {"type": "string", "const": "true"}}
+
+
+class FaultSchema(DoorSchema):
+    pointer = Text(most=500, least=0, required=True)
+    code = Text(most=40, required=True)
+
+
+class ProblemSchema(DoorSchema):
+    """What every error is (RFC 9457)."""
+
+    type = Text(most=80, required=True)
+    title = Text(most=200, required=True)
+    status = Whole(least=400, most=599, required=True)
+    code = Text(most=40, required=True)
+    instance = Text(most=40, required=True)
+    retryable = YesNo(required=True)
+    detail = Text(most=2000)
+    errors = Items(Part(FaultSchema), most=1000)
+
+
+@meta.get("/openapi.json")
+@requires(Role.ANYONE)
+def read_openapi() -> Response:
+    """Return the description of the API."""
+    return Response(document(cast("APIFlask", current_app)), content_type="application/json")
+
+
+def document(app: APIFlask) -> str:
+    """Return the description as JSON text, the same for the same code."""
+    if "plaza_openapi" not in app.extensions:
+        described = json.dumps(describe(app), ensure_ascii=False, indent=1, sort_keys=True)
+        app.extensions["plaza_openapi"] = described + "\n"
+    return cast("str", app.extensions["plaza_openapi"])
+
+
+def describe(app: APIFlask) -> dict[str, Any]:
+    """Return the description of every route that has a contract."""
+    spec = APISpec(
+        title=TITLE,
+        version=VERSION,
+        openapi_version="3.1.0",
+        plugins=[MarshmallowPlugin(schema_name_resolver=_name)],
+        info={"description": "商圈会员、积分与卡券 / members, points and coupons of a district"},
+    )
+    spec.components.security_scheme(
+        SCHEME,
+        {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "docs/api.md: HMAC-SHA256 over nine lines",
+        },
+    )
+    spec.components.schema("Problem", schema=ProblemSchema)
+    for rule, contract in _routes(app):
+        role = role_of(app, rule.endpoint)
+        view = app.view_functions[rule.endpoint]
+        method = next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+        operation = _operation(contract, signed=role is Role.STORE)
+        operation |= {
+            "operationId": view.__name__,
+            "summary": (view.__doc__ or "").strip().partition("\n")[0],
+            "tags": [rule.rule.split("/")[2]],
+        }
+        operation["parameters"] += [
+            {"name": name, "in": "path", "required": True, "schema": _PUBLIC_ID}
+            for name in rule.arguments
+        ]
+        path = _PARAMETER.sub(r"{\1}", rule.rule)
+        spec.path(path=path, operations={method.lower(): operation})
+    return spec.to_dict()
+
+
+def _routes(app: APIFlask) -> Iterator[tuple[Rule, Contract]]:
+    for rule in sorted(app.url_map.iter_rules(), key=lambda each: (each.rule, each.endpoint)):
+        contract = getattr(app.view_functions[rule.endpoint], "contract", None)
+        if isinstance(contract, Contract):
+            yield rule, contract
+
+
+def _operation(contract: Contract, *, signed: bool) -> dict[str, Any]:
+    operation: dict[str, Any] = {"parameters": [], "responses": _responses(contract, signed=signed)}
+    if signed:
+        operation["security"] = [{SCHEME: []}]
+    if contract.query is not None:
+        operation["parameters"].append({"in": "query", "schema": contract.query})
+    if contract.keyed:
+        operation["parameters"].append(
+            {"name": "Idempotency-Key", "in": "header", "required": True, "schema": _KEY}
+        )
+    if contract.takes is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": contract.takes}},
+        }
+    return operation
+
+
+def _responses(contract: Contract, *, signed: bool) -> dict[str, Any]:
+    good: dict[str, Any] = {
+        "description": contract.status.phrase,
+        "content": {"application/json": {"schema": contract.gives}},
+    }
+    statuses = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR]
+    if signed:
+        statuses += _SIGNED
+    if contract.takes is not None:
+        statuses += _WITH_A_BODY
+    responses = {str(int(contract.status)): good}
+    if contract.keyed:
+        good["headers"] = {"Idempotency-Replayed": _TRUE}
+        again = {
+            "description": HTTPStatus.OK.phrase,
+            "content": good["content"],
+            "headers": {**good["headers"], "Business-Replayed": _TRUE},
+        }
+        responses[str(int(HTTPStatus.OK))] = again
+    for status in sorted(set(statuses)):
+        responses[str(int(status))] = {
+            "description": status.phrase,
+            "content": {"application/problem+json": {"schema": ProblemSchema}},
+        }
+    return responses
+
+
+def _name(schema: Any) -> str:
+    kind = schema if isinstance(schema, type) else type(schema)
+    return str(kind.__name__).removesuffix("Schema")
+
+
+_SIGNED = [
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+]
+_WITH_A_BODY = [
+    HTTPStatus.CONFLICT,
+    HTTPStatus.GONE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+]

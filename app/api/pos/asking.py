@@ -1,0 +1,176 @@
+"""What a till sends of a sale, and the basket that is made of it: who, where, when, what.
+
+A till's own number comes first: it is looked up before an identification, a quote or a business
+time is judged, so a sale that is sent again after they ended is still found (decision 21).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.api.fields import (
+    Code,
+    DoorSchema,
+    Fen,
+    Instant,
+    Items,
+    Part,
+    Points,
+    PublicId,
+    Text,
+    Whole,
+    YesNo,
+)
+from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Basket, BasketLine, Tender
+from app.checkout.models import Order
+from app.errors import AppError, Invalid, NotFound
+from app.members import presence
+from app.members.errors import EarnOnly, IdentificationOver
+from app.members.presence import Mode, Present
+from app.merchants.directory import ListedStore, ListedTerminal, get_directory
+from config.database import district_of, now_of
+
+OFFLINE_HOURS = 72
+ONLINE_MINUTES = 10
+LIMIT_TENDERS = 10
+
+
+class TillSchema(DoorSchema):
+    """What every call of a till names: itself and who stands at it."""
+
+    terminal_id = Code(required=True)
+    cashier_id = Code(required=True)
+
+
+class LineSchema(DoorSchema):
+    makes = BasketLine
+    sku = Text(most=64, required=True)
+    name = Text(most=120, required=True)
+    category = Text(most=40, load_default="general")
+    amount_fen = Fen(required=True)
+    quantity = Whole(least=1, most=LIMIT_QUANTITY, load_default=1)
+    merchant = Text(most=40, data_key="merchant_id", load_default=None)
+    refundable = YesNo(load_default=True)
+
+
+class TenderSchema(DoorSchema):
+    makes = Tender
+    name = Text(most=32, required=True)
+    fen = Fen(required=True)
+
+
+class BasketSchema(TillSchema):
+    """A sale as a till asks for it, to be priced or placed."""
+
+    lines = Items(Part(LineSchema), least=1, most=LIMIT_LINES, required=True)
+    identification_id = PublicId("idn", load_default=None)
+    burn_points = Points(load_default=0)
+    occurred_at = Instant(load_default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedBasket:
+    """What `BasketSchema` loads."""
+
+    terminal_id: str
+    cashier_id: str
+    lines: Sequence[BasketLine]
+    identification_id: str | None
+    burn_points: int
+    occurred_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A basket, and why it may not be sold now, if so; a known sale is answered all the same."""
+
+    basket: Basket
+    present: Present | None
+    refusal: AppError | None
+
+
+def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: str) -> Wanted:
+    """Return the basket that a till asks for; one round trip if there is a member.
+
+    Raises:
+        NotFound: the store has no such terminal.
+        IdentificationOver: nobody is known by this identification at this terminal.
+    """
+    terminal = get_directory(session).get_terminal(store, asked.terminal_id)
+    present = None
+    if asked.identification_id is not None:
+        present = presence.find(session, asked.identification_id, terminal_id=terminal.id)
+        if present is None:
+            raise IdentificationOver
+    at, untimely = business_time(session, asked.occurred_at, burns=asked.burn_points > 0)
+    return Wanted(
+        basket=Basket(
+            terminal=terminal,
+            number=number,
+            occurred_at=at,
+            lines=asked.lines,
+            member=present.member if present else None,
+            burn_points=asked.burn_points,
+            cashier=asked.cashier_id,
+        ),
+        present=present,
+        refusal=untimely or _over(present, asked.burn_points),
+    )
+
+
+def business_time(
+    session: Session, given: datetime | None, *, burns: bool = False
+) -> tuple[datetime, AppError | None]:
+    """Return when it happened, now unless the till says so, and why that cannot be, if so.
+
+    Up to 72 hours late is an order that was captured offline; points are never burned offline
+    (reliability §10). A sandbox takes any instant of the past.
+    """
+    now = now_of(session)
+    if given is None:
+        return now, None
+    if given > now + timedelta(minutes=ONLINE_MINUTES):
+        return given, Invalid("occurred_at", "晚于服务器时间", "lies in the future")
+    if district_of(session).sandbox:
+        return given, None
+    if given < now - timedelta(hours=OFFLINE_HOURS):
+        return given, Invalid("occurred_at", "早于 72 小时前", "is more than 72 hours ago")
+    if burns and given < now - timedelta(minutes=ONLINE_MINUTES):
+        return given, Invalid("burn_points", "离线的单不能抵扣积分", "none are burned offline")
+    return given, None
+
+
+def terminal_of(session: Session, store: ListedStore, code: str) -> ListedTerminal:
+    """Return a terminal of the store that calls.
+
+    Raises:
+        NotFound: the store has no such terminal.
+    """
+    return get_directory(session).get_terminal(store, code)
+
+
+def own_order(session: Session, store: ListedStore, public_id: str) -> Order:
+    """Return an order of the store that calls; another store's is as good as none.
+
+    Raises:
+        NotFound: no such order here.
+    """
+    found = session.scalar(
+        select(Order).where(Order.public_id == public_id, Order.store_id == store.id)
+    )
+    if found is None:
+        raise NotFound("order", public_id)
+    return found
+
+
+def _over(present: Present | None, burn_points: int) -> AppError | None:
+    if present is None:
+        return None
+    if not present.alive:
+        return IdentificationOver()
+    if burn_points and present.mode is not Mode.SPEND:
+        return EarnOnly()
+    return None

@@ -1,0 +1,260 @@
+"""`orders`: sold in one step or placed, paid, cancelled, and looked up (P2, P3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.api.auth import Role, requires
+from app.api.edge import Again, reads, writes
+from app.api.fields import (
+    DoorSchema,
+    Fen,
+    Instant,
+    Items,
+    Part,
+    Points,
+    PublicId,
+    Text,
+    Whole,
+    YesNo,
+)
+from app.api.pos import pos
+from app.api.pos.asking import (
+    LIMIT_TENDERS,
+    AskedBasket,
+    BasketSchema,
+    TenderSchema,
+    TillSchema,
+    Wanted,
+    basket,
+    own_order,
+    terminal_of,
+)
+from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
+from app.checkout import orders, payments, quotes
+from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Tender
+from app.checkout.errors import QuoteExpired
+from app.checkout.models import Order, OrderLine
+from app.checkout.orders import Sale, find_by_number
+from app.errors import NotFound
+from app.members.identification import KnownMember, get_by_id
+from app.merchants.directory import ListedStore, get_directory
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedOrder(AskedBasket):
+    """What `PlaceOrderSchema` loads; with `tenders` it is sold in one step."""
+
+    number: str
+    quote_id: str | None
+    tenders: Sequence[Tender] | None
+
+
+class PlaceOrderSchema(BasketSchema):
+    makes = AskedOrder
+    number = Text(most=64, required=True)
+    quote_id = PublicId("quo", load_default=None)
+    tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, load_default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedPayment:
+    """What `PayOrderSchema` loads."""
+
+    terminal_id: str
+    cashier_id: str
+    tenders: Sequence[Tender]
+
+
+class PayOrderSchema(TillSchema):
+    makes = AskedPayment
+    tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedTill:
+    """What `CancelOrderSchema` loads."""
+
+    terminal_id: str
+    cashier_id: str
+
+
+class CancelOrderSchema(TillSchema):
+    makes = AskedTill
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedNumber:
+    """What `FindOrderSchema` loads."""
+
+    terminal_id: str
+    number: str
+
+
+class FindOrderSchema(DoorSchema):
+    makes = AskedNumber
+    terminal_id = Text(most=40, required=True)
+    number = Text(most=64, required=True)
+
+
+class OrderSchema(DoorSchema):
+    order_id = PublicId("ord", required=True)
+    number = Text(most=64, required=True)
+    state = Text(most=20, required=True)
+    total_fen = Fen(required=True)
+    burned_points = Points(required=True)
+    burned_fen = Fen(required=True)
+    due_fen = Fen(required=True)
+    earned_points = Points(required=True)
+    until = Instant(required=True, allow_none=True)
+    receipt = Part(ReceiptSchema, required=True)
+
+
+class OrderLineSchema(DoorSchema):
+    number = Whole(required=True)
+    sku = Text(most=64, required=True)
+    name = Text(most=120, required=True)
+    amount_fen = Fen(required=True)
+    quantity = Whole(most=LIMIT_QUANTITY, required=True)
+    burned_fen = Fen(required=True)
+    earned_points = Points(required=True)
+    refunded_fen = Fen(required=True)
+    refunded_quantity = Whole(most=LIMIT_QUANTITY, required=True)
+    refundable = YesNo(required=True)
+
+
+class OrderDetailSchema(OrderSchema):
+    terminal_id = Text(most=40, required=True)
+    cashier_id = Text(most=40, required=True, allow_none=True)
+    occurred_at = Instant(required=True)
+    refunded_fen = Fen(required=True)
+    lines = Items(Part(OrderLineSchema), most=LIMIT_LINES, required=True)
+
+
+@pos.post("/orders")
+@requires(Role.STORE)
+@writes(PlaceOrderSchema, OrderSchema)
+def place_order(session: Session, store: ListedStore, asked: AskedOrder) -> object:
+    """Sell in one step if `tenders` are given, else hold the points and wait for payment."""
+    wanted = basket(session, store, asked, number=asked.number)
+    sale = _sale(session, wanted, asked)
+    told = order_view(session, sale, wanted.basket.member)
+    return Again(value=told) if sale.replayed else told
+
+
+@pos.post("/orders/<public_id:order_id>/payment")
+@requires(Role.STORE)
+@writes(PayOrderSchema, OrderSchema, status=HTTPStatus.OK)
+def pay_order(session: Session, store: ListedStore, asked: AskedPayment, order_id: str) -> object:
+    """Turn a placed order into a paid one; an order that is paid already is told again."""
+    terminal_of(session, store, asked.terminal_id)
+    order = own_order(session, store, order_id)
+    sale = payments.pay(session, order=order_id, tenders=asked.tenders)
+    told = order_view(session, sale, member_of(session, order))
+    return Again(value=told) if sale.replayed else told
+
+
+@pos.post("/orders/<public_id:order_id>/cancellation")
+@requires(Role.STORE)
+@writes(CancelOrderSchema, OrderSchema, status=HTTPStatus.OK)
+def cancel_order(session: Session, store: ListedStore, asked: AskedTill, order_id: str) -> object:
+    """Give up an order before payment; what it held is free at once."""
+    terminal_of(session, store, asked.terminal_id)
+    order = own_order(session, store, order_id)
+    orders.cancel(session, order=order_id)
+    return _told(order, _receipt(session, order))
+
+
+@pos.get("/orders/<public_id:order_id>")
+@requires(Role.STORE)
+@reads(OrderDetailSchema)
+def get_order(session: Session, store: ListedStore, order_id: str) -> Mapping[str, Any]:
+    """Return an order with its lines and what of them has gone back."""
+    return _detail(session, own_order(session, store, order_id))
+
+
+@pos.get("/orders")
+@requires(Role.STORE)
+@reads(OrderDetailSchema, query=FindOrderSchema)
+def find_order(session: Session, store: ListedStore, asked: AskedNumber) -> Mapping[str, Any]:
+    """Return the sale of a terminal's own number."""
+    terminal = terminal_of(session, store, asked.terminal_id)
+    found = find_by_number(session, terminal=terminal, number=asked.number)
+    if found is None:
+        raise NotFound("order", asked.number)
+    return _detail(session, found)
+
+
+def order_view(session: Session, sale: Sale, member: KnownMember | None) -> Mapping[str, Any]:
+    """Return a sale as its till hears of it."""
+    printed = receipt(session, member, earned=sale.earned_points, burned=sale.burned_points)
+    return {**vars(sale), "order_id": sale.public_id, "receipt": printed}
+
+
+def member_of(session: Session, order: Order) -> KnownMember | None:
+    """Return the member of an order, if it has one."""
+    return None if order.member_id is None else get_by_id(session, order.member_id)
+
+
+def _sale(session: Session, wanted: Wanted, asked: AskedOrder) -> Sale:
+    wish, refusal, quote_id = wanted.basket, wanted.refusal, None
+    if refusal is None and asked.quote_id is not None:
+        try:
+            wish, quote_id = quotes.redeem(session, wish, quote=asked.quote_id)
+        except QuoteExpired as expired:
+            refusal = expired
+    if refusal is not None:
+        known = orders.find_known(session, wish, asked.tenders)
+        if known is None:
+            raise refusal
+        return known
+    if asked.tenders is None:
+        return orders.place(session, wish, quote_id=quote_id)
+    return orders.sell(session, wish, asked.tenders, quote_id=quote_id)
+
+
+def _detail(session: Session, order: Order) -> Mapping[str, Any]:
+    lines = session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.number)
+    ).all()
+    return {
+        **_told(order, _receipt(session, order)),
+        "terminal_id": _terminal(session, order),
+        "cashier_id": order.cashier,
+        "occurred_at": order.occurred_at,
+        "refunded_fen": order.refunded_fen,
+        "lines": lines,
+    }
+
+
+def _told(order: Order, printed: Receipt) -> dict[str, Any]:
+    return {
+        "order_id": order.public_id,
+        "number": order.number,
+        "state": order.state,
+        "total_fen": order.total_fen,
+        "burned_points": order.burned_points,
+        "burned_fen": order.burned_fen,
+        "due_fen": order.due_fen,
+        "earned_points": order.earned_points,
+        "until": order.until,
+        "receipt": printed,
+    }
+
+
+def _terminal(session: Session, order: Order) -> str:
+    terminals = get_directory(session).terminals.values()
+    return next(each.code for each in terminals if each.id == order.terminal_id)
+
+
+def _receipt(session: Session, order: Order) -> Receipt:
+    return receipt(
+        session,
+        member_of(session, order),
+        earned=order.earned_points,
+        burned=order.burned_points,
+    )

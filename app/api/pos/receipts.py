@@ -1,0 +1,96 @@
+"""The receipt of every answer: points earned, burned, left, next to expire, in lines to print."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.api.fields import Day, DoorSchema, Items, Part, Text, Whole
+from app.members.identification import KnownMember
+from app.points import statements
+
+_LINE = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiry:
+    """Points that are the next to expire, and their last day."""
+
+    points: int
+    on: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What is printed about points. A refund has `earned` and `burned` below zero."""
+
+    earned_points: int
+    burned_points: int
+    balance_points: int | None
+    next_expiry: Expiry | None
+    zh: Sequence[str]
+    en: Sequence[str]
+
+
+class SignedPoints(Whole):
+    """A number of points that may be below zero."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=-(2**53) + 1, **kwargs)
+
+
+class ExpirySchema(DoorSchema):
+    points = SignedPoints(required=True)
+    on = Day(required=True)
+
+
+class ReceiptSchema(DoorSchema):
+    earned_points = SignedPoints(required=True)
+    burned_points = SignedPoints(required=True)
+    balance_points = SignedPoints(required=True, allow_none=True)
+    next_expiry = Part(ExpirySchema, required=True, allow_none=True)
+    zh = Items(Text(most=_LINE), most=8, required=True)
+    en = Items(Text(most=_LINE), most=8, required=True)
+
+
+def receipt(session: Session, member: KnownMember | None, *, earned: int, burned: int) -> Receipt:
+    """Return the receipt of what was just done; one round trip if there is a member."""
+    if member is None:
+        return Receipt(
+            earned_points=0, burned_points=0, balance_points=None, next_expiry=None,
+            zh=["未识别会员，不积分"], en=["No member, no points"],
+        )  # fmt: skip
+    balance = statements.balance(session, member)
+    soonest = next((each for each in balance.buckets if each.expires_on is not None), None)
+    expiry = None
+    if soonest is not None and soonest.expires_on is not None:
+        expiry = Expiry(points=soonest.points, on=soonest.expires_on)
+    zh, en = _lines(earned, burned, balance.spendable_points, expiry)
+    return Receipt(
+        earned_points=earned,
+        burned_points=burned,
+        balance_points=balance.spendable_points,
+        next_expiry=expiry,
+        zh=zh,
+        en=en,
+    )
+
+
+def _lines(
+    earned: int, burned: int, balance: int, expiry: Expiry | None
+) -> tuple[list[str], list[str]]:
+    said = [
+        (earned > 0, f"获得积分 {earned:,}", f"Points earned {earned:,}"),
+        (earned < 0, f"收回积分 {-earned:,}", f"Points taken back {-earned:,}"),
+        (burned > 0, f"抵扣积分 {burned:,}", f"Points burned {burned:,}"),
+        (burned < 0, f"退回积分 {-burned:,}", f"Points returned {-burned:,}"),
+        (True, f"积分余额 {balance:,}", f"Points balance {balance:,}"),
+    ]
+    if expiry is not None:
+        said.append(
+            (True, f"{expiry.points:,} 积分 {expiry.on} 到期",
+             f"{expiry.points:,} points expire on {expiry.on}")
+        )  # fmt: skip
+    return [zh for shown, zh, _ in said if shown], [en for shown, _, en in said if shown]

@@ -1,0 +1,76 @@
+"""P7: the description of the API is made from the code, checked in, and complete."""
+
+import json
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from app.api.auth import Role
+from app.api.openapi import document
+from app.api.policy import POLICY
+from config.settings import PROJECT
+from tests.factories import unique
+
+FILE = PROJECT / "docs/openapi.json"
+
+
+@pytest.fixture
+def described(app: APIFlask) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(document(app))
+    return made
+
+
+def _operations(described: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for path in described["paths"].values() for each in path.values()]
+
+
+def test_the_file_in_the_documents_is_what_the_service_says(
+    app: APIFlask, client: FlaskClient
+) -> None:
+    """After a change of the API: curl -s 127.0.0.1:8000/openapi.json > docs/openapi.json"""
+    answer = client.get("/openapi.json", environ_overrides={"REMOTE_ADDR": unique("10.")})
+
+    assert answer.content_type == "application/json"
+    assert answer.text == document(app) == FILE.read_text(encoding="utf-8")
+
+
+def test_every_store_route_is_described(app: APIFlask, described: dict[str, Any]) -> None:
+    named = {f"pos.{operation['operationId']}" for operation in _operations(described)}
+
+    stores = {endpoint for endpoint, role in POLICY.items() if role is Role.STORE}
+    assert named == stores | {"pos.read_time"}
+    assert described["openapi"] == "3.1.0"
+
+
+def test_every_operation_says_how_it_is_signed_keyed_and_refused(
+    described: dict[str, Any],
+) -> None:
+    for operation in _operations(described):
+        assert operation["summary"].endswith(".")
+        problems = {
+            status: answer["content"]
+            for status, answer in operation["responses"].items()
+            if int(status) >= 400
+        }
+        assert {"429", "500"} <= set(problems)
+        for content in problems.values():
+            assert set(content) == {"application/problem+json"}
+        if "security" in operation:
+            assert {"400", "401", "404", "503"} <= set(problems)
+        if "requestBody" in operation:
+            assert operation["requestBody"]["required"] is True
+            assert {"409", "413", "415", "422"} <= set(problems)
+
+
+def test_requests_refuse_unknown_fields_and_writes_want_a_key(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+    order = schemas["PlaceOrder"]
+    place = described["paths"]["/v1/pos/orders"]["post"]
+
+    assert all(schema["additionalProperties"] is False for schema in schemas.values())
+    assert set(order["required"]) == {"terminal_id", "cashier_id", "number", "lines"}
+    assert "Idempotency-Key" in [each["name"] for each in place["parameters"]]
+    assert order["properties"]["burn_points"]["type"] == "integer"
+    assert schemas["Receipt"]["properties"]["balance_points"]["type"] == ["integer", "null"]
