@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import current_app, g, request
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api import limits, signing
 from app.api.errors import BadSignature, ClockSkew
@@ -218,8 +219,17 @@ def signed() -> Signed:
         path=path,
         query=query,
         idempotency_key=idempotency_key(),
-        body=request.get_data(cache=True),
+        body=_whole_body(),
     )
+
+
+def _whole_body() -> bytes:
+    """Return the body; a chunked one that is too long comes cut off, and no error tells so."""
+    body = request.get_data(cache=True)
+    most = current_app.config["MAX_CONTENT_LENGTH"]
+    if request.content_length is None and len(body) >= most:
+        raise RequestEntityTooLarge
+    return body
 
 
 def idempotency_key() -> str:
