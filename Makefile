@@ -32,7 +32,7 @@ check: lint types ## CI 的全部检查 / all that CI checks
 lint: $(READY) ## ruff 与导入约定 / ruff and the import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@PYTHONPATH=. $(BIN)/lint-imports
+	@PYTHONPATH=.:clients/python $(BIN)/lint-imports
 
 types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
@@ -72,7 +72,7 @@ $(READY): $(LOCKS) Makefile
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
 	  --only-binary :all: $(foreach lock,$(LOCKS),-r $(lock))
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
-	  pathlib.Path(sysconfig.get_path("purelib"), "plaza.pth").write_text(f"{pathlib.Path.cwd()}\n")'
+	  pathlib.Path(sysconfig.get_path("purelib"), "plaza.pth").write_text(f"{pathlib.Path.cwd()}\n{pathlib.Path.cwd()}/clients/python\n")'
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m app.cli "$$@"\n' > $(PLAZA)
 	@chmod +x $(PLAZA)
 	@touch $(READY)
