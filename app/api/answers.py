@@ -89,14 +89,14 @@ def begin(session: Session, scope: Scope) -> Beginning:
     return Beginning(locked=lock[0][0], answer=answer)
 
 
-def store(session: Session, scope: Scope, answer: Answer, *, undo: bool) -> None:
-    """Store the answer to a key; `undo` takes back what was written since `begin`.
+def store(session: Session, scope: Scope, answer: Answer, *, undone: bool) -> None:
+    """Store the answer to a key; `undone` takes back what was written since `begin`.
 
     Raises:
         Collision: the key got an answer meanwhile; run the transaction again.
     """
     statement = _INSERT
-    if undo:
+    if undone:
         session.expunge_all()  # What the view changed and did not send is void as well.
         statement = _UNDO + _INSERT
     results = _send(
@@ -109,10 +109,16 @@ def store(session: Session, scope: Scope, answer: Answer, *, undo: bool) -> None
             body=sql.Literal(answer.body),
             now=sql.Literal(now_of(session)),
         ),
-        results=2 if undo else 1,
+        results=2 if undone else 1,
     )
     if not results[-1]:
         raise Collision("idempotency-key", scope.key)
+
+
+def undo(session: Session) -> None:
+    """Take back what was written since `begin`, and store nothing."""
+    session.expunge_all()
+    _send(session, sql.SQL(_UNDO).format(), results=1)
 
 
 def purge(session: Session) -> int:

@@ -50,7 +50,7 @@ def tells(gives: type[DoorSchema]) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def door() -> Response:
-            return _response(_answer(gives, view(), HTTPStatus.OK))
+            return respond(_answer(gives, view(), HTTPStatus.OK))
 
         door.contract = Contract(gives=gives)  # type: ignore[attr-defined]
         return door
@@ -69,9 +69,9 @@ def reads(
             asked = {} if query is None else {"asked": load(query, _query())}
             claim = auth.claim()
             with services().database.transaction(claim.district, read_only=True) as session:
-                store = _enter(session, claim)
+                store = enter(session, claim)
                 answer = _answer(gives, view(session, store, **asked, **path), HTTPStatus.OK)
-            return _response(answer)
+            return respond(answer)
 
         door.contract = Contract(gives=gives, query=query)  # type: ignore[attr-defined]
         return door
@@ -92,13 +92,13 @@ def writes(
         @wraps(view)
         def door(**path: str) -> Response:
             key = idempotency.check_key(auth.idempotency_key()) if keyed else ""
-            body = _body()
+            body = sent_body()
             asked = load(takes, body)
             claim = auth.claim()
             fingerprint = bodies.fingerprint(request.method, request.path, body)
 
             def work(session: Session) -> Outcome:
-                store = _enter(session, claim)
+                store = enter(session, claim)
 
                 def run() -> Answer:
                     return _answer(gives, view(session, store, asked, **path), status)
@@ -109,7 +109,7 @@ def writes(
                 return idempotency.once(session, scope, run, refusal=_refusal)
 
             outcome = services().database.run(claim.district, work)
-            return _response(outcome.answer, replayed=outcome.replayed)
+            return respond(outcome.answer, replayed=outcome.replayed)
 
         door.contract = Contract(takes=takes, gives=gives, status=status, keyed=keyed)  # type: ignore[attr-defined]
         return door
@@ -117,12 +117,14 @@ def writes(
     return decorate
 
 
-def _enter(session: Session, claim: auth.Claim) -> ListedStore:
+def enter(session: Session, claim: auth.Claim) -> ListedStore:
+    """Say where a transaction comes from, and return the store that calls."""
     session.info.update(source="pos", request_id=request_id())
     return auth.gate().confirm(session, claim)
 
 
-def _body() -> dict[str, Any]:
+def sent_body() -> dict[str, Any]:
+    """Return the JSON object of this request."""
     if request.mimetype != "application/json" or request.content_encoding:
         raise WrongMediaType
     return bodies.parse(request.get_data(cache=True))
@@ -149,7 +151,8 @@ def _refusal(error: Exception) -> Answer:
     return Answer(status=response.status_code, body=response.get_data())
 
 
-def _response(answer: Answer, *, replayed: bool = False) -> Response:
+def respond(answer: Answer, *, replayed: bool = False) -> Response:
+    """Return an answer as a response, and say whether its key had been answered before."""
     refused = answer.status >= HTTPStatus.BAD_REQUEST
     response = Response(
         answer.body,

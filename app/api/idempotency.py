@@ -48,6 +48,22 @@ def check_key(key: str) -> str:
     return key
 
 
+def begin(session: Session, scope: Scope) -> Answer | None:
+    """Lock a key and set the savepoint; return the answer that it has already, or None.
+
+    Raises:
+        InFlight: the first request with this key is at work.
+        IdempotencyKeyReused: the key was used for another request.
+    """
+    beginning = answers.begin(session, scope)
+    if not beginning.locked:
+        raise InFlight
+    known = beginning.answer
+    if known is not None and known.fingerprint != scope.fingerprint:
+        raise IdempotencyKeyReused
+    return known
+
+
 def once(
     session: Session,
     scope: Scope,
@@ -61,17 +77,11 @@ def once(
     are kept; others are raised, and nothing of the request remains.
 
     Raises:
-        InFlight: the first request with this key is at work.
-        IdempotencyKeyReused: the key was used for another request.
+        InFlight, IdempotencyKeyReused: as `begin`.
         Collision: the key was answered meanwhile; run the transaction again.
     """
-    beginning = answers.begin(session, scope)
-    if not beginning.locked:
-        raise InFlight
-    known = beginning.answer
+    known = begin(session, scope)
     if known is not None:
-        if known.fingerprint != scope.fingerprint:
-            raise IdempotencyKeyReused
         return Outcome(answer=known, replayed=True)
     undo = False
     try:
@@ -82,5 +92,5 @@ def once(
         if answer.status not in STORED_REFUSALS:
             raise
         undo = True
-    answers.store(session, scope, answer, undo=undo)
+    answers.store(session, scope, answer, undone=undo)
     return Outcome(answer=answer, replayed=False)

@@ -47,6 +47,7 @@ STORE = Limit(requests=50, seconds=1, burst=50)
 DISTRICT = Limit(requests=2_000, seconds=1, burst=2_000)
 ADDRESS = Limit(requests=1_000, seconds=1, burst=1_000)
 IDENTIFY = Limit(requests=120, seconds=60, burst=30)
+UPLOAD = Limit(requests=30, seconds=60, burst=10)
 ANYONE = Limit(requests=60, seconds=60, burst=60)
 FORGERS = Limit(requests=60, seconds=60, burst=60)
 

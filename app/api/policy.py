@@ -22,6 +22,8 @@ POLICY: Mapping[str, Role] = {
     "pos.find_order": Role.STORE,
     "pos.refund_order": Role.STORE,
     "pos.void_order": Role.STORE,
+    "pos.exchange_order": Role.STORE,
+    "pos.upload_orders": Role.STORE,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

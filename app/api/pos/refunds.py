@@ -175,8 +175,9 @@ def _require_voidable(session: Session, order: Order) -> None:
         raise NotRefundable(kept)
 
 
-def _told(session: Session, order: Order, refunded: Refunded) -> object:
-    told = {
+def refund_view(session: Session, order: Order, refunded: Refunded) -> dict[str, Any]:
+    """Return a refund as its till hears of it."""
+    return {
         **vars(refunded),
         "refund_id": refunded.public_id,
         "order_id": refunded.order,
@@ -188,4 +189,8 @@ def _told(session: Session, order: Order, refunded: Refunded) -> object:
             burned=-refunded.restored_points,
         ),
     }
+
+
+def _told(session: Session, order: Order, refunded: Refunded) -> object:
+    told = refund_view(session, order, refunded)
     return Again(value=told) if refunded.replayed else told

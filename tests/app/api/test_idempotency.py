@@ -255,10 +255,10 @@ def test_an_answer_that_came_meanwhile_starts_the_request_again(session: Session
     """The lock makes this impossible; should it fail, nothing is done twice."""
     scope = Scope(principal="sto_1", key=unique("idem-key-"), fingerprint=bytes(32))
     answers.begin(session, scope)
-    answers.store(session, scope, Answer(status=201, body=b"{}"), undo=False)
+    answers.store(session, scope, Answer(status=201, body=b"{}"), undone=False)
 
     with pytest.raises(Collision):
-        answers.store(session, scope, Answer(status=201, body=b"{}"), undo=False)
+        answers.store(session, scope, Answer(status=201, body=b"{}"), undone=False)
 
 
 def test_answers_are_forgotten_after_thirty_days(session: Session) -> None:
@@ -267,7 +267,7 @@ def test_answers_are_forgotten_after_thirty_days(session: Session) -> None:
         scope = Scope(principal="sto_1", key=f"idem-key-of-day-{days}", fingerprint=bytes(32))
         session.info["now"] = now - timedelta(days=days, seconds=1)
         answers.begin(session, scope)
-        answers.store(session, scope, Answer(status=201, body=b"{}"), undo=False)
+        answers.store(session, scope, Answer(status=201, body=b"{}"), undone=False)
     session.info["now"] = now
 
     assert answers.purge(session) == 2

@@ -1,0 +1,113 @@
+"""`orders/batch`: sales that were captured while the line was down, or that an ERP uploads (P1).
+
+Every sale has a verdict of its own and a transaction of its own: what was accepted stays accepted,
+whatever befalls the rest or the request. Sent again, known numbers are told and nothing moves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.api import limits
+from app.api.auth import Role, requires
+from app.api.edge import Again
+from app.api.fields import DoorSchema, Fen, Instant, Items, Part, Points, PublicId, Text, Whole
+from app.api.openapi import ProblemSchema
+from app.api.parts import writes_each
+from app.api.pos import pos
+from app.api.pos.asking import (
+    LIMIT_TENDERS,
+    LineSchema,
+    TenderSchema,
+    TillSchema,
+    business_time,
+    terminal_of,
+)
+from app.checkout import orders
+from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tender
+from app.members.errors import UnknownMember
+from app.members.identification import find_by_phone
+from app.merchants.directory import ListedStore
+
+LIMIT_ORDERS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedUpload:
+    """One sale as it was captured; a member is known by phone, to earn alone."""
+
+    terminal_id: str
+    cashier_id: str
+    number: str
+    occurred_at: datetime
+    lines: Sequence[BasketLine]
+    tenders: Sequence[Tender]
+    phone: str | None
+
+
+class CapturedOrderSchema(TillSchema):
+    makes = AskedUpload
+    number = Text(most=64, required=True)
+    occurred_at = Instant(required=True)
+    lines = Items(Part(LineSchema), least=1, most=LIMIT_LINES, required=True)
+    tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
+    phone = Text(least=7, most=24, load_default=None)
+
+
+class UploadOrdersSchema(DoorSchema):
+    orders = Items(Part(CapturedOrderSchema), least=1, most=LIMIT_ORDERS, required=True)
+
+
+class UploadedOrderSchema(DoorSchema):
+    order_id = PublicId("ord", required=True)
+    number = Text(most=64, required=True)
+    state = Text(most=20, required=True)
+    total_fen = Fen(required=True)
+    due_fen = Fen(required=True)
+    earned_points = Points(required=True)
+
+
+class VerdictSchema(DoorSchema):
+    """What became of one sale, in the order of the request: an order, or a problem."""
+
+    status = Whole(least=200, most=499, required=True)
+    order = Part(UploadedOrderSchema)
+    problem = Part(ProblemSchema)
+
+
+class VerdictsSchema(DoorSchema):
+    accepted = Whole(required=True)
+    refused = Whole(required=True)
+    verdicts = Items(Part(VerdictSchema), most=LIMIT_ORDERS, required=True)
+
+
+@pos.post("/orders/batch")
+@requires(Role.STORE, limit=limits.UPLOAD)
+@writes_each(UploadOrdersSchema, VerdictsSchema, name="orders", each="order")
+def upload_orders(session: Session, store: ListedStore, asked: AskedUpload) -> object:
+    """Sell what was captured offline, up to 72 hours late; each sale gets its own verdict."""
+    at, untimely = business_time(session, asked.occurred_at)
+    member = None
+    if asked.phone is not None:
+        member = find_by_phone(session, asked.phone)
+        if member is None:
+            raise UnknownMember
+    basket = Basket(
+        terminal=terminal_of(session, store, asked.terminal_id),
+        number=asked.number,
+        occurred_at=at,
+        lines=asked.lines,
+        member=member,
+        cashier=asked.cashier_id,
+    )
+    if untimely is not None:
+        sale = orders.find_known(session, basket, asked.tenders)
+        if sale is None:
+            raise untimely
+    else:
+        sale = orders.sell(session, basket, asked.tenders)
+    told: Mapping[str, Any] = {**vars(sale), "order_id": sale.public_id}
+    return Again(value=told) if sale.replayed else told
