@@ -12,6 +12,8 @@ print("\\n".join(order.receipt.zh))
 from plaza_client.errors import PlazaError, Refused, Unanswered
 from plaza_client.till import Till
 from plaza_client.values import (
+    Captured,
+    Exchange,
     Expiry,
     Identification,
     Line,
@@ -22,9 +24,13 @@ from plaza_client.values import (
     Refund,
     RefundPart,
     Tender,
+    Uploaded,
+    Verdict,
 )
 
 __all__ = [
+    "Captured",
+    "Exchange",
     "Expiry",
     "Identification",
     "Line",
@@ -39,4 +45,6 @@ __all__ = [
     "Tender",
     "Till",
     "Unanswered",
+    "Uploaded",
+    "Verdict",
 ]

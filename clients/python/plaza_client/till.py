@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Sender
 from plaza_client.values import (
+    Captured,
+    Exchange,
     Identification,
     Line,
     Order,
@@ -14,6 +16,8 @@ from plaza_client.values import (
     Refund,
     RefundPart,
     Tender,
+    Uploaded,
+    Verdict,
     read,
     written,
 )
@@ -148,6 +152,52 @@ class Till:
         """Undo a sale of this very day as a whole."""
         return self._refund(f"/orders/{order_id}/void", {**self._here, "number": number}, key)
 
+    def exchange(
+        self,
+        order_id: str,
+        *,
+        refund_number: str,
+        number: str,
+        lines: Sequence[Line],
+        tenders: Sequence[Tender],
+        parts: Sequence[RefundPart] = (),
+        key: str | None = None,
+    ) -> Exchange:
+        """Give back parts of an order (or all of it) and sell another instead."""
+        body: dict[str, Any] = {
+            **self._here,
+            "refund_number": refund_number,
+            "number": number,
+            "lines": [written(line) for line in lines],
+            "tenders": [written(tender) for tender in tenders],
+        }
+        if parts:
+            body["parts"] = [written(part) for part in parts]
+        path = f"{_BASE}/orders/{order_id}/exchange"
+        reply = self._sender.post(path, body, key=key, keyed=True)
+        return Exchange(
+            refund=read(Refund, reply.body["refund"], replayed=reply.replayed),
+            order=read(Order, reply.body["order"], replayed=reply.replayed),
+            to_pay_fen=reply.body["to_pay_fen"],
+        )
+
+    def upload(self, sales: Sequence[Captured], *, key: str | None = None) -> list[Verdict]:
+        """Send what was sold while the line was down, at most 500; one verdict each, in order."""
+        orders = [
+            {
+                **self._here,
+                "number": sale.number,
+                "occurred_at": sale.occurred_at.isoformat(timespec="milliseconds"),
+                "lines": [written(line) for line in sale.lines],
+                "tenders": [written(tender) for tender in sale.tenders],
+                **_said(phone=sale.phone),
+            }
+            for sale in sales
+        ]
+        path = f"{_BASE}/orders/batch"
+        reply = self._sender.post(path, {"orders": orders}, key=key, keyed=True)
+        return [_verdict(each) for each in reply.body["verdicts"]]
+
     def get(self, order_id: str) -> Order:
         """Look an order up by its id."""
         return read(Order, self._sender.get(f"{_BASE}/orders/{order_id}").body)
@@ -179,6 +229,17 @@ class Till:
     def _refund(self, path: str, body: dict[str, Any], key: str | None) -> Refund:
         reply = self._sender.post(f"{_BASE}{path}", body, key=key, keyed=True)
         return read(Refund, reply.body, replayed=reply.replayed)
+
+
+def _verdict(sent: dict[str, Any]) -> Verdict:
+    problem = sent.get("problem") or {}
+    order = sent.get("order")
+    return Verdict(
+        status=sent["status"],
+        order=read(Uploaded, order) if order else None,
+        code=problem.get("code", ""),
+        detail=problem.get("detail", ""),
+    )
 
 
 def _said(**fields: str | None) -> dict[str, str]:

@@ -142,6 +142,48 @@ class Refund:
     replayed: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Both halves of an exchange; the till takes `to_pay_fen`, or gives it back below zero."""
+
+    refund: Refund
+    order: Order
+    to_pay_fen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captured:
+    """A sale that was made while the line was down; `phone` names a member, to earn alone."""
+
+    number: str
+    occurred_at: datetime
+    lines: Sequence[Line]
+    tenders: Sequence[Tender]
+    phone: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded:
+    """A captured sale as Plaza keeps it."""
+
+    order_id: str
+    number: str
+    state: str
+    total_fen: int
+    due_fen: int
+    earned_points: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of one captured sale: accepted, or refused with a text for the cashier."""
+
+    status: int
+    order: Uploaded | None = None
+    code: str = ""
+    detail: str = ""
+
+
 def read(kind: type[T], sent: Mapping[str, Any], *, replayed: bool | None = None) -> T:
     """Return the value that an answer's JSON holds."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from plaza_client import (
+    Captured,
     Line,
     OrderLine,
     RefundPart,
@@ -168,6 +170,42 @@ def test_who_gets_no_answer_is_told_the_key_and_may_repeat_later(
 
     assert (sold.replayed, again.replayed) == (True, True)
     assert again.order_id == sold.order_id
+
+
+def test_an_exchange_and_a_day_offline(
+    base_url: str, world: World, database: Database, district: str
+) -> None:
+    """Semantics 13, 40: one sale of the upload was known already, one cannot be right."""
+    silk = Line(sku="S9", name="丝巾", amount_fen=15_000)
+    at = datetime.now(UTC) - timedelta(hours=3)
+    whole, known = [Tender(name="cash", fen=10_000)], unique("N")
+    with _till(base_url, world) as till:
+        first = till.sell(number=known, lines=[TEA], tenders=whole)
+        done = till.exchange(
+            till.sell(number=unique("N"), lines=[TEA], tenders=whole).order_id,
+            refund_number=unique("R"),
+            number=unique("N"),
+            lines=[silk],
+            tenders=[Tender(name="card", fen=15_000)],
+        )
+        verdicts = till.upload(
+            [
+                Captured(number=known, occurred_at=at, lines=[TEA], tenders=whole),
+                Captured(
+                    number=unique("N"), occurred_at=at, lines=[TEA], tenders=whole,
+                    phone=world.phone,
+                ),
+                Captured(number=unique("N"), occurred_at=at, lines=[silk], tenders=whole),
+            ]
+        )  # fmt: skip
+
+    assert (done.refund.fen, done.order.due_fen, done.to_pay_fen) == (10_000, 15_000, 5_000)
+    assert [verdict.status for verdict in verdicts] == [200, 201, 409]
+    assert verdicts[0].order is not None
+    assert verdicts[0].order.order_id == first.order_id
+    assert verdicts[2].code == "state-conflict"
+    assert "应付 15000 分" in verdicts[2].detail
+    assert _points(database, district, world) == 100
 
 
 def test_a_refusal_is_told_at_once_for_the_cashier(base_url: str, world: World) -> None:
