@@ -5,6 +5,7 @@ transaction then makes sure, without a statement of its own, that the key still 
 """
 
 import hmac
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.api import limits, signing
 from app.api.errors import BadSignature, ClockSkew
 from app.api.limits import Bucket, Limit, Limiter
-from app.api.signing import Signed
+from app.api.signing import Signature, Signed
 from app.merchants import keys
 from app.merchants.directory import ListedStore, get_directory
 from app.merchants.keys import ListedKey
@@ -28,6 +29,8 @@ from app.wiring import Services
 from config.database import Database, now_of, remember
 from config.errors import UnknownDistrict
 from config.keys import KeyRing
+
+log = logging.getLogger(__name__)
 
 SKEW_SECONDS = 300
 
@@ -108,12 +111,13 @@ class Gate:
         district = keys.district_of_key(said.key_id) if said else None
         known = self._find(district, said.key_id, address) if said and district else None
         if said is None or district is None or known is None or not known.is_open:
-            raise self._refusal(BadSignature(), address)
+            raise self._refusal(BadSignature(), said, address)
         if abs(said.timestamp - now) > SKEW_SECONDS:
-            raise self._refusal(ClockSkew(timestamp=said.timestamp, now=int(now)), address)
+            skew = ClockSkew(timestamp=said.timestamp, now=int(now))
+            raise self._refusal(skew, said, address)
         text = asked.string_to_sign(key_id=said.key_id, timestamp=said.timestamp, nonce=said.nonce)
         if not hmac.compare_digest(signing.sign(known.key.secret, text), said.signature):
-            raise self._refusal(BadSignature(), address)
+            raise self._refusal(BadSignature(), said, address)
         buckets = [
             Bucket(name=f"{district}:store:{known.store.id}", limit=limits.STORE),
             Bucket(name=f"{district}:all", limit=limits.DISTRICT),
@@ -160,8 +164,10 @@ class Gate:
         self._known[district] = read
         return read
 
-    def _refusal(self, refusal: Exception, address: str) -> Exception:
-        """Count a failure against its address; too many of them are told to wait instead."""
+    def _refusal(self, refusal: Exception, said: Signature | None, address: str) -> Exception:
+        """Log a failure and count it against its address; too many are told to wait instead."""
+        key_id = said.key_id[:80] if said else None
+        log.warning("caller_not_proven", extra={"key": key_id, "why": type(refusal).__name__})
         self._limiter.pass_through([self._from(address, "failed", limits.FORGERS)])
         return refusal
 

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import logging
 import time
 from collections.abc import Iterator
 
@@ -96,6 +97,19 @@ def test_every_failure_but_the_clock_looks_the_same(till: Till, client: FlaskCli
     assert all(body == bodies[0] for body in bodies)
     assert bodies[0]["code"] == "bad-signature"
     assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"POS1-HMAC-SHA256"}
+
+
+def test_who_is_not_proven_is_logged_without_what_he_signed(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reliability §14"""
+    with caplog.at_level(logging.WARNING, logger="app.api.auth"):
+        dataclasses.replace(till, secret=bytes(32)).get("/v1/pos/who")
+
+    (record,) = caplog.records
+    assert record.getMessage() == "caller_not_proven"
+    assert (record.__dict__["key"], record.__dict__["why"]) == (till.key_id, "BadSignature")
+    assert "signature=" not in str(record.__dict__)
 
 
 def test_a_signature_is_good_once(till: Till, client: FlaskClient) -> None:
