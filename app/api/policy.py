@@ -24,6 +24,7 @@ POLICY: Mapping[str, Role] = {
     "pos.void_order": Role.STORE,
     "pos.exchange_order": Role.STORE,
     "pos.upload_orders": Role.STORE,
+    "pos.read_totals": Role.STORE,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

@@ -1,7 +1,7 @@
 """The tills' API with every resource on it: importing one puts its views on the blueprint."""
 
-from app.api.pos import exchanges, orders, pos, quotes, refunds, till, uploads
+from app.api.pos import exchanges, orders, pos, quotes, refunds, till, totals, uploads
 
-RESOURCES = (till, quotes, orders, refunds, exchanges, uploads)
+RESOURCES = (till, quotes, orders, refunds, exchanges, uploads, totals)
 
 __all__ = ["RESOURCES", "pos"]
