@@ -15,6 +15,8 @@ GRANT UPDATE (status, decided_by, decided_at) ON change_request TO plaza_app;
 GRANT UPDATE (name_zh, name_en, status) ON merchant TO plaza_app;
 GRANT UPDATE (status) ON store, terminal, cashier, staff TO plaza_app;
 
+GRANT UPDATE (state, valid_until, ended_at) ON store_key TO plaza_app;
+
 -- Members.
 GRANT UPDATE (kind, status, tier, card_number, phone, phone_index, name, birthday, data_key,
               key_version) ON member TO plaza_app;
@@ -31,6 +33,9 @@ GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, refunded_fen
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
 GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
+
+-- Stored answers and who stands at which till, for as long as they are of use.
+GRANT DELETE ON idempotency, identification TO plaza_app;
 
 -- What was paid, and what went back, is for good, whoever asks.
 CREATE OR REPLACE TRIGGER paid_for_good

@@ -1,13 +1,13 @@
 """The tills' door: keys of stores, members known at a till, stored answers.
 
 Revision ID: door
-Revises: checkout
+Revises: safeguards
 """
 
 from alembic import op
 
 revision = "door"
-down_revision = "checkout"
+down_revision = "safeguards"
 branch_labels = None
 depends_on = None
 
