@@ -1,7 +1,7 @@
 """Semantics 1-5, 11, 38: refunds in parts, a void of the same day, through the door."""
 
+import psycopg
 import pytest
-from sqlalchemy import text
 
 from app.members.identification import KnownMember
 from config.database import Database
@@ -109,12 +109,12 @@ def test_a_void_undoes_a_sale_of_the_day(
 
 
 def test_a_sale_of_yesterday_is_refunded_and_not_voided(
-    till: Till, database: Database, sold: str
+    till: Till, owner_url: str, sold: str
 ) -> None:
-    with database.transaction("test") as session:
-        session.execute(
-            text('UPDATE "order" SET business_date = business_date - 1 WHERE public_id = :id'),
-            {"id": sold},
+    with psycopg.connect(owner_url) as owner:
+        owner.execute("SET search_path = d_test")
+        owner.execute(
+            'UPDATE "order" SET business_date = business_date - 1 WHERE public_id = %s', (sold,)
         )
 
     refused = told(till.post(f"/v1/pos/orders/{sold}/void", refund()), 409)
