@@ -16,7 +16,7 @@ from config.settings import Settings
 from migrations.run import create_district, drop_district
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def own_district(owner_url: str) -> str:
     create_district(owner_url, "clock", name="时钟", sandbox=False)
     return "clock"

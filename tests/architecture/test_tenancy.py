@@ -20,7 +20,7 @@ from tests.app.checkout.shops import Shop, open_shop, points_of
 from tests.factories import make_member, make_merchant, new_phone
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def neighbour(owner_url: str) -> str:
     run.create_district(owner_url, "neighbour", name="隔壁商圈", sandbox=False)
     return "neighbour"

@@ -14,7 +14,7 @@ from migrations import run
 from tests.app.cli.conftest import Plaza
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lively(database: Database, owner_url: str) -> str:
     run.create_district(owner_url, "lively", name="热闹商圈", sandbox=True)
     seed(database, "lively", baskets=40)
