@@ -63,6 +63,12 @@ class Order(Base):
         UniqueConstraint("store_id", "terminal_id", "number", "kind"),
         Index("order_member_id_business_date_idx", "member_id", "business_date"),
         Index("order_store_id_business_date_idx", "store_id", "business_date"),
+        Index(
+            "order_exchanges_idx",
+            "member_id",
+            "recorded_at",
+            postgresql_where=text("kind = 'exchange'"),
+        ),
         Index("order_until_idx", "until", postgresql_where=text("state = 'awaiting_payment'")),
         CheckConstraint("(state = 'paid') = (slices IS NOT NULL)", name="paid"),
     )

@@ -196,10 +196,18 @@ def _burned_on(session: Session, wallet: Wallet, day: date) -> int:
     return int(burned or 0)
 
 
-# An exchange keeps the day of its first sale, but its points are spent when it is recorded.
+# An exchange keeps the day of its first sale, but its points are spent when it is recorded. Two
+# looks by index, so that a long history costs nothing.
 _BURNED_ON = text(
-    'SELECT sum(burned_points) FROM "order" WHERE member_id = :member '
-    "AND CASE kind WHEN 'exchange' THEN recorded_at >= :start AND recorded_at < :end "
-    "ELSE business_date = :day END "
-    "AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))"
+    """
+    SELECT coalesce((
+        SELECT sum(burned_points) FROM "order"
+        WHERE member_id = :member AND business_date = :day AND kind <> 'exchange'
+            AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
+        + coalesce((
+        SELECT sum(burned_points) FROM "order"
+        WHERE member_id = :member AND kind = 'exchange'
+            AND recorded_at >= :start AND recorded_at < :end
+            AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
+    """
 )
