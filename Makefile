@@ -11,7 +11,7 @@ N ?= 2000
 
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types format contracts bench replay audit migration lock clean
+.PHONY: help setup run test coverage check lint types format contracts bench replay audit migration lock clean
 
 help: ## 列出所有命令 / list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,9 +25,12 @@ run: $(READY) ## 启动全部服务（Ctrl-C 停止） / start everything; Ctrl-
 test: $(READY) ## 全部测试：make test T=tests/ledger PG=16 / all tests, in parallel
 	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal $(T)
 
+coverage: $(READY) ## 全部测试与分支覆盖率 / all tests, and the branches that they take
+	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+
 check: lint types ## CI 的全部检查 / all that CI checks
 	@$(MAKE) --no-print-directory test PG=16
-	@$(MAKE) --no-print-directory test PG=18
+	@$(MAKE) --no-print-directory coverage PG=18
 
 lint: $(READY) ## ruff 与导入约定 / ruff and the import contracts
 	@$(BIN)/ruff check .
