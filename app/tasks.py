@@ -20,8 +20,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import closing, nudging, outbox
+from app.api import answers
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end
+from app.members import presence
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, lock_of, now_of
 from config.embedded import die_with_parent
@@ -105,6 +107,8 @@ TIMETABLE: Sequence[Job] = (
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),
+    Job(name="purge_answers", every=600, work=answers.purge),
+    Job(name="purge_identifications", every=600, work=presence.purge),
     Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
     Job(
         name="audit_in_full",
