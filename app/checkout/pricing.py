@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
 from app.checkout.sharing import SaleLine, Shared, share
 from app.clock import business_date, day_start
+from app.members.birthdays import birthday_of
 from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.merchants.models import MayBurn
 from app.points import burns
@@ -99,15 +100,22 @@ def earn_points(session: Session, priced: Priced, shared: Shared) -> Earned:
     basket = priced.basket
     if basket.member is None:
         return Earned.of([], lines=len(priced.lines))
-    order = paid_order(priced, shared)
+    order = paid_order(session, priced, shared)
     rules = get_rule_book(session).in_force(
         basket.occurred_at, merchants={merchant.public_id for merchant in priced.merchants}
     )
     return earn(rules, order, combine=priced.programme.combine)
 
 
-def paid_order(priced: Priced, shared: Shared) -> PaidOrder:
-    """Return a shared sale as earning rules see it. A merchant that issues no more pays nothing."""
+def paid_order(session: Session, priced: Priced, shared: Shared) -> PaidOrder:
+    """Return a shared sale as earning rules see it. A merchant that issues no more pays nothing.
+
+    The member's birthday is opened where some rule of the district asks for one.
+    """
+    member = priced.basket.member
+    birthday = None
+    if member is not None and get_rule_book(session).asks_birthday:
+        birthday = birthday_of(session, member)
     return PaidOrder(
         occurred_at=priced.basket.occurred_at,
         lines=[
@@ -121,7 +129,8 @@ def paid_order(priced: Priced, shared: Shared) -> PaidOrder:
                 priced.basket.lines, priced.merchants, shared.paid_fen(), strict=True
             )
         ],
-        tier=priced.basket.member.tier if priced.basket.member else None,
+        tier=None if member is None else member.tier,
+        birthday=birthday,
     )
 
 

@@ -59,7 +59,7 @@ def quote(session: Session, basket: Basket, *, tender: str = "cash") -> Quoted:
         most = price(session, replace(basket, burn_points=ALL_POINTS), wallet)
     found = preview(
         get_rule_book(session),
-        paid_order(priced, allot(priced, [Tender(name=tender, fen=priced.due_fen)])),
+        paid_order(session, priced, allot(priced, [Tender(name=tender, fen=priced.due_fen)])),
         combine=priced.programme.combine,
     )
     now = now_of(session)

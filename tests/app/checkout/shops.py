@@ -18,7 +18,7 @@ from app.clock import business_date
 from app.members.identification import KnownMember
 from app.merchants.directory import ListedMerchant, ListedTerminal, get_directory
 from app.points import lots, rules
-from app.points.definitions import Conditions, Definition, Kind
+from app.points.definitions import Birthday, Conditions, Definition, Kind
 from app.points.policy import NegativePolicy
 from app.points.rules import Names
 from config.database import forget, now_of
@@ -107,14 +107,20 @@ def open_shop(session: Session, **terms: object) -> Shop:
     return Shop(merchant=merchant, till=make_till(session, merchant))
 
 
-def add_rule(session: Session, merchant: ListedMerchant, *, rate: str = "1/100") -> None:
+def add_rule(
+    session: Session,
+    merchant: ListedMerchant,
+    *,
+    rate: str = "1/100",
+    when: Birthday | None = None,
+) -> None:
     request = rules.propose(
         session,
         code=unique("r"),
         definition=Definition(
             kind=Kind.BASE,
             rate=Fraction(rate),
-            conditions=Conditions(merchants=frozenset({merchant.public_id})),
+            conditions=Conditions(merchants=frozenset({merchant.public_id}), birthday=when),
         ),
         by="mei",
         reason="test",

@@ -13,15 +13,24 @@ from app.checkout import orders, payments
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
 from app.checkout.errors import BusinessKeyConflict, LockExpired, OrderNotPayable, PaymentMismatch
 from app.checkout.models import OrderState
+from app.clock import SHANGHAI
 from app.errors import Invalid
 from app.members import freezing
 from app.members.errors import MemberNotActive
 from app.members.identification import get_by_public_id
 from app.merchants.models import Funding, MayBurn
+from app.points.definitions import Birthday
 from app.points.errors import InsufficientPoints
 from config.database import now_of
 from ledger import Journal
-from tests.app.checkout.shops import Shop, give_points, open_shop, points_of, posted
+from tests.app.checkout.shops import (
+    Shop,
+    add_rule,
+    give_points,
+    open_shop,
+    points_of,
+    posted,
+)
 from tests.factories import make_member, make_terms, unique
 
 
@@ -35,6 +44,27 @@ def test_a_sale_earns_a_point_for_each_whole_yuan(session: Session) -> None:
     assert sale.earned_points == 3
     assert points_of(session, member) == 3
     assert posted(session, shop.merchant.issued_account_id) == -3
+
+
+def test_a_birthday_rule_sees_the_members_birthday_and_sends_nothing_more(
+    session: Session, sent: list[object]
+) -> None:
+    """E5, semantics 30"""
+    shop, today = open_shop(session), now_of(session).astimezone(SHANGHAI)
+    add_rule(session, shop.merchant, when=Birthday.DAY)
+    guest = make_member(session, birthday=f"{today:%m-%d}")
+    other = make_member(session, birthday=f"{today + timedelta(days=40):%m-%d}")
+    nobody = make_member(session)
+    shop.sell(session, make_member(session), 100)  # The first one reads the rules.
+
+    counts, earned = [], []
+    for member in (guest, other, nobody):
+        sent.clear()
+        earned.append(shop.sell(session, member, 10_000).earned_points)
+        counts.append(len(sent))
+
+    assert earned == [200, 100, 100]
+    assert len(set(counts)) == 1
 
 
 def test_a_sale_without_a_member_earns_nothing(session: Session) -> None:
