@@ -193,6 +193,7 @@ class BalanceMark(Base):
     """The balance of an account at the end of a closed day."""
 
     __tablename__ = "balance_mark"
+    __table_args__ = (Index("balance_mark_through_idx", "through"),)
 
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     through: Mapped[date] = mapped_column(primary_key=True)

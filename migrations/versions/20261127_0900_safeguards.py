@@ -25,6 +25,9 @@ CREATE INDEX parked_refund_waiting_idx ON parked_refund (store_id, terminal_id, 
 -- What a member burned in exchanges of a day, for the daily limit.
 CREATE INDEX order_exchanges_idx ON "order" (member_id, recorded_at) WHERE kind = 'exchange';
 
+-- The newest mark is looked for by its day alone.
+CREATE INDEX balance_mark_through_idx ON balance_mark (through);
+
 -- It returns more than before: made anew with the other functions, after the migrations.
 DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigint[]);
 
@@ -35,7 +38,7 @@ FROM account a WHERE a.id = b.account_id AND a.code = 'debt';
 
 DOWN = """
 DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigint[]);
-DROP INDEX order_exchanges_idx, parked_refund_waiting_idx;
+DROP INDEX balance_mark_through_idx, order_exchanges_idx, parked_refund_waiting_idx;
 CREATE INDEX parked_refund_waiting_idx
     ON parked_refund (store_id, terminal_id, order_number) WHERE applied_at IS NULL;
 ALTER TABLE parked_refund DROP COLUMN fingerprint, DROP COLUMN refused_at, DROP COLUMN refusal;
