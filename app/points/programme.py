@@ -111,13 +111,19 @@ def approve(session: Session, request: str, *, by: str) -> Programme | BurnTerms
     In a sandbox it may begin in the past, for replay.
 
     Raises:
-        NotFound, SamePerson, StateConflict: as `approvals.approve`; also where another change
-            begins at the very instant.
+        NotFound, SamePerson, StateConflict: as `approvals.approve`; also where another begins at
+            the very instant, or what it was compared with has been followed by another meanwhile:
+            a proposal is a whole policy, and would undo that.
     """
     approved = approvals.approve(session, request, kind=KIND, by=by)
     change = proposed(approved)
     change = replace(change, effective_from=beginning(session, change.effective_from))
     known = _in_force(session, change, at=change.effective_from)
+    if approved.before != (None if known is None else known.to_json()):
+        raise StateConflict(
+            "programme", approved.subject, "stale", "提出之后方案已变更，请重新提出",
+            "the policy has changed since this was proposed: propose it anew",
+        )  # fmt: skip
     if known is not None and known.effective_from == change.effective_from:
         raise StateConflict(
             "programme", approved.subject, "taken", "同一时刻已有方案生效",

@@ -114,10 +114,24 @@ def test_two_people_and_no_two_policies_of_one_instant(session: Session) -> None
     with pytest.raises(SamePerson):
         programme.approve(session, first.public_id, by=LIN)
     programme.approve(session, first.public_id, by=WANG)
-    with pytest.raises(StateConflict, match="同一时刻"):
-        programme.approve(session, second.public_id, by=WANG)
     third = programme.propose(session, wanted, by=LIN, reason="三")
-    programme.reject(session, third.public_id, by=LIN, reason="算了")
+    with pytest.raises(StateConflict, match="同一时刻"):
+        programme.approve(session, third.public_id, by=WANG)
+    programme.reject(session, second.public_id, by=LIN, reason="算了")
+
+
+def test_a_proposal_undoes_nobody_elses(session: Session) -> None:
+    """It is a whole policy: approved late, it would take back what was agreed meanwhile."""
+    now = now_of(session)
+    late = programme.propose(
+        session, Programme(effective_from=now, expiry_months=24), by=LIN, reason="延长"
+    )
+    agree(session, Programme(effective_from=now, courtesy_days=30))
+
+    with pytest.raises(StateConflict, match="请重新提出"):
+        programme.approve(session, late.public_id, by=WANG)
+
+    assert programme.programme_at(session, now).courtesy_days == 30
 
 
 def test_burn_terms_per_merchant_and_tier(session: Session) -> None:
