@@ -3,12 +3,23 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def business_date(instant: datetime) -> date:
     """Return the Shanghai calendar day of an aware instant (semantics 54)."""
     return instant.astimezone(SHANGHAI).date()
+
+
+def server_now(session: Session) -> datetime:
+    """Return the database's own instant, in a sandbox too, whose clock may stand still.
+
+    For what phones and people do by real time: one-time passwords, sign-in codes, tokens.
+    """
+    return session.scalars(select(func.now())).one().astimezone(UTC)
 
 
 def day_start(day: date) -> datetime:

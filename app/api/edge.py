@@ -21,6 +21,7 @@ from app.api.errors import Fault, ValidationFailed, WrongMediaType
 from app.api.fields import DoorSchema, instance, load
 from app.api.idempotency import Outcome
 from app.api.problems import refuse
+from app.errors import AppError
 from app.merchants.directory import ListedStore
 
 View = Callable[..., Any]
@@ -42,6 +43,13 @@ class Again:
     """What a view returns when the till's own number was known: the first result, once more."""
 
     value: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """What a view returns for a refusal that stands together with what it wrote, as a count."""
+
+    error: AppError
 
 
 def tells(gives: type[DoorSchema]) -> Callable[[View], View]:
@@ -140,6 +148,8 @@ def _query() -> dict[str, str]:
 
 
 def _answer(gives: type[DoorSchema], made: object, status: HTTPStatus) -> Answer:
+    if isinstance(made, Refused):
+        return _refusal(made.error)
     again = isinstance(made, Again)
     value = made.value if isinstance(made, Again) else made
     body = json.dumps(instance(gives).dump(value), ensure_ascii=False, separators=(",", ":"))

@@ -153,6 +153,11 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     merchants.FirstStaffIsAdmin: CONFLICT,
     members.IdentificationOver: EXPIRED,
     members.EarnOnly: RULE_NOT_MET,
+    members.BadMemberCode: NOT_FOUND,
+    members.MemberCodeUsed: Problem(
+        code="member-code-used", status=409, title="会员码已使用 / Member code was used"
+    ),
+    members.TooOften: RATE_LIMITED,
     members.TwoMembers: replace(CONFLICT, tells=False),  # It names other people.
     members.DetailDiffers: CONFLICT,
     members.ChallengeNeeded: replace(CONFLICT, tells=False),
@@ -210,7 +215,7 @@ def refuse(error: Exception) -> Response:
         problem,
         detail=str(error) if problem.tells else "",
         errors=_faults(error),
-        headers=error.headers if isinstance(error, door.DoorError) else None,
+        headers=_headers(error),
     )
 
 
@@ -243,6 +248,12 @@ def answer(
     if problem.retry_after_seconds is not None:
         response.headers.setdefault("Retry-After", str(problem.retry_after_seconds))
     return response
+
+
+def _headers(error: Exception) -> Mapping[str, str] | None:
+    if isinstance(error, members.TooOften):
+        return {"Retry-After": str(error.seconds)}
+    return error.headers if isinstance(error, door.DoorError) else None
 
 
 def _faults(error: Exception) -> list[dict[str, str]]:

@@ -87,10 +87,49 @@ class IdentificationOver(AppError):
 
 
 class EarnOnly(AppError):
-    """Who was identified by phone may earn and not burn (decision 24)."""
+    """Only who shows the code of the pay screen may burn (decision 24, M3)."""
 
     def __init__(self) -> None:
         super().__init__(
-            "按手机号识别只能积分，抵扣请出示会员码 / "
-            "By phone one may earn alone: to burn, show the member code"
+            "这样识别只能积分，抵扣请出示付款页的会员码 / "
+            "Identified this way one may earn alone: to burn, show the code of the pay screen"
         )
+
+
+class BadMemberCode(AppError):
+    """The member code does not hold: unknown, wrong, too old or ended; nobody is told which."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "会员码无效或已过期，请会员刷新后再出示 / "
+            "The member code does not hold: let the member refresh it"
+        )
+
+
+class MemberCodeUsed(AppError):
+    """This very code was used before; each is good once."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "会员码已使用，请等它更新后再出示 / This member code was used: wait for the next one"
+        )
+
+
+class TooOften(AppError):
+    """Tried too often; `seconds` later there is room again."""
+
+    def __init__(self, *, seconds: int) -> None:
+        super().__init__(
+            f"尝试过于频繁，请 {seconds} 秒后再试 / Too many tries: try again in {seconds} s"
+        )
+        self.seconds = seconds
+
+
+class BurnNotConfirmed(StateConflict):
+    """The burn needs the member's tap on the phone, which is not there (reliability §9)."""
+
+    def __init__(self, burn: str) -> None:
+        super().__init__(
+            "burn", burn, "unconfirmed",
+            "请会员在手机上确认本次抵扣", "let the member confirm this burn on the phone",
+        )  # fmt: skip

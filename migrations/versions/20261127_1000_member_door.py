@@ -1,0 +1,111 @@
+"""The members' door: devices, seeds of member codes and their uses, burns to confirm.
+
+Revision ID: member_door
+Revises: door
+"""
+
+from alembic import op
+
+revision = "member_door"
+down_revision = "door"
+branch_labels = None
+depends_on = None
+
+UP = """
+CREATE TABLE device_session (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    source text NOT NULL,
+    opened_at timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    ended_at timestamptz,
+    ended_why text,
+    CONSTRAINT device_session_public_id_key UNIQUE (public_id),
+    CONSTRAINT device_session_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT device_session_source_check CHECK (source IN ('web', 'wechat', 'alipay')),
+    CONSTRAINT device_session_ended_why_check
+        CHECK (ended_why IN ('signed_out', 'everywhere', 'reused', 'closed')),
+    CONSTRAINT device_session_ended_check CHECK ((ended_at IS NULL) = (ended_why IS NULL))
+);
+CREATE INDEX device_session_member_id_idx ON device_session (member_id);
+REVOKE DELETE, TRUNCATE ON device_session FROM plaza_app;
+
+CREATE TABLE code_seed (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alias text NOT NULL,
+    session_id bigint NOT NULL,
+    seed bytea NOT NULL,
+    key_version bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    ended_at timestamptz,
+    ended_why text,
+    CONSTRAINT code_seed_alias_key UNIQUE (alias),
+    CONSTRAINT code_seed_session_id_fkey
+        FOREIGN KEY (session_id) REFERENCES device_session (id),
+    CONSTRAINT code_seed_alias_check CHECK (alias ~ '^[0-9]{10}$'),
+    CONSTRAINT code_seed_ended_why_check CHECK (ended_why IN ('replaced', 'guessed')),
+    CONSTRAINT code_seed_ended_check CHECK ((ended_at IS NULL) = (ended_why IS NULL))
+);
+CREATE INDEX code_seed_session_id_idx ON code_seed (session_id);
+CREATE INDEX code_seed_created_at_idx ON code_seed (created_at);
+
+-- Each code once, for ever: seeds go after four days, their uses stay.
+CREATE TABLE code_use (
+    alias text NOT NULL,
+    step bigint NOT NULL,
+    mode text NOT NULL,
+    used_at timestamptz NOT NULL,
+    CONSTRAINT code_use_pkey PRIMARY KEY (alias, step, mode),
+    CONSTRAINT code_use_mode_check CHECK (mode IN ('earn', 'spend'))
+);
+REVOKE UPDATE, DELETE, TRUNCATE ON code_use FROM plaza_app;
+
+CREATE TABLE code_miss (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alias text,
+    terminal_id bigint NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT code_miss_terminal_id_fkey FOREIGN KEY (terminal_id) REFERENCES terminal (id)
+);
+CREATE INDEX code_miss_alias_at_idx ON code_miss (alias, at);
+CREATE INDEX code_miss_terminal_id_at_idx ON code_miss (terminal_id, at);
+CREATE INDEX code_miss_at_idx ON code_miss (at);
+REVOKE UPDATE, TRUNCATE ON code_miss FROM plaza_app;
+
+CREATE TABLE burn_confirmation (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    terminal_id bigint NOT NULL,
+    points bigint NOT NULL,
+    worth_fen bigint NOT NULL,
+    asked_at timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    confirmed_at timestamptz,
+    used_at timestamptz,
+    CONSTRAINT burn_confirmation_public_id_key UNIQUE (public_id),
+    CONSTRAINT burn_confirmation_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT burn_confirmation_terminal_id_fkey
+        FOREIGN KEY (terminal_id) REFERENCES terminal (id),
+    CONSTRAINT burn_confirmation_amounts_check CHECK (points > 0 AND worth_fen > 0),
+    CONSTRAINT burn_confirmation_used_check
+        CHECK (used_at IS NULL OR confirmed_at IS NOT NULL)
+);
+CREATE INDEX burn_confirmation_waiting_idx ON burn_confirmation (member_id)
+    WHERE confirmed_at IS NULL;
+REVOKE DELETE, TRUNCATE ON burn_confirmation FROM plaza_app;
+"""
+
+DOWN = """
+DROP TABLE burn_confirmation, code_miss, code_use, code_seed, device_session;
+"""
+
+
+def upgrade() -> None:
+    op.execute(UP)
+
+
+def downgrade() -> None:
+    op.execute(DOWN)
