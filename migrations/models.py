@@ -16,6 +16,7 @@ for _module in (
     "app.members.devices",
     "app.members.seeds",
     "app.members.confirming",
+    "app.members.consents",
     "app.points.models",
     "app.checkout.models",
     "app.api.answers",

@@ -1,4 +1,4 @@
-"""The members' door: devices, seeds of member codes and their uses, burns to confirm.
+"""The members' door: devices, seeds of member codes and their uses, burns to confirm, consents.
 
 Revision ID: member_door
 Revises: door
@@ -96,10 +96,39 @@ CREATE TABLE burn_confirmation (
 CREATE INDEX burn_confirmation_waiting_idx ON burn_confirmation (member_id)
     WHERE confirmed_at IS NULL;
 REVOKE DELETE, TRUNCATE ON burn_confirmation FROM plaza_app;
+
+-- What a member agreed to, refused and took back: rows are only added.
+CREATE TABLE consent (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    purpose text NOT NULL,
+    channel text NOT NULL,
+    merchant_id bigint,
+    decision text NOT NULL,
+    text_version text NOT NULL,
+    text_sha256 bytea NOT NULL,
+    decided_at timestamptz NOT NULL,
+    evidence jsonb NOT NULL,
+    CONSTRAINT consent_public_id_key UNIQUE (public_id),
+    CONSTRAINT consent_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT consent_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES merchant (id),
+    CONSTRAINT consent_purpose_check CHECK (
+        purpose IN ('membership', 'marketing', 'personalisation', 'merchant_sharing')),
+    CONSTRAINT consent_channel_check CHECK (
+        channel IN ('any', 'sms', 'wechat', 'alipay', 'app')),
+    CONSTRAINT consent_decision_check CHECK (decision IN ('given', 'declined', 'withdrawn')),
+    CONSTRAINT consent_text_sha256_check CHECK (octet_length(text_sha256) = 32),
+    CONSTRAINT consent_merchant_check
+        CHECK ((purpose = 'merchant_sharing') = (merchant_id IS NOT NULL))
+);
+CREATE INDEX consent_member_id_idx
+    ON consent (member_id, purpose, channel, merchant_id, id);
+REVOKE UPDATE, DELETE, TRUNCATE ON consent FROM plaza_app;
 """
 
 DOWN = """
-DROP TABLE burn_confirmation, code_miss, code_use, code_seed, device_session;
+DROP TABLE consent, burn_confirmation, code_miss, code_use, code_seed, device_session;
 """
 
 
