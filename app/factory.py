@@ -11,6 +11,7 @@ from app.api import health, openapi, problems
 from app.api.auth import Gate
 from app.api.context import watch_requests
 from app.api.measures import POOL_SIZE, POOL_USED
+from app.api.member.routes import member
 from app.api.policy import POLICY, deny_by_default
 from app.api.pos.routes import pos
 from app.wiring import build
@@ -47,6 +48,6 @@ def create_app(settings: Settings) -> APIFlask:
     watch_requests(app)
     deny_by_default(app)
     problems.answer_with_problems(app)
-    for blueprint in (health.health, openapi.meta, pos):
+    for blueprint in (health.health, openapi.meta, pos, member):
         app.register_blueprint(blueprint)
     return app

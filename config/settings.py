@@ -45,7 +45,10 @@ class WebSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that a process must know before its first request."""
+    """All that a process must know before its first request.
+
+    `shows_codes` is for a demonstration alone: whoever asks for a sign-in code is shown it.
+    """
 
     database: DatabaseSettings
     redis_url: str = field(repr=False)
@@ -55,6 +58,7 @@ class Settings:
     web: WebSettings
     worker_processes: int
     log_level: str
+    shows_codes: bool
 
     @property
     def connections(self) -> int:
@@ -105,6 +109,7 @@ def _read(reader: "_Reader") -> Settings:
     )
     worker_processes = reader.number("PLAZA_WORKER_PROCESSES", default=2, least=1, most=64)
     log_level = reader.choice("PLAZA_LOG_LEVEL", _LOG_LEVELS, default="INFO")
+    shows_codes = reader.choice("PLAZA_SHOW_CODES", ("YES", "NO"), default="NO") == "YES"
     reader.folder("PLAZA_FOLDER")
     reader.finish()
     return Settings(
@@ -116,6 +121,7 @@ def _read(reader: "_Reader") -> Settings:
         web=web,
         worker_processes=worker_processes,
         log_level=log_level,
+        shows_codes=shows_codes,
     )
 
 

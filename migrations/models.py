@@ -17,6 +17,8 @@ for _module in (
     "app.members.seeds",
     "app.members.confirming",
     "app.members.consents",
+    "app.members.refreshing",
+    "app.members.sign_in",
     "app.points.models",
     "app.checkout.models",
     "app.api.answers",

@@ -1,4 +1,4 @@
-"""Proves who calls: a store, by the signature of its key (reliability §8).
+"""Proves who calls: a store, by the signature of its key (reliability §8); a member, by a token.
 
 The signature is proven before any transaction, with the keys that this process knows; the
 transaction then makes sure, without a statement of its own, that the key still holds.
@@ -17,16 +17,21 @@ from flask import current_app, g, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.api import limits, signing
-from app.api.errors import BadSignature, ClockSkew
+from app.api import limits, signing, tokens
+from app.api.errors import BadSignature, ClockSkew, Unauthenticated
 from app.api.limits import Bucket, Limit, Limiter
 from app.api.signing import Signature, Signed
+from app.api.tokens import MemberClaim
+from app.clock import server_now
+from app.members import devices
+from app.members.devices import Device
+from app.members.identification import KnownMember
 from app.merchants import keys
 from app.merchants.directory import ListedStore, get_directory
 from app.merchants.keys import ListedKey
 from app.merchants.models import MerchantStatus, Standing
 from app.wiring import Services
-from config.database import Database, now_of, remember
+from config.database import Database, district_of, now_of, remember
 from config.errors import UnknownDistrict
 from config.keys import KeyRing
 
@@ -39,11 +44,12 @@ R = TypeVar("R")
 
 
 class Role(StrEnum):
-    """Who a route is for: whoever runs the service, anybody, a store's tills."""
+    """Who a route is for: whoever runs the service, anybody, a store's tills, a member."""
 
     SUPERVISOR = "supervisor"
     ANYONE = "anyone"
     STORE = "store"
+    MEMBER = "member"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,23 @@ class Claim:
     secret: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SignedIn:
+    """A member as this transaction sees him, and the device on which he is signed in."""
+
+    device: Device
+
+    @property
+    def member(self) -> KnownMember:
+        """The member, for the rooms."""
+        return self.device.member
+
+    @property
+    def public_id(self) -> str:
+        """Whose idempotency keys these are."""
+        return self.device.member.public_id
+
+
 class Gate:
     """What a process keeps to prove callers: the keys it has read, and the limits."""
 
@@ -79,6 +102,7 @@ class Gate:
         self._ring: KeyRing = given.settings.key_ring
         self._limiter = Limiter(given.redis)
         self._known: dict[str, Mapping[str, CallingKey]] = {}
+        self._tokens = tokens.token_keys(given.settings.token_key)
 
     def admit_anyone(self, *, address: str) -> None:
         """Let an unproven caller in, sixty times a minute.
@@ -147,6 +171,54 @@ class Gate:
             raise BadSignature
         return found.store
 
+    def admit_to_codes(self, *, address: str) -> None:
+        """Let an address ask for a sign-in code, twenty times an hour at most (reliability §12).
+
+        Raises:
+            RateLimited: more often.
+        """
+        self._limiter.pass_through([self._from(address, "codes", limits.CODES)])
+
+    def prove_member(self, *, authorization: str, address: str) -> MemberClaim:
+        """Return whose token a request carries.
+
+        Raises:
+            Unauthenticated: anything is wrong; callers are not told what.
+            RateLimited: the member, the address or the district sends too much.
+        """
+        scheme, _, token = authorization.partition(" ")
+        said = tokens.read(self._tokens, token) if scheme == "Bearer" else None
+        if said is None:
+            raise self._refusal(Unauthenticated(), address)
+        self._limiter.pass_through(
+            [
+                Bucket(name=f"{said.district}:member:{said.member}", limit=limits.MEMBER),
+                Bucket(name=f"{said.district}:all", limit=limits.DISTRICT),
+                self._from(address, "signed", limits.ADDRESS),
+            ]
+        )
+        return said
+
+    def confirm_member(self, session: Session, claim: MemberClaim) -> SignedIn:
+        """Return the member who calls, as this transaction sees him; one round trip.
+
+        Raises:
+            Unauthenticated: the session was ended, or the account closed, meanwhile.
+        """
+        device = devices.find(session, claim.device, now=server_now(session))
+        if device is None or device.member.public_id != claim.member:
+            raise Unauthenticated
+        return SignedIn(device=device)
+
+    def token_for(self, session: Session, device: Device) -> str:
+        """Return an access token for a device, good for fifteen minutes."""
+        claim = MemberClaim(
+            district=district_of(session).id,
+            member=device.member.public_id,
+            device=device.public_id,
+        )
+        return tokens.issue(self._tokens, claim, now=int(time.time()))
+
     def _find(self, district: str, key_id: str, address: str) -> CallingKey | None:
         known = self._known.get(district, {}).get(key_id)
         if known is not None:
@@ -187,6 +259,11 @@ def claim() -> Claim:
     return cast("Claim", g.claim)
 
 
+def caller() -> Claim | MemberClaim:
+    """Return whose signature or token the request carries, inside a view that requires one."""
+    return cast("Claim | MemberClaim", g.claim)
+
+
 def requires(
     role: Role, *, limit: Limit | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -206,6 +283,10 @@ def requires(
                     address=address,
                     now=time.time(),
                     limit=limit,
+                )
+            elif role is Role.MEMBER:
+                g.claim = gate().prove_member(
+                    authorization=request.headers.get("Authorization", ""), address=address
                 )
             elif role is Role.ANYONE:
                 gate().admit_anyone(address=address)

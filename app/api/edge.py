@@ -1,7 +1,7 @@
 """The edge of a view: JSON in and out, one transaction, a repeated key answered as before.
 
 `reads` and `writes` are a view's contract; OpenAPI is generated from them. A view is a plain
-function of the session, the store that calls and a value; it returns a value.
+function of the session, the store or member that calls and a value; it returns a value.
 """
 
 import json
@@ -21,6 +21,7 @@ from app.api.errors import Fault, ValidationFailed, WrongMediaType
 from app.api.fields import DoorSchema, instance, load
 from app.api.idempotency import Outcome
 from app.api.problems import refuse
+from app.api.tokens import MemberClaim
 from app.errors import AppError
 from app.merchants.directory import ListedStore
 
@@ -75,10 +76,10 @@ def reads(
         @wraps(view)
         def door(**path: str) -> Response:
             asked = {} if query is None else {"asked": load(query, _query())}
-            claim = auth.claim()
+            claim = auth.caller()
             with services().database.transaction(claim.district, read_only=True) as session:
-                store = enter(session, claim)
-                answer = _answer(gives, view(session, store, **asked, **path), HTTPStatus.OK)
+                caller = _enter(session, claim)
+                answer = _answer(gives, view(session, caller, **asked, **path), HTTPStatus.OK)
             return respond(answer)
 
         door.contract = Contract(gives=gives, query=query)  # type: ignore[attr-defined]
@@ -102,18 +103,18 @@ def writes(
             key = idempotency.check_key(auth.idempotency_key()) if keyed else ""
             body = sent_body()
             asked = load(takes, body)
-            claim = auth.claim()
+            claim = auth.caller()
             fingerprint = bodies.fingerprint(request.method, request.path, body)
 
             def work(session: Session) -> Outcome:
-                store = enter(session, claim)
+                caller = _enter(session, claim)
 
                 def run() -> Answer:
-                    return _answer(gives, view(session, store, asked, **path), status)
+                    return _answer(gives, view(session, caller, asked, **path), status)
 
                 if not keyed:
                     return Outcome(answer=run(), replayed=False)
-                scope = Scope(principal=store.public_id, key=key, fingerprint=fingerprint)
+                scope = Scope(principal=caller.public_id, key=key, fingerprint=fingerprint)
                 return idempotency.once(session, scope, run, refusal=_refusal)
 
             outcome = services().database.run(claim.district, work)
@@ -125,10 +126,49 @@ def writes(
     return decorate
 
 
+def opens(
+    takes: type[DoorSchema],
+    gives: type[DoorSchema],
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    admits: Callable[[], None] | None = None,
+) -> Callable[[View], View]:
+    """Make a view answer whoever is not signed in yet, in the district that the body names.
+
+    `admits` counts the request before its transaction begins.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door() -> Response:
+            asked = load(takes, sent_body())
+            if admits is not None:
+                admits()
+
+            def work(session: Session) -> Answer:
+                session.info.update(source="member", request_id=request_id())
+                return _answer(gives, view(session, asked), status)
+
+            return respond(services().database.run(asked.district, work))
+
+        door.contract = Contract(takes=takes, gives=gives, status=status)  # type: ignore[attr-defined]
+        return door
+
+    return decorate
+
+
 def enter(session: Session, claim: auth.Claim) -> ListedStore:
     """Say where a transaction comes from, and return the store that calls."""
     session.info.update(source="pos", request_id=request_id())
     return auth.gate().confirm(session, claim)
+
+
+def _enter(session: Session, claim: auth.Claim | MemberClaim) -> ListedStore | auth.SignedIn:
+    """Return the store or the member that calls, as this transaction sees it."""
+    if isinstance(claim, auth.Claim):
+        return enter(session, claim)
+    session.info.update(source="member", request_id=request_id())
+    return auth.gate().confirm_member(session, claim)
 
 
 def sent_body() -> dict[str, Any]:
@@ -169,6 +209,8 @@ def respond(answer: Answer, *, replayed: bool = False) -> Response:
         status=answer.status,
         content_type="application/problem+json" if refused else "application/json",
     )
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §15.5.2
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     elif answer.again:

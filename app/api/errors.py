@@ -33,6 +33,37 @@ class BadSignature(DoorError):
         )
 
 
+class Unauthenticated(DoorError):
+    """Nobody is signed in. One text for every cause."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__("请重新登录 / Sign in again")
+
+
+class WrongCode(DoorError):
+    """The sign-in code does not hold: wrong, over, used, or tried too often."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__(
+            "验证码不正确或已失效，请核对或重新获取 / "
+            "The code does not hold: check it, or ask for another"
+        )
+
+
+class ConsentRequired(DoorError):
+    """Becoming a member needs consent to the current text."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"新会员须先同意会员服务条款（版本 {version}） / "
+            f"A new member first agrees to the terms of membership (version {version})"
+        )
+
+
 class ClockSkew(DoorError):
     """The till's clock is more than five minutes off."""
 

@@ -48,6 +48,8 @@ DISTRICT = Limit(requests=2_000, seconds=1, burst=2_000)
 ADDRESS = Limit(requests=1_000, seconds=1, burst=1_000)
 IDENTIFY = Limit(requests=120, seconds=60, burst=30)
 UPLOAD = Limit(requests=30, seconds=60, burst=10)
+MEMBER = Limit(requests=600, seconds=60, burst=100)
+CODES = Limit(requests=10, seconds=3600, burst=10)  # With its burst at most 20 in any hour.
 ANYONE = Limit(requests=60, seconds=60, burst=60)
 FORGERS = Limit(requests=60, seconds=60, burst=60)
 

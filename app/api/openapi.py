@@ -27,6 +27,9 @@ TITLE = "Plaza 商圈通"
 
 meta = APIBlueprint("meta", __name__, enable_openapi=False)
 
+BEARER = "Bearer"
+
+_SCHEMES = {Role.STORE: SCHEME, Role.MEMBER: BEARER}
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _PUBLIC_ID = {"type": "string", "pattern": "^[a-z]{3}_[0-9A-Z]{26}$"}
 _KEY = {"type": "string", "pattern": '^"?[A-Za-z0-9_.:-]{16,64}"?$'}
@@ -84,12 +87,15 @@ def describe(app: APIFlask) -> dict[str, Any]:
             "description": "docs/api.md: HMAC-SHA256 over nine lines",
         },
     )
+    spec.components.security_scheme(
+        BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    )
     spec.components.schema("Problem", schema=ProblemSchema)
     for rule, contract in _routes(app):
         role = role_of(app, rule.endpoint)
         view = app.view_functions[rule.endpoint]
         method = next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-        operation = _operation(contract, signed=role is Role.STORE)
+        operation = _operation(contract, scheme=_SCHEMES.get(role) if role else None)
         operation |= {
             "operationId": view.__name__,
             "summary": (view.__doc__ or "").strip().partition("\n")[0],
@@ -111,10 +117,11 @@ def _routes(app: APIFlask) -> Iterator[tuple[Rule, Contract]]:
             yield rule, contract
 
 
-def _operation(contract: Contract, *, signed: bool) -> dict[str, Any]:
-    operation: dict[str, Any] = {"parameters": [], "responses": _responses(contract, signed=signed)}
-    if signed:
-        operation["security"] = [{SCHEME: []}]
+def _operation(contract: Contract, *, scheme: str | None) -> dict[str, Any]:
+    responses = _responses(contract, proven=scheme is not None)
+    operation: dict[str, Any] = {"parameters": [], "responses": responses}
+    if scheme is not None:
+        operation["security"] = [{scheme: []}]
     if contract.query is not None:
         operation["parameters"].append({"in": "query", "schema": contract.query})
     if contract.keyed:
@@ -129,14 +136,14 @@ def _operation(contract: Contract, *, signed: bool) -> dict[str, Any]:
     return operation
 
 
-def _responses(contract: Contract, *, signed: bool) -> dict[str, Any]:
+def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
     good: dict[str, Any] = {
         "description": contract.status.phrase,
         "content": {"application/json": {"schema": contract.gives}},
     }
     statuses = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR]
-    if signed:
-        statuses += _SIGNED
+    if proven or contract.takes is not None:
+        statuses += _PROVEN
     if contract.takes is not None:
         statuses += _WITH_A_BODY
     responses = {str(int(contract.status)): good}
@@ -161,7 +168,7 @@ def _name(schema: Any) -> str:
     return str(kind.__name__).removesuffix("Schema")
 
 
-_SIGNED = [
+_PROVEN = [
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.NOT_FOUND,

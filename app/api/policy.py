@@ -25,6 +25,14 @@ POLICY: Mapping[str, Role] = {
     "pos.exchange_order": Role.STORE,
     "pos.upload_orders": Role.STORE,
     "pos.read_totals": Role.STORE,
+    "member.send_sign_in_code": Role.ANYONE,
+    "member.start_session": Role.ANYONE,
+    "member.refresh_session": Role.ANYONE,
+    "member.end_session": Role.MEMBER,
+    "member.end_all_sessions": Role.MEMBER,
+    "member.make_code_seed": Role.MEMBER,
+    "member.list_own_burns": Role.MEMBER,
+    "member.confirm_burn": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

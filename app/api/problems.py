@@ -72,6 +72,7 @@ OTHER_CONTENT = Problem(
 )
 LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
 UNPROVEN = Problem(code="bad-signature", status=401, title="签名无效 / Bad signature")
+UNAUTHENTICATED = Problem(code="unauthenticated", status=401, title="请先登录 / Unauthenticated")
 RATE_LIMITED = Problem(
     code="rate-limited", status=429, title="请求过多 / Rate limited", retry_after_seconds=1
 )
@@ -113,6 +114,11 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     errors.StateConflict: CONFLICT,
     errors.Invalid: INVALID,
     door.BadSignature: UNPROVEN,
+    door.Unauthenticated: UNAUTHENTICATED,
+    door.WrongCode: UNAUTHENTICATED,
+    door.ConsentRequired: Problem(
+        code="consent-required", status=403, title="需要同意 / Consent required"
+    ),
     door.ClockSkew: Problem(code="clock-skew", status=401, title="时钟偏差 / Clock skew"),
     door.RateLimited: RATE_LIMITED,
     door.Malformed: BAD_REQUEST,
@@ -176,7 +182,7 @@ ROOTS = (ConfigError, AppError, LedgerError)
 
 _BY_STATUS = {
     400: BAD_REQUEST,
-    401: Problem(code="unauthenticated", status=401, title="请先登录 / Unauthenticated"),
+    401: UNAUTHENTICATED,
     403: FORBIDDEN,
     404: NOT_FOUND,
     405: Problem(code="method-not-allowed", status=405, title="方法不允许 / Method not allowed"),

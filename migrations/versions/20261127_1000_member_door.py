@@ -1,4 +1,4 @@
-"""The members' door: devices, seeds of member codes and their uses, burns to confirm, consents.
+"""The members' door: devices and their tokens, member codes, burns to confirm, consents.
 
 Revision ID: member_door
 Revises: door
@@ -125,10 +125,45 @@ CREATE TABLE consent (
 CREATE INDEX consent_member_id_idx
     ON consent (member_id, purpose, channel, merchant_id, id);
 REVOKE UPDATE, DELETE, TRUNCATE ON consent FROM plaza_app;
+
+CREATE TABLE refresh_token (
+    token_hash bytea NOT NULL,
+    session_id bigint NOT NULL,
+    issued_at timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    used_at timestamptz,
+    CONSTRAINT refresh_token_pkey PRIMARY KEY (token_hash),
+    CONSTRAINT refresh_token_session_id_fkey
+        FOREIGN KEY (session_id) REFERENCES device_session (id),
+    CONSTRAINT refresh_token_token_hash_check CHECK (octet_length(token_hash) = 32)
+);
+CREATE INDEX refresh_token_session_id_idx ON refresh_token (session_id);
+REVOKE TRUNCATE ON refresh_token FROM plaza_app;
+
+-- Codes on their way to a phone; gone after a day.
+CREATE TABLE sign_in_code (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    phone_index bytea NOT NULL,
+    phone bytea NOT NULL,
+    code bytea NOT NULL,
+    key_version bigint NOT NULL,
+    made_at timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    tries bigint NOT NULL,
+    used_at timestamptz,
+    CONSTRAINT sign_in_code_public_id_key UNIQUE (public_id),
+    CONSTRAINT sign_in_code_phone_index_check CHECK (octet_length(phone_index) = 16),
+    CONSTRAINT sign_in_code_tries_check CHECK (tries >= 0)
+);
+CREATE INDEX sign_in_code_phone_index_made_at_idx ON sign_in_code (phone_index, made_at);
+CREATE INDEX sign_in_code_made_at_idx ON sign_in_code (made_at);
+REVOKE TRUNCATE ON sign_in_code FROM plaza_app;
 """
 
 DOWN = """
-DROP TABLE consent, burn_confirmation, code_miss, code_use, code_seed, device_session;
+DROP TABLE sign_in_code, refresh_token, consent, burn_confirmation, code_miss, code_use,
+    code_seed, device_session;
 """
 
 

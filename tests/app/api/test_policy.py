@@ -20,12 +20,12 @@ def test_every_view_says_what_its_row_says(app: APIFlask) -> None:
     assert said == dict(POLICY)
 
 
-def test_nobody_gets_into_a_store_s_route_without_a_signature(
+def test_nobody_gets_into_a_route_of_stores_or_members_without_proof(
     app: APIFlask, client: FlaskClient
 ) -> None:
     address = {"REMOTE_ADDR": unique("10.")}
     for rule in app.url_map.iter_rules():
-        if POLICY[rule.endpoint] is not Role.STORE:
+        if POLICY[rule.endpoint] not in (Role.STORE, Role.MEMBER):
             continue
         path = rule.build({name: "ord_" + "0" * 26 for name in rule.arguments})
         assert path is not None
