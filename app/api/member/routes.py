@@ -1,7 +1,7 @@
 """The members' API with every resource on it: importing one puts its views on the blueprint."""
 
-from app.api.member import burns, member, sessions
+from app.api.member import agreeing, burns, member, orders, points, profile, sessions
 
-RESOURCES = (sessions, burns)
+RESOURCES = (sessions, profile, points, orders, agreeing, burns)
 
 __all__ = ["RESOURCES", "member"]

@@ -1,0 +1,177 @@
+"""The member's points: what there is and until when, and what moved them and why (X2, X3, U2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import books
+from app.api.auth import Role, SignedIn, requires
+from app.api.edge import reads
+from app.api.errors import Fault, ValidationFailed
+from app.api.fields import Day, DoorSchema, Instant, Items, Part, Points, PublicId, Text, YesNo
+from app.api.member import member
+from app.api.member.paging import LIMIT, Page, PageSchema, read_cursor, write_cursor
+from app.api.pos.receipts import SignedPoints
+from app.checkout.models import Order
+from app.clock import business_date
+from app.merchants.directory import ListedStore, get_directory
+from app.points import statements
+from app.points.statements import Movement
+from config.database import now_of
+
+USUAL_DAYS = 90
+MOST_DAYS = 400
+
+_REASONS = {
+    (books.Kind.EARN, True, False): ("消费得积分", "Earned by a purchase"),
+    (books.Kind.EARN, True, True): ("新得积分抵还欠分", "Earned, and paid back what was owed"),
+    (books.Kind.BURN, False, False): ("积分抵扣", "Paid with points"),
+    (books.Kind.REFUND, True, False): ("退款退回积分", "Returned by a refund"),
+    (books.Kind.REFUND, False, False): ("退款收回积分", "Taken back by a refund"),
+    (books.Kind.REFUND, False, True): ("退款后欠分", "Owed after a refund"),
+}
+_OTHER = ("积分调整", "Points moved")
+
+
+class BucketSchema(DoorSchema):
+    expires_on = Day(required=True, allow_none=True)
+    points = Points(required=True)
+
+
+class BalanceSchema(DoorSchema):
+    """`buckets` are all expiries, soonest first; null never expires."""
+
+    spendable_points = SignedPoints(required=True)
+    held_points = Points(required=True)
+    debt_points = Points(required=True)
+    buckets = Items(Part(BucketSchema), most=10_000, required=True)
+
+
+class PlaceSchema(DoorSchema):
+    """Where it happened."""
+
+    store = Text(most=120, required=True)
+    merchant_zh = Text(most=120, required=True)
+    merchant_en = Text(most=120, required=True)
+
+
+class MovementSchema(DoorSchema):
+    """Points in or out of one lot; `issuer` is the merchant whose points they are."""
+
+    occurred_at = Instant(required=True)
+    points = SignedPoints(required=True)
+    kind = Text(most=20, required=True)
+    reason_zh = Text(most=80, required=True)
+    reason_en = Text(most=80, required=True)
+    issuer = Text(most=120, required=True)
+    rules = Items(Text(most=80), most=100, required=True)
+    expires_on = Day(required=True, allow_none=True)
+    owed = YesNo(required=True)
+    order_id = PublicId("ord", required=True, allow_none=True)
+    at = Part(PlaceSchema, required=True, allow_none=True)
+
+
+class StatementSchema(DoorSchema):
+    movements = Items(Part(MovementSchema), most=LIMIT + 1, required=True)
+    next_cursor = Text(most=200, required=True, allow_none=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedStatement(Page):
+    """What `StatementQuerySchema` loads: a page of the movements booked in [start, end)."""
+
+    start: date | None
+    end: date | None
+
+
+class StatementQuerySchema(PageSchema):
+    """`from` and `to` are business days, the second not included; by default the last 90."""
+
+    makes = AskedStatement
+    start = Day(data_key="from", load_default=None)
+    end = Day(data_key="to", load_default=None)
+
+
+@member.get("/balance")
+@requires(Role.MEMBER)
+@reads(BalanceSchema)
+def get_balance(session: Session, caller: SignedIn) -> object:
+    """Return what may be spent and every day on which something expires."""
+    return statements.balance(session, caller.member)
+
+
+@member.get("/statement")
+@requires(Role.MEMBER)
+@reads(StatementSchema, query=StatementQuerySchema)
+def get_statement(
+    session: Session, caller: SignedIn, asked: AskedStatement
+) -> Mapping[str, object]:
+    """Return each movement of points with merchant, rule and reason, newest first."""
+    start, end = _period(session, asked)
+    before = read_cursor(session, caller, asked.cursor, of="statement")
+    found = statements.movements(
+        session,
+        caller.member,
+        start=start,
+        end=end,
+        limit=asked.limit + 2,
+        before=(before[0], before[1]) if before else None,
+    )
+    shown = _page(found, asked.limit)
+    places = _places(session, shown)
+    last = (shown[-1].journal_id, shown[-1].line) if len(shown) < len(found) else None
+    return {
+        "movements": [_view(each, places) for each in shown],
+        "next_cursor": last and write_cursor(session, caller, of="statement", at=last),
+    }
+
+
+def _period(session: Session, asked: AskedStatement) -> tuple[date, date]:
+    end = asked.end or business_date(now_of(session)) + timedelta(days=1)
+    start = asked.start or end - timedelta(days=USUAL_DAYS)
+    if not timedelta() < end - start <= timedelta(days=MOST_DAYS):
+        raise ValidationFailed([Fault(pointer="/from", code="out-of-range")])
+    return start, end
+
+
+def _page(found: Sequence[Movement], limit: int) -> Sequence[Movement]:
+    """Return one page; a posting between two lots of the member is not cut in the middle."""
+    if len(found) > limit and _where(found[limit]) == _where(found[limit - 1]):
+        return found[: limit + 1]
+    return found[:limit]
+
+
+def _where(movement: Movement) -> tuple[int, int]:
+    return movement.journal_id, movement.line
+
+
+def _places(session: Session, movements: Sequence[Movement]) -> Mapping[str, ListedStore]:
+    """Return order → store; one round trip if any movement names an order."""
+    named = {each.order for each in movements if each.order is not None}
+    if not named:
+        return {}
+    rows = session.execute(
+        select(Order.public_id, Order.store_id).where(Order.public_id.in_(named))
+    )
+    stores = get_directory(session).stores
+    return {row.public_id: stores[row.store_id] for row in rows}
+
+
+def _view(movement: Movement, places: Mapping[str, ListedStore]) -> Mapping[str, object]:
+    at = places.get(movement.order or "")
+    kind = (movement.kind, movement.points > 0, movement.owed)
+    zh, en = next((said for known, said in _REASONS.items() if known == kind), _OTHER)
+    return {
+        **vars(movement),
+        "reason_zh": zh,
+        "reason_en": en,
+        "order_id": movement.order,
+        "at": at and {
+            "store": at.name,
+            "merchant_zh": at.merchant.name_zh,
+            "merchant_en": at.merchant.name_en,
+        },
+    }  # fmt: skip

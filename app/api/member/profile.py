@@ -1,0 +1,117 @@
+"""Who the member is, and of which merchants (S1, S6, M9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.api.auth import Role, SignedIn, requires
+from app.api.edge import reads, writes
+from app.api.fields import DoorSchema, Instant, Items, Part, PublicId, Text, YesNo
+from app.api.member import member
+from app.members import consents, privacy
+from app.members.consents import Decision, Matter
+from app.members.models import Membership
+from app.members.phones import masked_phone
+from app.members.purposes import Purpose
+from app.merchants.directory import get_directory
+
+
+class ProfileSchema(DoorSchema):
+    """The phone is masked: others may look on. It is in clear in the export."""
+
+    member_id = PublicId("mem", required=True)
+    name = Text(most=60, required=True, allow_none=True)
+    phone = Text(most=24, required=True, allow_none=True)
+    card_number = Text(most=40, required=True, allow_none=True)
+    tier = Text(most=30, required=True)
+    status = Text(most=20, required=True)
+    joined_at = Instant(required=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedProfile:
+    """What `ChangeProfileSchema` loads."""
+
+    name: str
+
+
+class ChangeProfileSchema(DoorSchema):
+    makes = AskedProfile
+    name = Text(most=60, required=True)
+
+
+class MembershipSchema(DoorSchema):
+    merchant_id = PublicId("mch", required=True)
+    merchant_zh = Text(most=120, required=True)
+    merchant_en = Text(most=120, required=True)
+    trade = Text(most=40, required=True)
+    source = Text(most=20, required=True)
+    joined_at = Instant(required=True)
+    knows_me = YesNo(required=True)
+
+
+class MembershipsSchema(DoorSchema):
+    memberships = Items(Part(MembershipSchema), most=10_000, required=True)
+
+
+@member.get("/profile")
+@requires(Role.MEMBER)
+@reads(ProfileSchema)
+def get_profile(session: Session, caller: SignedIn) -> Mapping[str, object]:
+    """Return what is kept of the member."""
+    return _view(session, caller)
+
+
+@member.patch("/profile")
+@requires(Role.MEMBER)
+@writes(ChangeProfileSchema, ProfileSchema, status=HTTPStatus.OK)
+def change_profile(session: Session, caller: SignedIn, asked: AskedProfile) -> Mapping[str, object]:
+    """Correct the member's name (G3)."""
+    privacy.rename(session, caller.public_id, name=asked.name)
+    return _view(session, caller)
+
+
+@member.get("/memberships")
+@requires(Role.MEMBER)
+@reads(MembershipsSchema)
+def list_memberships(session: Session, caller: SignedIn) -> Mapping[str, object]:
+    """Return the merchants whose member one is, and whether each knows more than a pseudonym."""
+    rows = session.scalars(
+        select(Membership)
+        .where(Membership.member_id == caller.member.id)
+        .order_by(Membership.created_at, Membership.merchant_id)
+    )
+    merchants = get_directory(session).merchants
+    stances = consents.list_stances(session, caller.member.id)
+    told = []
+    for row in rows:
+        merchant = merchants[row.merchant_id]
+        stance = stances.get(Matter(Purpose.MERCHANT_SHARING, merchant_id=merchant.id))
+        told.append(
+            {
+                "merchant_id": merchant.public_id,
+                "merchant_zh": merchant.name_zh,
+                "merchant_en": merchant.name_en,
+                "trade": merchant.trade,
+                "source": row.source,
+                "joined_at": row.created_at,
+                "knows_me": stance is not None and stance.decision is Decision.GIVEN,
+            }
+        )
+    return {"memberships": told}
+
+
+def _view(session: Session, caller: SignedIn) -> Mapping[str, object]:
+    person = privacy.own_person(session, caller.public_id)
+    return {
+        "member_id": caller.public_id,
+        "name": person.name,
+        "phone": None if person.phone is None else masked_phone(person.phone),
+        "card_number": caller.member.card_number,
+        "tier": caller.member.tier,
+        "status": caller.member.status,
+        "joined_at": caller.member.joined_at,
+    }
