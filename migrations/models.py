@@ -19,6 +19,8 @@ for _module in (
     "app.members.consents",
     "app.members.refreshing",
     "app.members.sign_in",
+    "app.members.closing",
+    "app.members.exporting",
     "app.points.models",
     "app.checkout.models",
     "app.api.answers",

@@ -40,6 +40,11 @@ POLICY: Mapping[str, Role] = {
     "member.get_own_order": Role.MEMBER,
     "member.list_consents": Role.MEMBER,
     "member.decide_consent": Role.MEMBER,
+    "member.get_closing": Role.MEMBER,
+    "member.close_account": Role.MEMBER,
+    "member.undo_closing": Role.MEMBER,
+    "member.ask_export": Role.MEMBER,
+    "member.fetch_export": Role.MEMBER,
     "member.list_own_burns": Role.MEMBER,
     "member.confirm_burn": Role.MEMBER,
 }

@@ -14,7 +14,7 @@ from app import audit
 from app.errors import Invalid
 from app.members.birthdays import masked_birthday
 from app.members.errors import UnknownMember
-from app.members.models import Member
+from app.members.models import ChannelIdentity, Member
 from app.members.phones import masked_name, masked_phone
 from app.members.sealing import open_data_key
 
@@ -31,6 +31,15 @@ class Person:
     phone: str | None = field(repr=False)
     name: str | None = field(repr=False)
     birthday: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnIdentity:
+    """What a channel's app calls a member, in clear."""
+
+    channel: str
+    app_id: str
+    identity: str = field(repr=False)
 
 
 def masked_person(session: Session, public_id: str) -> Person:
@@ -73,6 +82,36 @@ def own_person(session: Session, public_id: str) -> Person:
         UnknownMember: nobody has this public id.
     """
     return _open(session, public_id)
+
+
+def own_identities(session: Session, public_id: str) -> list[OwnIdentity]:
+    """Return the identities of channels in clear to the member himself.
+
+    Raises:
+        UnknownMember: nobody has this public id.
+    """
+    member = session.scalar(select(Member).where(Member.public_id == public_id))
+    if member is None:
+        raise UnknownMember(public_id)
+    key = open_data_key(session, member)
+    rows = session.scalars(
+        select(ChannelIdentity)
+        .where(ChannelIdentity.member_id == member.id)
+        .order_by(ChannelIdentity.id)
+    )
+    return [
+        OwnIdentity(
+            channel=row.channel,
+            app_id=row.app_id,
+            identity=key.open(
+                row.identity,
+                table="channel_identity",
+                column="identity",
+                row=row.identity_index.hex(),
+            ),
+        )
+        for row in rows
+    ]
 
 
 def rename(session: Session, public_id: str, *, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The members' door: devices and their tokens, member codes, burns to confirm, consents.
+"""The members' door: devices and their tokens, member codes, burns to confirm, consents, leaving.
 
 Revision ID: member_door
 Revises: door
@@ -159,11 +159,44 @@ CREATE TABLE sign_in_code (
 CREATE INDEX sign_in_code_phone_index_made_at_idx ON sign_in_code (phone_index, made_at);
 CREATE INDEX sign_in_code_made_at_idx ON sign_in_code (made_at);
 REVOKE TRUNCATE ON sign_in_code FROM plaza_app;
+
+-- Whoever wishes to leave, until he is erased or thinks better of it.
+CREATE TABLE closing (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    points text NOT NULL,
+    asked_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    undone_at timestamptz,
+    done_at timestamptz,
+    CONSTRAINT closing_public_id_key UNIQUE (public_id),
+    CONSTRAINT closing_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT closing_points_check CHECK (points IN ('burn', 'donate', 'forfeit')),
+    CONSTRAINT closing_end_check CHECK (undone_at IS NULL OR done_at IS NULL)
+);
+CREATE UNIQUE INDEX closing_member_id_idx ON closing (member_id) WHERE undone_at IS NULL;
+CREATE INDEX closing_due_idx ON closing (due_at) WHERE undone_at IS NULL AND done_at IS NULL;
+REVOKE DELETE, TRUNCATE ON closing FROM plaza_app;
+
+CREATE TABLE data_export (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    asked_at timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    fetched_at timestamptz,
+    CONSTRAINT data_export_public_id_key UNIQUE (public_id),
+    CONSTRAINT data_export_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT data_export_fetched_in_time_check CHECK (fetched_at < until)
+);
+CREATE INDEX data_export_member_id_idx ON data_export (member_id);
+REVOKE DELETE, TRUNCATE ON data_export FROM plaza_app;
 """
 
 DOWN = """
-DROP TABLE sign_in_code, refresh_token, consent, burn_confirmation, code_miss, code_use,
-    code_seed, device_session;
+DROP TABLE data_export, closing, sign_in_code, refresh_token, consent, burn_confirmation,
+    code_miss, code_use, code_seed, device_session;
 """
 
 

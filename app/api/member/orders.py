@@ -1,6 +1,7 @@
 """The member's orders, of all merchants; somebody else's is as good as none (M9, S2)."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -110,8 +111,8 @@ def get_own_order(session: Session, caller: SignedIn, order_id: str) -> Mapping[
         raise NotFound("order", order_id)
     return {
         **order_view(session, row),
-        "lines": list_lines(session, row.id),
-        "refunds": list_refunds(session, row.id),
+        "lines": lines_of(session, [row.id]).get(row.id, []),
+        "refunds": refunds_of(session, [row.id]).get(row.id, []),
     }
 
 
@@ -134,23 +135,26 @@ def order_view(session: Session, row: Row[Any]) -> dict[str, object]:
     }
 
 
-def list_lines(session: Session, order: int) -> list[dict[str, object]]:
-    """Return the lines of an order (by key) as its member sees them."""
+def lines_of(session: Session, orders: Sequence[int]) -> Mapping[int, list[dict[str, object]]]:
+    """Return the lines of orders (by key) as their member sees them, in one round trip."""
     merchants = get_directory(session).merchants
-    rows = session.scalars(
-        select(OrderLine).where(OrderLine.order_id == order).order_by(OrderLine.number)
-    )
-    return [
-        {
-            **vars(row),
-            "merchant_zh": merchants[row.merchant_id].name_zh,
-            "merchant_en": merchants[row.merchant_id].name_en,
-        }
-        for row in rows
-    ]
+    lines: defaultdict[int, list[dict[str, object]]] = defaultdict(list)
+    for row in session.scalars(
+        select(OrderLine)
+        .where(OrderLine.order_id.in_(orders))
+        .order_by(OrderLine.order_id, OrderLine.number)
+    ):
+        merchant = merchants[row.merchant_id]
+        names = {"merchant_zh": merchant.name_zh, "merchant_en": merchant.name_en}
+        lines[row.order_id].append({**vars(row), **names})
+    return lines
 
 
-def list_refunds(session: Session, order: int) -> list[dict[str, object]]:
-    """Return the refunds of an order (by key), in their order."""
-    rows = session.scalars(select(Refund).where(Refund.order_id == order).order_by(Refund.ordinal))
-    return [{**vars(row), "refund_id": row.public_id} for row in rows]
+def refunds_of(session: Session, orders: Sequence[int]) -> Mapping[int, list[dict[str, object]]]:
+    """Return the refunds of orders (by key), in their order, in one round trip."""
+    refunds: defaultdict[int, list[dict[str, object]]] = defaultdict(list)
+    for row in session.scalars(
+        select(Refund).where(Refund.order_id.in_(orders)).order_by(Refund.order_id, Refund.ordinal)
+    ):
+        refunds[row.order_id].append({**vars(row), "refund_id": row.public_id})
+    return refunds

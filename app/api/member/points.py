@@ -121,12 +121,17 @@ def get_statement(
         before=(before[0], before[1]) if before else None,
     )
     shown = _page(found, asked.limit)
-    places = _places(session, shown)
     last = (shown[-1].journal_id, shown[-1].line) if len(shown) < len(found) else None
     return {
-        "movements": [_view(each, places) for each in shown],
+        "movements": movement_views(session, shown),
         "next_cursor": last and write_cursor(session, caller, of="statement", at=last),
     }
+
+
+def movement_views(session: Session, movements: Sequence[Movement]) -> list[Mapping[str, object]]:
+    """Return movements as their member sees them; one round trip if any names an order."""
+    places = _places(session, movements)
+    return [_view(each, places) for each in movements]
 
 
 def _period(session: Session, asked: AskedStatement) -> tuple[date, date]:
@@ -149,7 +154,7 @@ def _where(movement: Movement) -> tuple[int, int]:
 
 
 def _places(session: Session, movements: Sequence[Movement]) -> Mapping[str, ListedStore]:
-    """Return order → store; one round trip if any movement names an order."""
+    """Return order → store."""
     named = {each.order for each in movements if each.order is not None}
     if not named:
         return {}

@@ -43,6 +43,10 @@ class ChangeProfileSchema(DoorSchema):
     name = Text(most=60, required=True)
 
 
+class ChangedSchema(DoorSchema):
+    changed = YesNo(required=True)
+
+
 class MembershipSchema(DoorSchema):
     merchant_id = PublicId("mch", required=True)
     merchant_zh = Text(most=120, required=True)
@@ -62,16 +66,16 @@ class MembershipsSchema(DoorSchema):
 @reads(ProfileSchema)
 def get_profile(session: Session, caller: SignedIn) -> Mapping[str, object]:
     """Return what is kept of the member."""
-    return _view(session, caller)
+    return profile_view(session, caller)
 
 
 @member.patch("/profile")
 @requires(Role.MEMBER)
-@writes(ChangeProfileSchema, ProfileSchema, status=HTTPStatus.OK)
-def change_profile(session: Session, caller: SignedIn, asked: AskedProfile) -> Mapping[str, object]:
-    """Correct the member's name (G3)."""
+@writes(ChangeProfileSchema, ChangedSchema, status=HTTPStatus.OK)
+def change_profile(session: Session, caller: SignedIn, asked: AskedProfile) -> dict[str, bool]:
+    """Correct the member's name (G3); the answer, which is stored, does not repeat it."""
     privacy.rename(session, caller.public_id, name=asked.name)
-    return _view(session, caller)
+    return {"changed": True}
 
 
 @member.get("/memberships")
@@ -79,6 +83,11 @@ def change_profile(session: Session, caller: SignedIn, asked: AskedProfile) -> M
 @reads(MembershipsSchema)
 def list_memberships(session: Session, caller: SignedIn) -> Mapping[str, object]:
     """Return the merchants whose member one is, and whether each knows more than a pseudonym."""
+    return {"memberships": membership_views(session, caller)}
+
+
+def membership_views(session: Session, caller: SignedIn) -> list[Mapping[str, object]]:
+    """Return the memberships of a member as he sees them."""
     rows = session.scalars(
         select(Membership)
         .where(Membership.member_id == caller.member.id)
@@ -86,7 +95,7 @@ def list_memberships(session: Session, caller: SignedIn) -> Mapping[str, object]
     )
     merchants = get_directory(session).merchants
     stances = consents.list_stances(session, caller.member.id)
-    told = []
+    told: list[Mapping[str, object]] = []
     for row in rows:
         merchant = merchants[row.merchant_id]
         stance = stances.get(Matter(Purpose.MERCHANT_SHARING, merchant_id=merchant.id))
@@ -101,10 +110,11 @@ def list_memberships(session: Session, caller: SignedIn) -> Mapping[str, object]
                 "knows_me": stance is not None and stance.decision is Decision.GIVEN,
             }
         )
-    return {"memberships": told}
+    return told
 
 
-def _view(session: Session, caller: SignedIn) -> Mapping[str, object]:
+def profile_view(session: Session, caller: SignedIn) -> Mapping[str, object]:
+    """Return a member as he sees himself."""
     person = privacy.own_person(session, caller.public_id)
     return {
         "member_id": caller.public_id,
