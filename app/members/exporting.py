@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from app import audit
 from app.errors import NotFound
 from app.members.errors import TooOften
 from app.members.identification import KnownMember
@@ -63,7 +64,7 @@ def ask(session: Session, *, member: KnownMember, now: datetime) -> AskedExport:
 
 
 def fetch_once(session: Session, public_id: str, *, member: KnownMember, now: datetime) -> None:
-    """Use an export up.
+    """Use an export up, on record (reliability §14).
 
     Raises:
         NotFound: it is another's, was fetched, or a day has gone by.
@@ -81,3 +82,4 @@ def fetch_once(session: Session, public_id: str, *, member: KnownMember, now: da
     )
     if fetched is None:
         raise NotFound("export", public_id)
+    audit.record(session, actor=member.public_id, action="member.export", object=member.public_id)

@@ -29,7 +29,6 @@ CREATE TABLE device_session (
     CONSTRAINT device_session_ended_check CHECK ((ended_at IS NULL) = (ended_why IS NULL))
 );
 CREATE INDEX device_session_member_id_idx ON device_session (member_id);
-REVOKE DELETE, TRUNCATE ON device_session FROM plaza_app;
 
 CREATE TABLE code_seed (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -60,7 +59,6 @@ CREATE TABLE code_use (
     CONSTRAINT code_use_pkey PRIMARY KEY (alias, step, mode),
     CONSTRAINT code_use_mode_check CHECK (mode IN ('earn', 'spend'))
 );
-REVOKE UPDATE, DELETE, TRUNCATE ON code_use FROM plaza_app;
 
 CREATE TABLE code_miss (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -72,7 +70,6 @@ CREATE TABLE code_miss (
 CREATE INDEX code_miss_alias_at_idx ON code_miss (alias, at);
 CREATE INDEX code_miss_terminal_id_at_idx ON code_miss (terminal_id, at);
 CREATE INDEX code_miss_at_idx ON code_miss (at);
-REVOKE UPDATE, TRUNCATE ON code_miss FROM plaza_app;
 
 CREATE TABLE burn_confirmation (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -95,7 +92,6 @@ CREATE TABLE burn_confirmation (
 );
 CREATE INDEX burn_confirmation_waiting_idx ON burn_confirmation (member_id)
     WHERE confirmed_at IS NULL;
-REVOKE DELETE, TRUNCATE ON burn_confirmation FROM plaza_app;
 
 -- What a member agreed to, refused and took back: rows are only added.
 CREATE TABLE consent (
@@ -124,7 +120,6 @@ CREATE TABLE consent (
 );
 CREATE INDEX consent_member_id_idx
     ON consent (member_id, purpose, channel, merchant_id, id);
-REVOKE UPDATE, DELETE, TRUNCATE ON consent FROM plaza_app;
 
 CREATE TABLE refresh_token (
     token_hash bytea NOT NULL,
@@ -138,7 +133,6 @@ CREATE TABLE refresh_token (
     CONSTRAINT refresh_token_token_hash_check CHECK (octet_length(token_hash) = 32)
 );
 CREATE INDEX refresh_token_session_id_idx ON refresh_token (session_id);
-REVOKE TRUNCATE ON refresh_token FROM plaza_app;
 
 -- Codes on their way to a phone; gone after a day.
 CREATE TABLE sign_in_code (
@@ -158,7 +152,6 @@ CREATE TABLE sign_in_code (
 );
 CREATE INDEX sign_in_code_phone_index_made_at_idx ON sign_in_code (phone_index, made_at);
 CREATE INDEX sign_in_code_made_at_idx ON sign_in_code (made_at);
-REVOKE TRUNCATE ON sign_in_code FROM plaza_app;
 
 -- Whoever wishes to leave, until he is erased or thinks better of it.
 CREATE TABLE closing (
@@ -177,7 +170,6 @@ CREATE TABLE closing (
 );
 CREATE UNIQUE INDEX closing_member_id_idx ON closing (member_id) WHERE undone_at IS NULL;
 CREATE INDEX closing_due_idx ON closing (due_at) WHERE undone_at IS NULL AND done_at IS NULL;
-REVOKE DELETE, TRUNCATE ON closing FROM plaza_app;
 
 CREATE TABLE data_export (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -191,7 +183,17 @@ CREATE TABLE data_export (
     CONSTRAINT data_export_fetched_in_time_check CHECK (fetched_at < until)
 );
 CREATE INDEX data_export_member_id_idx ON data_export (member_id);
-REVOKE DELETE, TRUNCATE ON data_export FROM plaza_app;
+
+-- A row is written once; what may change, and what is forgotten after its time, stands here.
+REVOKE UPDATE, DELETE, TRUNCATE ON device_session, code_seed, code_use, code_miss,
+    burn_confirmation, consent, refresh_token, sign_in_code, closing, data_export FROM plaza_app;
+GRANT UPDATE (ended_at, ended_why) ON device_session, code_seed TO plaza_app;
+GRANT UPDATE (used_at) ON refresh_token TO plaza_app;
+GRANT UPDATE (tries, used_at) ON sign_in_code TO plaza_app;
+GRANT UPDATE (confirmed_at, used_at) ON burn_confirmation TO plaza_app;
+GRANT UPDATE (undone_at, done_at) ON closing TO plaza_app;
+GRANT UPDATE (fetched_at) ON data_export TO plaza_app;
+GRANT DELETE ON code_seed, code_miss, refresh_token, sign_in_code TO plaza_app;
 """
 
 DOWN = """

@@ -1,5 +1,7 @@
 """M3, decision 24, reliability §9: seeds of devices, one use of each code, and guessing."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from app.members.errors import MemberCodeUsed, MemberNotActive, TooOften
 from app.members.identification import KnownMember, get_by_public_id
 from app.members.presence import Mode
 from app.members.seeds import IssuedSeed, Redeemed
-from config.database import now_of
+from config.database import Database, now_of
 from tests.factories import TESTER, make_member, make_till
 
 
@@ -203,3 +205,28 @@ def test_the_seed_is_sealed(session: Session, seed: IssuedSeed) -> None:
     assert stored is not None
     assert seed.seed not in stored
     assert seed.seed.hex() not in repr(seed)
+
+
+def test_of_two_tills_that_send_one_code_at_once_one_gets_the_member(
+    database: Database, district: str
+) -> None:
+    with database.transaction(district) as session:
+        now = now_of(session)
+        device = devices.open_on(session, member=make_member(session), source="web", now=now)
+        seed = seeds.issue(session, device, now=now)
+        written = shown(session, seed)
+        tills = [make_till(session).id for _ in range(2)]
+    barrier = threading.Barrier(2)
+
+    def send(terminal_id: int) -> bool:
+        barrier.wait()
+        try:
+            with database.transaction(district) as session:
+                return seeds.redeem_code(
+                    session, written, terminal_id=terminal_id, at=now, now=now
+                ) is not None  # fmt: skip
+        except MemberCodeUsed:
+            return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(send, tills)) == [False, True]

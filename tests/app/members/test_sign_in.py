@@ -1,5 +1,7 @@
 """Reliability §11, §12: six digits for a phone, five minutes, five tries, five an hour."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -8,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.members import sign_in
 from app.members.errors import BadPhone, TooOften
-from config.database import now_of
+from config.database import Database, now_of
 from tests.factories import new_phone
 
 
@@ -88,3 +90,24 @@ def test_phone_and_code_wait_under_seal_and_for_a_day(session: Session, number: 
 def test_what_is_no_phone_is_refused(session: Session) -> None:
     with pytest.raises(BadPhone):
         make(session, "12345")
+
+
+def test_of_many_tries_at_once_no_more_than_five_are_heard(
+    database: Database, district: str, number: str
+) -> None:
+    with database.transaction(district) as session:
+        code = make(session, number)
+    barrier = threading.Barrier(8)
+
+    def attempt(_: int) -> bool:
+        barrier.wait()
+        with database.transaction(district) as session:
+            return use(session, number, other(code))
+
+    with ThreadPoolExecutor(8) as pool:
+        heard = list(pool.map(attempt, range(8)))
+
+    with database.transaction(district) as session:
+        assert not use(session, number, code)
+        tries = session.scalar(text("SELECT max(tries) FROM sign_in_code"))
+    assert (set(heard), tries) == ({False}, 5)

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from app import audit
 from app.checkout.returns import RefundWhole
 from app.errors import NotFound
 from app.members import enrolment, exporting
@@ -58,13 +59,21 @@ def test_everything_is_in_the_export_in_clear(phone: Phone, database: Database) 
     assert [each["source"] for each in data["devices"]] == ["web"]
 
 
-def test_an_export_is_fetched_once_and_by_nobody_else(phone: Phone, client: FlaskClient) -> None:
+def test_an_export_is_fetched_once_by_nobody_else_and_on_record(
+    phone: Phone, client: FlaskClient, database: Database
+) -> None:
     path = download(phone)
 
     foreign = new_member(client).post(path).status_code
     first, second = [phone.post(path).status_code for _ in range(2)]
 
     assert (foreign, first, second) == (404, 200, 404)
+    member = phone.member(database)
+    with database.transaction("test") as session:
+        acts = audit.list_records(session, about=member.public_id)
+    assert [(act.actor, act.action, act.source) for act in acts] == [
+        (member.public_id, "member.export", "member")
+    ]
 
 
 def test_nothing_of_it_is_stored(phone: Phone, database: Database) -> None:
