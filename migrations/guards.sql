@@ -21,7 +21,18 @@ GRANT UPDATE (state, valid_until, ended_at) ON store_key TO plaza_app;
 GRANT UPDATE (kind, status, tier, card_number, phone, phone_index, name, birthday, data_key,
               key_version) ON member TO plaza_app;
 GRANT UPDATE (consent_version, consented_at) ON membership TO plaza_app;
-GRANT UPDATE (member_id) ON cashier_member TO plaza_app;
+GRANT UPDATE (member_id), DELETE ON cashier_member TO plaza_app;
+GRANT DELETE ON channel_identity TO plaza_app;
+GRANT UPDATE (undone_at, done_at) ON closing TO plaza_app;
+GRANT UPDATE (fetched_at) ON data_export TO plaza_app;
+
+-- Their devices: what is used or ended says when, and is forgotten after its time.
+GRANT UPDATE (ended_at, ended_why) ON device_session TO plaza_app;
+GRANT UPDATE (ended_at, ended_why), DELETE ON code_seed TO plaza_app;
+GRANT UPDATE (used_at), DELETE ON refresh_token TO plaza_app;
+GRANT UPDATE (tries, used_at), DELETE ON sign_in_code TO plaza_app;
+GRANT DELETE ON code_miss TO plaza_app;
+GRANT UPDATE (confirmed_at, used_at) ON burn_confirmation TO plaza_app;
 
 -- A rule is locked by its row; a trigger of rule_version lets a draft be agreed and a version end.
 GRANT UPDATE (name_zh, name_en) ON rule TO plaza_app;

@@ -189,7 +189,7 @@ class Gate:
         scheme, _, token = authorization.partition(" ")
         said = tokens.read(self._tokens, token) if scheme == "Bearer" else None
         if said is None:
-            raise self._refusal(Unauthenticated(), address)
+            raise self._refusal(Unauthenticated(), None, address)
         self._limiter.pass_through(
             [
                 Bucket(name=f"{said.district}:member:{said.member}", limit=limits.MEMBER),

@@ -193,7 +193,8 @@ def _erase(session: Session, member: KnownMember, *, closing: str, now: datetime
         session, member=member, purposes=list(Purpose), evidence={"closing": closing}
     )
     row.status = MemberStatus.CLOSED
-    row.data_key = row.phone = row.phone_index = row.name = row.card_number = None
+    row.data_key = row.phone = row.phone_index = row.name = row.birthday = None
+    row.card_number = None
     session.flush()
     session.execute(delete(ChannelIdentity).where(ChannelIdentity.member_id == member.id))
     session.execute(delete(CashierMember).where(CashierMember.member_id == member.id))

@@ -41,7 +41,6 @@ CREATE UNIQUE INDEX store_key_alive_idx ON store_key (store_id, state)
     WHERE state IN ('active', 'rotated');
 CREATE TRIGGER touch AFTER INSERT OR UPDATE OR DELETE ON store_key
     FOR EACH STATEMENT EXECUTE FUNCTION touch_district();
-REVOKE DELETE, TRUNCATE ON store_key FROM plaza_app;
 
 -- Who is known at which terminal, for a quarter of an hour.
 CREATE TABLE identification (
@@ -58,7 +57,6 @@ CREATE TABLE identification (
     CONSTRAINT identification_mode_check CHECK (mode IN ('earn', 'spend'))
 );
 CREATE INDEX identification_until_idx ON identification (until);
-REVOKE UPDATE, TRUNCATE ON identification FROM plaza_app;
 
 -- What a store's idempotency key was answered: kept for 30 days, never changed.
 CREATE TABLE idempotency (
@@ -74,7 +72,6 @@ CREATE TABLE idempotency (
         CHECK (status BETWEEN 200 AND 299 OR status IN (409, 422))
 );
 CREATE INDEX idempotency_created_at_idx ON idempotency (created_at);
-REVOKE UPDATE, TRUNCATE ON idempotency FROM plaza_app;
 """
 
 DOWN = """

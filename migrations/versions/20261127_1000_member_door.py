@@ -183,17 +183,6 @@ CREATE TABLE data_export (
     CONSTRAINT data_export_fetched_in_time_check CHECK (fetched_at < until)
 );
 CREATE INDEX data_export_member_id_idx ON data_export (member_id);
-
--- A row is written once; what may change, and what is forgotten after its time, stands here.
-REVOKE UPDATE, DELETE, TRUNCATE ON device_session, code_seed, code_use, code_miss,
-    burn_confirmation, consent, refresh_token, sign_in_code, closing, data_export FROM plaza_app;
-GRANT UPDATE (ended_at, ended_why) ON device_session, code_seed TO plaza_app;
-GRANT UPDATE (used_at) ON refresh_token TO plaza_app;
-GRANT UPDATE (tries, used_at) ON sign_in_code TO plaza_app;
-GRANT UPDATE (confirmed_at, used_at) ON burn_confirmation TO plaza_app;
-GRANT UPDATE (undone_at, done_at) ON closing TO plaza_app;
-GRANT UPDATE (fetched_at) ON data_export TO plaza_app;
-GRANT DELETE ON code_seed, code_miss, refresh_token, sign_in_code TO plaza_app;
 """
 
 DOWN = """

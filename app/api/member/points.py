@@ -75,7 +75,7 @@ class MovementSchema(DoorSchema):
 
 
 class StatementSchema(DoorSchema):
-    movements = Items(Part(MovementSchema), most=LIMIT + 1, required=True)
+    movements = Items(Part(MovementSchema), most=LIMIT, required=True)
     next_cursor = Text(most=200, required=True, allow_none=True)
 
 
@@ -117,11 +117,11 @@ def get_statement(
         caller.member,
         start=start,
         end=end,
-        limit=asked.limit + 2,
-        before=(before[0], before[1]) if before else None,
+        limit=asked.limit + 1,
+        before=(before[0], before[1], before[2]) if before else None,
     )
-    shown = _page(found, asked.limit)
-    last = (shown[-1].journal_id, shown[-1].line) if len(shown) < len(found) else None
+    shown = found[: asked.limit]
+    last = shown[-1].place if len(shown) < len(found) else None
     return {
         "movements": movement_views(session, shown),
         "next_cursor": last and write_cursor(session, caller, of="statement", at=last),
@@ -140,17 +140,6 @@ def _period(session: Session, asked: AskedStatement) -> tuple[date, date]:
     if not timedelta() < end - start <= timedelta(days=MOST_DAYS):
         raise ValidationFailed([Fault(pointer="/from", code="out-of-range")])
     return start, end
-
-
-def _page(found: Sequence[Movement], limit: int) -> Sequence[Movement]:
-    """Return one page; a posting between two lots of the member is not cut in the middle."""
-    if len(found) > limit and _where(found[limit]) == _where(found[limit - 1]):
-        return found[: limit + 1]
-    return found[:limit]
-
-
-def _where(movement: Movement) -> tuple[int, int]:
-    return movement.journal_id, movement.line
 
 
 def _places(session: Session, movements: Sequence[Movement]) -> Mapping[str, ListedStore]:
