@@ -54,6 +54,8 @@ RULES: tuple[Line, ...] = (
     Line(event="expired points net against debt", debit=Code.LOT, credit=Code.DEBT),
     Line(event="burn", debit=Code.LOT, credit=Code.REDEEMED),
     Line(event="refund of a burn", debit=Code.REDEEMED, credit=Code.LOT),
+    Line(event="refund of a burn, borne, postpaid", debit=Code.REDEEMED, credit=Code.ISSUED),
+    Line(event="refund of a burn, borne, prepaid", debit=Code.REDEEMED, credit=Code.PREPAID),
     Line(event="refund of an earn, postpaid", debit=Code.LOT, credit=Code.ISSUED),
     Line(event="refund of an earn, prepaid", debit=Code.LOT, credit=Code.PREPAID),
     Line(event="refund of an earn already spent, postpaid", debit=Code.DEBT, credit=Code.ISSUED),

@@ -7,7 +7,7 @@ from ledger.upkeep import Violation
 
 
 def audit(session: Session) -> list[Violation]:
-    """Return the orders that do not agree with their lines, their refunds or their journals.
+    """Return orders and members that disagree with their lines, refunds, write-offs or journals.
 
     Reads the whole history; wants a repeatable-read transaction.
     """
@@ -27,13 +27,24 @@ _AUDIT = text(
                sum(earned_points) AS earned, sum(refunded_fen) AS refunded
         FROM order_line GROUP BY order_id
     ), back AS (
-        SELECT order_id, sum(fen) AS fen, count(*) AS times FROM refund GROUP BY order_id
+        SELECT r.order_id, sum(r.fen) AS fen, count(*) AS times,
+               sum(r.written_off_points) AS written_off, sum(w.points) AS borne
+        FROM refund r LEFT JOIN (
+            SELECT refund_id, sum(points) AS points FROM write_off GROUP BY refund_id) w
+            ON w.refund_id = r.id
+        GROUP BY r.order_id
+    ), made_good AS (
+        SELECT o.member_id, sum(r.made_good_points) AS points
+        FROM refund r JOIN "order" o ON o.id = r.order_id GROUP BY o.member_id
+    ), got_back AS (
+        SELECT member_id, sum(made_good) AS points FROM write_off GROUP BY member_id
     ), facts AS (
         SELECT o.public_id, o.total_fen, o.refunded_fen, o.refunds,
                CASE WHEN o.state = 'paid' THEN o.burned_fen ELSE 0 END AS burned_fen,
                CASE WHEN o.state = 'paid' THEN o.burned_points ELSE 0 END AS burned_points,
                o.earned_points, l.amount, l.burned, l.earned, l.refunded,
                coalesce(b.fen, 0) AS back_fen, coalesce(b.times, 0) AS back_times,
+               coalesce(b.written_off, 0) AS written_off, coalesce(b.borne, 0) AS borne,
                coalesce(e.points, 0) AS journal_earned, coalesce(u.points, 0) AS journal_burned
         FROM "order" o
         LEFT JOIN lines l ON l.order_id = o.id
@@ -50,9 +61,15 @@ _AUDIT = text(
              f.refunded),
             ('what went back of an order is the sum of its refunds', f.refunded_fen, f.back_fen),
             ('an order counts its refunds', f.refunds, f.back_times),
+            ('what an order''s refunds wrote off somebody bears', f.written_off, f.borne),
             ('an order earned what its journal gave', f.earned_points, f.journal_earned),
             ('an order burned what its journal took', f.burned_points, f.journal_burned)
         ) AS c (invariant, expected, found)
+        UNION ALL
+        SELECT m.public_id, 'what a member''s refunds made good issuers got back',
+               coalesce(g.points, 0), coalesce(b.points, 0)
+        FROM made_good g FULL JOIN got_back b USING (member_id)
+        JOIN member m ON m.id = member_id
     )
     SELECT invariant, subject, expected, found FROM checks
     WHERE expected IS DISTINCT FROM found ORDER BY invariant, subject LIMIT 50

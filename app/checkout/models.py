@@ -127,7 +127,8 @@ class Refund(Base):
     """What went back in one step: `fen` = money by tender + `points_fen`.
 
     `clawed_points` is what the refund took back of the points earned; of these `debt_points` the
-    member now owes and `written_off_points` the merchant bears.
+    member now owes and `written_off_points` the merchant bears. Of `restored_points` the first
+    `made_good_points` went to merchants that had borne them.
     """
 
     __tablename__ = "refund"
@@ -152,10 +153,34 @@ class Refund(Base):
     points_fen: Mapped[int]
     money: Mapped[dict[str, Any]]
     restored_points: Mapped[int]
+    made_good_points: Mapped[int] = mapped_column(server_default=text("0"))
     clawed_points: Mapped[int]
     debt_points: Mapped[int]
     written_off_points: Mapped[int]
     lines: Mapped[list[Any]]
+
+
+class WriteOff(Base):
+    """Earned points that a refund could not take back: their issuer bears them (semantics 1).
+
+    They had been spent. If an order up to `orders_through`, the member's newest one then, gives
+    points back later, those make this good first.
+    """
+
+    __tablename__ = "write_off"
+    __table_args__ = (
+        UniqueConstraint("refund_id", "issue_account_id"),
+        Index("write_off_member_id_idx", "member_id", postgresql_where=text("made_good < points")),
+        CheckConstraint("points > 0 AND made_good BETWEEN 0 AND points", name="sum"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    refund_id: Mapped[int] = mapped_column(ForeignKey("refund.id"))
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    issue_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    points: Mapped[int]
+    made_good: Mapped[int] = mapped_column(server_default=text("0"))
+    orders_through: Mapped[int]
 
 
 class ParkedRefund(Base):

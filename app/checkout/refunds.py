@@ -17,9 +17,9 @@ import ledger
 from app import outbox
 from app.books import Kind
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
-from app.checkout.models import Order, OrderLine, OrderState, Refund
+from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
-from app.checkout.returns import Delta, LineReturn, LineState, Request, refund
+from app.checkout.returns import Delta, LineState, Request, refund
 from app.checkout.settling import load_homes
 from app.checkout.slices import load
 from app.clock import business_date
@@ -27,14 +27,17 @@ from app.errors import Invalid
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedTerminal, get_directory
 from app.points import burns, lots
+from app.points.accruals import Home
+from app.points.burns import Borne, GivenBack
 from app.points.clawbacks import Clawback, claw_back
 from app.points.lots import Wallet
 from app.points.programme import programme_at
 from config.database import new_id, now_of
 from config.errors import Collision
-from ledger import Journal, Posting
+from ledger import Journal
 
-NO_POINTS = Clawback(postings=[], taken_points=0, debt_points=0, written_off_points=0)
+NO_CLAWBACK = Clawback(postings=[], taken_points=0, debt_points=0, written_off={})
+NOT_GIVEN_BACK = GivenBack(postings=[], restored={}, made_good={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ class Refunded:
     """A refund as its till hears of it: `fen` = money by tender + the worth of points returned.
 
     Of `clawed_points`, `debt_points` are owed now and `written_off_points` borne by the merchant.
+    Of `restored_points`, `made_good_points` went to merchants that had borne them before.
     """
 
     public_id: str
@@ -79,6 +83,7 @@ class Refunded:
     clawed_points: int
     debt_points: int
     written_off_points: int
+    made_good_points: int
     replayed: bool = False
 
 
@@ -89,6 +94,7 @@ class Planned:
     order: Order
     public_id: str
     delta: Delta
+    given_back: GivenBack
     clawback: Clawback
     journals: Sequence[Journal]
     moved: Mapping[int, LineState]
@@ -125,30 +131,38 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     """
     if order.state != OrderState.PAID or order.slices is None:
         raise OrderNotRefundable(order.public_id, order.state)
-    states = _states(session, order)
-    after, delta = refund(load(order.slices), states, request.parts)
-    public_id = new_id("ref")
+    allocation = load(order.slices)
+    homes = load_homes(order.homes or [])
     member = None
     if order.member_id is not None:
         member = get_by_id(session, order.member_id)
-    clawback = NO_POINTS
+    wallet = None
+    if member is not None and (order.burned_points or order.earned_points):
+        touched = [*allocation.lots, *(home.lot_account_id for home in homes)]
+        wallet = lots.lock(session, member, day=business_date(now_of(session)), also=touched)
+    states, borne = _read(session, order)
+    after, delta = refund(allocation, states, request.parts)
+    public_id = new_id("ref")
+    given_back, clawback = NOT_GIVEN_BACK, NO_CLAWBACK
+    if wallet is not None and (delta.points or delta.clawed_points):
+        given_back, clawback = _points(session, wallet, request, delta, homes=homes, borne=borne)
     journals: list[Journal] = []
-    if member is not None and (delta.points or delta.clawed_points):
-        postings, clawback = _points(session, member, order, delta, request)
-        if postings:
-            journals.append(
-                Journal(
-                    key=f"{public_id}:points",
-                    kind=Kind.REFUND,
-                    occurred_at=request.occurred_at,
-                    postings=postings,
-                    details={"order": order.public_id, "refund": public_id},
-                )
+    postings = [*given_back.postings, *clawback.postings]
+    if postings:
+        journals.append(
+            Journal(
+                key=f"{public_id}:points",
+                kind=Kind.REFUND,
+                occurred_at=request.occurred_at,
+                postings=postings,
+                details={"order": order.public_id, "refund": public_id},
             )
+        )
     return Planned(
         order=order,
         public_id=public_id,
         delta=delta,
+        given_back=given_back,
         clawback=clawback,
         journals=journals,
         moved={number: state for number, state in after.items() if state != states.get(number)},
@@ -170,8 +184,9 @@ def record(session: Session, request: RefundRequest, planned: Planned) -> Refund
         clawed_points=sum(delta.clawed_points.values()),
         debt_points=clawback.debt_points,
         written_off_points=clawback.written_off_points,
+        made_good_points=sum(planned.given_back.made_good.values()),
     )
-    _write(session, order, request, result=result, lines=delta.lines, moved=planned.moved)
+    _write(session, request, planned, result)
     outbox.add(
         session,
         topic="order.refunded",
@@ -181,6 +196,7 @@ def record(session: Session, request: RefundRequest, planned: Planned) -> Refund
             "refund": result.public_id,
             "fen": result.fen,
             "restored_points": result.restored_points,
+            "made_good_points": result.made_good_points,
             "clawed_points": result.clawed_points,
         },
     )
@@ -188,49 +204,50 @@ def record(session: Session, request: RefundRequest, planned: Planned) -> Refund
 
 
 def _points(
-    session: Session, member: KnownMember, order: Order, delta: Delta, request: RefundRequest
-) -> tuple[list[Posting], Clawback]:
-    homes = load_homes(order.homes or [])
+    session: Session,
+    wallet: Wallet,
+    request: RefundRequest,
+    delta: Delta,
+    *,
+    homes: Sequence[Home],
+    borne: Sequence[Borne],
+) -> tuple[GivenBack, Clawback]:
     day = business_date(now_of(session))
-    used = [lot for _, lot in delta.points]
-    wallet = lots.lock(
-        session, member, day=day, also=[*used, *(home.lot_account_id for home in homes)]
+    programme = programme_at(session, request.occurred_at)
+    given_back = burns.give_back(
+        session,
+        wallet,
+        delta.points,
+        get_directory(session),
+        borne=borne,
+        programme=programme,
+        day=day,
+        occurred_at=request.occurred_at,
     )
-    given, restored = _restore(session, wallet, delta, request)
     clawback = claw_back(
         session,
         wallet,
         delta.clawed_points,
         homes=homes,
-        restored=restored,
-        programme=programme_at(session, request.occurred_at),
+        restored=given_back.restored,
+        programme=programme,
         day=day,
         occurred_at=request.occurred_at,
     )
-    return [*given, *clawback.postings], clawback
+    return given_back, clawback
 
 
-def _restore(
-    session: Session, wallet: Wallet, delta: Delta, request: RefundRequest
-) -> tuple[list[Posting], dict[int, int]]:
-    return burns.give_back(
-        session,
-        wallet,
-        delta.points,
-        get_directory(session),
-        programme=programme_at(session, request.occurred_at),
-        day=business_date(now_of(session)),
-        occurred_at=request.occurred_at,
-    )
+def _read(session: Session, order: Order) -> tuple[dict[int, LineState], list[Borne]]:
+    """Return how far the lines have moved, and what issuers bear that the order may make good.
 
-
-def _states(session: Session, order: Order) -> dict[int, LineState]:
-    rows = session.execute(
-        select(OrderLine.number, OrderLine.refunded_fen, OrderLine.refunded_quantity).where(
-            OrderLine.order_id == order.id
-        )
-    )
-    return {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
+    Read under the wallet's lock, for another order's refund may make it good too.
+    """
+    rows = session.execute(_STATES, {"order": order.id, "member": order.member_id}).all()
+    states = {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
+    return states, [
+        Borne(id=key, issue_account_id=account, points=points)
+        for key, account, points in rows[0].borne or []
+    ]
 
 
 def find_known(session: Session, request: RefundRequest) -> Refunded | None:
@@ -264,20 +281,15 @@ def find_known(session: Session, request: RefundRequest) -> Refunded | None:
         clawed_points=found.clawed_points,
         debt_points=found.debt_points,
         written_off_points=found.written_off_points,
+        made_good_points=found.made_good_points,
         replayed=True,
     )
 
 
-def _write(
-    session: Session,
-    order: Order,
-    request: RefundRequest,
-    *,
-    result: Refunded,
-    lines: Sequence[LineReturn],
-    moved: Mapping[int, LineState],
-) -> None:
-    """Write the refund and how far the order and its lines have moved, in one statement."""
+def _write(session: Session, request: RefundRequest, planned: Planned, result: Refunded) -> None:
+    """Write the refund, how far its order has moved and what is borne, in one statement."""
+    order, moved = planned.order, planned.moved
+    made_good, written_off = planned.given_back.made_good, planned.clawback.written_off
     row = session.execute(
         _INSERT,
         {
@@ -298,25 +310,44 @@ def _write(
             "clawed": result.clawed_points,
             "debt": result.debt_points,
             "written_off": result.written_off_points,
-            "lines": json.dumps([[line.line, line.quantity, line.fen] for line in lines]),
+            "made_good": result.made_good_points,
+            "lines": json.dumps(
+                [[line.line, line.quantity, line.fen] for line in planned.delta.lines]
+            ),
             "numbers": list(moved),
             "refunded_fen": [state.refunded_fen for state in moved.values()],
             "refunded_quantity": [state.refunded_quantity for state in moved.values()],
+            "member": order.member_id,
+            "bearers": list(written_off),
+            "borne": list(written_off.values()),
+            "good": list(made_good),
+            "good_points": list(made_good.values()),
         },
     ).one_or_none()
     if row is None:
         raise Collision("refund", request.number)
 
 
+_STATES = text(
+    """
+    SELECT l.number, l.refunded_fen, l.refunded_quantity, b.borne
+    FROM order_line l, (
+        SELECT json_agg(json_build_array(w.id, w.issue_account_id, w.points - w.made_good)
+                        ORDER BY w.id) AS borne
+        FROM write_off w
+        WHERE w.member_id = :member AND w.made_good < w.points AND w.orders_through >= :order) b
+    WHERE l.order_id = :order
+    """
+)
 _INSERT = text(
     """
     WITH written AS (
         INSERT INTO refund (public_id, order_id, ordinal, store_id, terminal_id, number, cashier,
             fingerprint, occurred_at, recorded_at, fen, points_fen, money, restored_points,
-            clawed_points, debt_points, written_off_points, lines)
+            clawed_points, debt_points, written_off_points, made_good_points, lines)
         VALUES (:public_id, :order, :ordinal, :store, :terminal, :number, :cashier,
             :fingerprint, :occurred_at, :now, :fen, :points_fen, CAST(:money AS jsonb), :restored,
-            :clawed, :debt, :written_off, CAST(:lines AS jsonb))
+            :clawed, :debt, :written_off, :made_good, CAST(:lines AS jsonb))
         ON CONFLICT (store_id, terminal_id, number) DO NOTHING
         RETURNING id, order_id, fen
     ), marked AS (
@@ -328,6 +359,17 @@ _INSERT = text(
         FROM written w, unnest(CAST(:numbers AS smallint[]), CAST(:refunded_fen AS bigint[]),
             CAST(:refunded_quantity AS bigint[])) AS u (number, refunded_fen, refunded_quantity)
         WHERE l.order_id = w.order_id AND l.number = u.number
+    ), borne AS (
+        INSERT INTO write_off (refund_id, member_id, issue_account_id, points, orders_through)
+        SELECT w.id, :member, u.account_id, u.points,
+            (SELECT max(o.id) FROM "order" o WHERE o.member_id = :member)
+        FROM written w, unnest(CAST(:bearers AS bigint[]), CAST(:borne AS bigint[]))
+            AS u (account_id, points)
+    ), good AS (
+        UPDATE write_off b SET made_good = b.made_good + u.points
+        FROM written w, unnest(CAST(:good AS bigint[]), CAST(:good_points AS bigint[]))
+            AS u (id, points)
+        WHERE b.id = u.id
     )
     SELECT id FROM written
     """

@@ -271,6 +271,8 @@ def _show_refund(refunded: Refunded) -> None:
         click.echo(f"退 {name}  {yuan(fen)}")
     click.echo(f"退回积分 returned    {refunded.restored_points}（{yuan(refunded.points_fen)}）")
     click.echo(f"收回积分 taken back  {refunded.clawed_points}")
+    if refunded.made_good_points:
+        click.echo(f"其中补还商户 made good {refunded.made_good_points}")
     if refunded.debt_points:
         click.echo(f"欠分 now owed        {refunded.debt_points}")
     if refunded.written_off_points:

@@ -1,6 +1,7 @@
 """Taking points from a member's lots and giving them back (B1, B4, B5)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,24 @@ from app.points.errors import InsufficientPoints
 from app.points.lots import HeldLot, Meaning, Wallet, open_lots
 from app.points.policy import Programme
 from ledger import Posting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Borne:
+    """Points that an issuer still bears for a member who had spent them, by the write-off's key."""
+
+    id: int
+    issue_account_id: int
+    points: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenBack:
+    """How burned points return: what each lot gets, and what is made good by write-off."""
+
+    postings: list[Posting]
+    restored: Mapping[int, int]
+    made_good: Mapping[int, int]
 
 
 def draw(lots: Iterable[HeldLot], points: int) -> list[tuple[int, int]]:
@@ -46,32 +65,53 @@ def give_back(
     points: Mapping[tuple[int, int], int],
     directory: Directory,
     *,
+    borne: Sequence[Borne],
     programme: Programme,
     day: date,
     occurred_at: datetime,
-) -> tuple[list[Posting], dict[int, int]]:
+) -> GivenBack:
     """Plan how burned points return to the lots they came from; at most one round trip.
 
-    A lot that has expired meanwhile is replaced by a courtesy lot of the same issuer, cost and
-    restriction (B5, semantics 8). `points` are by (redeeming merchant, lot). Returns the postings
-    and what each account gets.
+    `points` are by (redeeming merchant, lot). They first make good what issuers have `borne` for
+    the member, oldest first: those were these points. A lot that has expired meanwhile is replaced
+    by a courtesy lot of the same issuer, cost and restriction (B5, semantics 8).
     """
     known = {lot.account_id: lot for lot in wallet.lots}
+    in_order = sorted(points.items(), key=lambda each: known[each[0][1]].consumption_order())
+    postings, rest, made_good = _make_good(in_order, borne, directory)
     stand_ins = {
         lot: _courtesy(known[lot].meaning, programme, day)
-        for _, lot in points
+        for _, lot in rest
         if _expired(known[lot].meaning, day)
     }
     accounts = open_lots(session, wallet, set(stand_ins.values()), earned_at=occurred_at)
-    postings = []
     restored: dict[int, int] = {}
-    for (merchant, lot), part in points.items():
-        if not part:
-            continue
+    for (merchant, lot), part in rest.items():
         target = accounts[stand_ins[lot]] if lot in stand_ins else lot
         postings.append(move(directory.merchants[merchant].redeemed_account_id, target, part))
         restored[target] = restored.get(target, 0) + part
-    return postings, restored
+    return GivenBack(postings=postings, restored=restored, made_good=made_good)
+
+
+def _make_good(
+    points: Iterable[tuple[tuple[int, int], int]], borne: Sequence[Borne], directory: Directory
+) -> tuple[list[Posting], dict[tuple[int, int], int], dict[int, int]]:
+    """Let returning points pay issuers first; return postings, what is left, and paid by key."""
+    postings: list[Posting] = []
+    rest: dict[tuple[int, int], int] = {}
+    paid: dict[int, int] = {}
+    for (merchant, lot), part in points:
+        left = part
+        for each in borne:
+            good = min(left, each.points - paid.get(each.id, 0))
+            if good:
+                redeemed = directory.merchants[merchant].redeemed_account_id
+                postings.append(move(redeemed, each.issue_account_id, good))
+                paid[each.id] = paid.get(each.id, 0) + good
+                left -= good
+        if left:
+            rest[merchant, lot] = left
+    return postings, rest, paid
 
 
 def _expired(meaning: Meaning, day: date) -> bool:

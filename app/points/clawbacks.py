@@ -17,12 +17,20 @@ from ledger import Posting
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clawback:
-    """The postings that take points back, and what of them the wallet did not hold any more."""
+    """The postings that take points back, and what of them the wallet did not hold any more.
+
+    `written_off` is by the account that had issued the points.
+    """
 
     postings: list[Posting]
     taken_points: int
     debt_points: int
-    written_off_points: int
+    written_off: Mapping[int, int]
+
+    @property
+    def written_off_points(self) -> int:
+        """Points that their issuers bear."""
+        return sum(self.written_off.values())
 
 
 def claw_back(
@@ -41,7 +49,8 @@ def claw_back(
     They are taken from the lot they were put in, then from the others in the order of a burn, with
     what the same refund gives back (`restored`, by account) counted in. What is short follows the
     programme: the refund is refused, the merchant bears it, or it becomes the member's debt, which
-    in all goes down to the programme's floor and no further.
+    in all goes down to the programme's floor and no further. A merchant bears what has been spent;
+    what the member has but cannot give now, since a waiting order holds it, is owed.
 
     Raises:
         InsufficientPoints: the programme refuses what is short, or so much of it.
@@ -51,16 +60,44 @@ def claw_back(
     policy, floor = programme.negative_policy, programme.debt_floor_points
     if missing and policy is NegativePolicy.REFUSE:
         raise InsufficientPoints(needed=taken + missing, spendable=taken)
-    if missing and policy is NegativePolicy.DEBT:
-        deeper = wallet.after(postings).debt_points(day, more=missing) + (floor or 0)
+    owed = short
+    if missing and policy is NegativePolicy.WRITE_OFF:
+        owed = _first(short, max(_kept_back(wallet, homes, day) - wallet.debt_points(day), 0))
+    debt = sum(owed.values())
+    if debt:
+        deeper = wallet.after(postings).debt_points(day, more=debt) + (floor or 0)
         if floor is not None and deeper > 0:
             raise InsufficientPoints(needed=taken + missing, spendable=taken + missing - deeper)
-        postings += _debts(session, wallet, short, occurred_at)
+        postings += _debts(session, wallet, owed, occurred_at)
     return Clawback(
         postings=postings,
         taken_points=taken,
-        debt_points=missing if policy is NegativePolicy.DEBT else 0,
-        written_off_points=missing if policy is NegativePolicy.WRITE_OFF else 0,
+        debt_points=debt,
+        written_off={
+            home.issue_account_id: points - owed.get(home, 0)
+            for home, points in short.items()
+            if points > owed.get(home, 0)
+        },
+    )
+
+
+def _first(short: Mapping[Home, int], points: int) -> dict[Home, int]:
+    """Return the first so many of the points that are short."""
+    first: dict[Home, int] = {}
+    for home, missing in short.items():
+        part = min(missing, points - sum(first.values()))
+        if part:
+            first[home] = part
+    return first
+
+
+def _kept_back(wallet: Wallet, homes: Sequence[Home], day: date) -> int:
+    """Return the points in valid lots that nobody could take: held, or not active yet."""
+    open_to_all = {*_other_lots(wallet, day), *(home.lot_account_id for home in homes)}
+    return sum(
+        lot.held if lot.account_id in open_to_all else lot.posted
+        for lot in wallet.lots
+        if _holds(lot.meaning) and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
     )
 
 

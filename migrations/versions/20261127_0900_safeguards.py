@@ -34,9 +34,40 @@ DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigi
 -- How deep a debt may go is the member's, over all lots: refunds see to it under the wallet's lock.
 UPDATE account_balance b SET floor = NULL
 FROM account a WHERE a.id = b.account_id AND a.code = 'debt';
+
+-- What an issuer bears for points that had been spent, until the burn of them is refunded too.
+CREATE TABLE write_off (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    refund_id bigint NOT NULL,
+    member_id bigint NOT NULL,
+    issue_account_id bigint NOT NULL,
+    points bigint NOT NULL,
+    made_good bigint NOT NULL DEFAULT 0,
+    orders_through bigint NOT NULL,
+    CONSTRAINT write_off_pkey PRIMARY KEY (id),
+    CONSTRAINT write_off_refund_id_issue_account_id_key UNIQUE (refund_id, issue_account_id),
+    CONSTRAINT write_off_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refund (id),
+    CONSTRAINT write_off_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT write_off_issue_account_id_fkey
+        FOREIGN KEY (issue_account_id) REFERENCES account (id),
+    CONSTRAINT write_off_sum_check CHECK (points > 0 AND made_good BETWEEN 0 AND points)
+);
+-- Of what was written off before it is not known by which merchant of the order: by its first.
+INSERT INTO write_off (refund_id, member_id, issue_account_id, points, orders_through)
+SELECT r.id, o.member_id, (o.homes -> 0 ->> 1)::bigint, r.written_off_points,
+    (SELECT max(n.id) FROM "order" n
+     WHERE n.member_id = o.member_id AND n.recorded_at <= r.recorded_at)
+FROM refund r JOIN "order" o ON o.id = r.order_id WHERE r.written_off_points > 0;
+CREATE INDEX write_off_member_id_idx ON write_off (member_id) WHERE made_good < points;
+ALTER TABLE refund
+    ADD COLUMN made_good_points bigint NOT NULL DEFAULT 0,
+    ADD CONSTRAINT refund_made_good_check CHECK (made_good_points BETWEEN 0 AND restored_points);
+REVOKE DELETE, TRUNCATE ON write_off FROM plaza_app;
 """
 
 DOWN = """
+ALTER TABLE refund DROP COLUMN made_good_points;
+DROP TABLE write_off;
 DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigint[]);
 DROP INDEX balance_mark_through_idx, order_exchanges_idx, parked_refund_waiting_idx;
 CREATE INDEX parked_refund_waiting_idx

@@ -11,10 +11,11 @@ from app.books import RULES, Code, Kind, move, prepaid_sold_account
 from app.checkout import orders
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
+from app.points.policy import NegativePolicy
 from config.database import now_of
 from config.settings import PROJECT
 from ledger import Journal
-from tests.app.checkout.shops import Shop, give_points, open_shop
+from tests.app.checkout.shops import Shop, give_points, open_shop, set_policy
 from tests.factories import make_member, make_terms, unique
 
 DOCUMENT = PROJECT / "docs/books.md"
@@ -39,6 +40,9 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
     """L1, L3: whatever is done at a till, the books know no other debit and credit."""
     for funding in Funding:
         _live_through_all_events(session, funding)
+    set_policy(session, NegativePolicy.WRITE_OFF)
+    for funding in Funding:
+        _bear_points_and_get_them_back(session, funding)
 
     allowed = {(rule.debit.value, rule.credit.value) for rule in RULES}
     assert {pair for pair, _ in _posted(session)} == allowed
@@ -65,6 +69,20 @@ def test_the_example_of_two_merchants_is_true(session: Session) -> None:
     assert {name for column in columns for name in column} == {row[0] for row in accounts}
     assert [str(sum(column.values())) for column in columns] == list(total[1:])
     assert _posted_by_name(session, names) == _steps(0)
+
+
+def test_the_example_is_undone_by_a_refund_at_b_whoever_bore_it(session: Session) -> None:
+    set_policy(session, NegativePolicy.WRITE_OFF)
+    a, b, member = open_shop(session), open_shop(session), make_member(session)
+    names = {a.merchant.id: "A", b.merchant.id: "B"}
+
+    first = a.sell(session, member, 10_000)
+    second = b.sell(session, member, 3_000, burn=80)
+    assert a.refund(session, first.public_id).written_off_points == 51
+    refund = b.refund(session, second.public_id)
+
+    assert (refund.restored_points, refund.made_good_points, refund.clawed_points) == (80, 51, 29)
+    assert _balances(session, member, names) == {}
 
 
 def test_the_example_of_a_prepaid_merchant_is_true(session: Session) -> None:
@@ -94,6 +112,15 @@ def _live_through_all_events(session: Session, funding: Funding) -> None:
     _leave_a_debt_beside_a_lot(session, shop, member)
     session.info["now"] = today
     give_points(session, shop, member, 5)
+
+
+def _bear_points_and_get_them_back(session: Session, funding: Funding) -> None:
+    shop, member = open_shop(session, terms=make_terms(funding=funding)), make_member(session)
+    _prepay(session, shop, 100)
+    sale = shop.sell(session, member, 10_000)
+    burned = shop.sell(session, member, 100, burn=100)
+    shop.refund(session, sale.public_id)
+    shop.refund(session, burned.public_id)
 
 
 def _leave_a_debt_beside_a_lot(session: Session, shop: Shop, member: KnownMember) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
+from app import books
 from app.checkout import orders, refunds
 from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.orders import Sale
@@ -22,6 +23,7 @@ from app.points.definitions import Birthday, Conditions, Definition, Kind
 from app.points.policy import NegativePolicy
 from app.points.rules import Names
 from config.database import forget, now_of
+from ledger import Journal
 from tests.factories import make_member, make_merchant, make_till, unique
 
 Request = RefundQuantity | RefundAmount | RefundWhole
@@ -156,6 +158,14 @@ def books_digest(session: Session, member: KnownMember) -> list[tuple[str, int]]
     return [(row.name.split(":", 2)[2], row.posted) for row in rows]
 
 
+def prepay(session: Session, shop: Shop, points: int) -> None:
+    posting = books.move(
+        books.prepaid_sold_account(session), shop.merchant.prepaid_account_id, points
+    )
+    ledger.post(session, [Journal(key=unique("p"), kind="prepay", occurred_at=now_of(session),
+                                  postings=[posting])])  # fmt: skip
+
+
 def set_policy(session: Session, policy: NegativePolicy, *, floor: int | None = None) -> None:
     """A programme in force from now on, as an approved change would leave it."""
     session.execute(
@@ -172,5 +182,5 @@ def set_policy(session: Session, policy: NegativePolicy, *, floor: int | None = 
 
 __all__ = [
     "Shop", "add_rule", "books_digest", "give_points", "make_member", "open_shop", "points_of",
-    "posted", "set_policy",
+    "posted", "prepay", "set_policy",
 ]  # fmt: skip

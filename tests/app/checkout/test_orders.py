@@ -8,7 +8,6 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
-from app import books
 from app.checkout import orders, payments
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
 from app.checkout.errors import BusinessKeyConflict, LockExpired, OrderNotPayable, PaymentMismatch
@@ -22,16 +21,8 @@ from app.merchants.models import Funding, MayBurn
 from app.points.definitions import Birthday
 from app.points.errors import InsufficientPoints
 from config.database import now_of
-from ledger import Journal
-from tests.app.checkout.shops import (
-    Shop,
-    add_rule,
-    give_points,
-    open_shop,
-    points_of,
-    posted,
-)
-from tests.factories import make_member, make_terms, unique
+from tests.app.checkout.shops import add_rule, give_points, open_shop, points_of, posted, prepay
+from tests.factories import make_member, make_terms
 
 
 def test_a_sale_earns_a_point_for_each_whole_yuan(session: Session) -> None:
@@ -213,7 +204,7 @@ def test_a_prepaid_merchant_gives_until_its_points_run_out_then_sells_on(session
     """L6, decision 13: the stop is exact, the sale goes on."""
     shop = open_shop(session, terms=make_terms(funding=Funding.PREPAID))
     member = make_member(session)
-    _prepay(session, shop, 15)
+    prepay(session, shop, 15)
 
     earned = [shop.sell(session, member, 1_000).earned_points for _ in range(3)]
 
@@ -328,14 +319,6 @@ def test_a_time_without_offset_is_refused(session: Session) -> None:
 
 def _later(session: Session, *, minutes: int) -> None:
     session.info["now"] = now_of(session) + timedelta(minutes=minutes)
-
-
-def _prepay(session: Session, shop: Shop, points: int) -> None:
-    posting = books.move(
-        books.prepaid_sold_account(session), shop.merchant.prepaid_account_id, points
-    )
-    ledger.post(session, [Journal(key=unique("p"), kind="prepay", occurred_at=now_of(session),
-                                  postings=[posting])])  # fmt: skip
 
 
 def test_rates_are_frozen_when_earned(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
@@ -16,8 +17,10 @@ from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundWhole
 from app.members.identification import KnownMember, get_by_public_id
 from app.points.errors import InsufficientPoints
+from app.points.policy import NegativePolicy
 from config.database import Database, now_of
-from tests.app.checkout.shops import Shop, give_points, open_shop, points_of
+from migrations.run import create_district
+from tests.app.checkout.shops import Shop, give_points, open_shop, points_of, set_policy
 from tests.counting import sent_by_all
 from tests.factories import make_member, unique
 
@@ -71,6 +74,31 @@ def test_a_refund_takes_at_most_twelve_round_trips_whatever_its_lines(
         refund = shop.refund(session, sale.public_id, RefundWhole())
 
     assert refund.restored_points == 50
+    assert len(statements) + 1 <= 12  # and COMMIT
+
+
+def test_a_refund_that_makes_good_and_writes_off_takes_no_more(
+    database: Database, owner_url: str
+) -> None:
+    """A courtesy lot is opened, something is made good and something else written off."""
+    create_district(owner_url, "borne", name="商户承担", sandbox=False)
+    with database.transaction("borne") as session:
+        shop, member = open_shop(session), make_member(session)
+        session.info["now"] = long_ago = now_of(session) - timedelta(days=500)
+        set_policy(session, NegativePolicy.WRITE_OFF)
+        shop.sell(session, member, 9_000, at=long_ago)
+        other = shop.sell(session, member, 10_000, at=long_ago)
+        sale = shop.sell(session, member, 5_000, burn=100, at=long_ago)
+        shop.sell(session, member, 130, burn=130, at=long_ago)
+        shop.refund(session, other.public_id, at=long_ago)
+    with database.transaction("borne") as session:
+        give_points(session, shop, make_member(session), 1)  # Reads directory, policy and rules.
+
+    with sent_by_all(database) as statements, database.transaction("borne") as session:
+        refund = shop.refund(session, sale.public_id)
+
+    assert (refund.restored_points, refund.made_good_points) == (100, 91)
+    assert refund.written_off_points == 40
     assert len(statements) + 1 <= 12  # and COMMIT
 
 
