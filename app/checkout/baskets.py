@@ -2,18 +2,27 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from app.clock import business_date
 from app.errors import Invalid
 from app.members.identification import KnownMember
 from app.merchants.directory import ListedTerminal
+from config.database import now_of
 
 LIMIT_FEN = 2**53 - 1
 LIMIT_LINES = 200
 LIMIT_QUANTITY = 999_999
+
+#: How far a till's clock may be ahead of ours (semantics 40).
+SKEW = timedelta(minutes=10)
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: Ask for as many points as the order, its terms and the balance allow.
 ALL_POINTS = -1
@@ -42,6 +51,9 @@ class Tender:
     name: str
     fen: int
 
+    def __post_init__(self) -> None:
+        sound("tenders", self.name)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Basket:
@@ -69,7 +81,11 @@ class Basket:
             raise Invalid("number", "须为 1 到 64 个字符", "has 1 to 64 characters")
         if not 1 <= len(self.lines) <= LIMIT_LINES:
             raise Invalid("lines", f"须为 1 到 {LIMIT_LINES} 行", f"1 to {LIMIT_LINES} lines")
+        sound("number", self.number)
+        sound("cashier", self.cashier)
         for position, line in enumerate(self.lines, start=1):
+            for name in ("sku", "name", "category", "merchant"):
+                sound(f"lines[{position}].{name}", getattr(line, name))
             within(f"lines[{position}].amount_fen", line.amount_fen)
             within(f"lines[{position}].quantity", line.quantity, least=1, most=LIMIT_QUANTITY)
         within("lines", self.total_fen)
@@ -118,6 +134,26 @@ def within(name: str, number: int, *, least: int = 0, most: int = LIMIT_FEN) -> 
     """
     if not least <= number <= most:
         raise Invalid(name, f"须在 {least} 到 {most} 之间", f"from {least} to {most}")
+
+
+def sound(name: str, written: str | None) -> None:
+    """Refuse text that no database keeps: NUL, or half of a character beyond the basic plane.
+
+    Raises:
+        Invalid: it has one.
+    """
+    if written and ("\0" in written or (not written.isascii() and _SURROGATE.search(written))):
+        raise Invalid(name, "含有无效字符", "has a character that cannot be stored")
+
+
+def not_ahead(session: Session, occurred_at: datetime) -> None:
+    """Refuse a business time that lies further ahead than a till's clock may be wrong.
+
+    Raises:
+        Invalid: more than ten minutes ahead of the transaction's now (semantics 40).
+    """
+    if occurred_at > now_of(session) + SKEW:
+        raise Invalid("occurred_at", "比现在晚 10 分钟以上", "more than 10 minutes ahead of now")
 
 
 def check_tenders(tenders: Sequence[Tender]) -> None:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
+from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender, not_ahead
 from app.checkout.sharing import SaleLine, Shared, share
 from app.clock import business_date, day_start
 from app.members.birthdays import birthday_of
@@ -51,10 +51,12 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
     No SQL when warm but one statement where a daily limit is set. Asks above the order are cut.
 
     Raises:
+        Invalid: its business time is more than ten minutes ahead.
         MemberNotActive: the wallet's member may neither earn nor burn (M11).
         InsufficientPoints: more is asked than the wallet may spend here.
         Frozen, NotFound, NoTermsInForce: store, till or a line's merchant cannot sell.
     """
+    not_ahead(session, basket.occurred_at)
     basket.terminal.require_open()
     if wallet is not None:
         wallet.member.require_active()

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app import outbox
 from app.books import Kind
+from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
@@ -58,6 +59,9 @@ class RefundRequest:
             raise Invalid("parts", "没有要退的内容", "nothing is to be given back")
         if not 1 <= len(self.number) <= 64:
             raise Invalid("number", "须为 1 到 64 个字符", "has 1 to 64 characters")
+        sound("order", self.order)
+        sound("number", self.number)
+        sound("cashier", self.cashier)
 
     def fingerprint(self) -> bytes:
         """Return what makes a re-send the same refund."""
@@ -131,6 +135,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     """
     if order.state != OrderState.PAID or order.slices is None:
         raise OrderNotRefundable(order.public_id, order.state)
+    not_ahead(session, request.occurred_at)
     allocation = load(order.slices)
     homes = load_homes(order.homes or [])
     member = None
