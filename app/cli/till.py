@@ -139,12 +139,20 @@ def sell(
     def work(session: Session) -> Sale:
         staff.acting(session, login, permission=Permission.ORDER_PLACE)
         basket = asked.basket(session, number=number, at=at)
+        member = basket.member
+        if payer is not None and member is None:
+            member = enrolment.enrol_by_payment(session, payer).member
+        wallet = orders.lock_wallet(session, replace(basket, member=member))
+        # First of all, and under the lock: a repeat needs neither a live quote nor the points.
+        known = orders.find_by_number(session, terminal=basket.terminal, number=number)
         quote_id = None
-        if quoted is not None:
+        if known is None and quoted is not None:
             basket, quote_id = quotes.redeem(session, basket, quote=quoted)
-        if payer is not None and basket.member is None:
-            basket = replace(basket, member=enrolment.enrol_by_payment(session, payer).member)
-        paid = list(tenders) or [Tender(name="cash", fen=_due(session, basket))]
+        basket = replace(basket, member=member)
+        paid = list(tenders)
+        if not paid:
+            due = price(session, basket, wallet).due_fen if known is None else known.due_fen
+            paid = [Tender(name="cash", fen=due)]
         return orders.sell(session, basket, paid, quote_id=quote_id)
 
     sale = command.services().database.run(command.district, work)
@@ -251,10 +259,6 @@ def _terminal(session: Session, store: str | None, terminal: str | None) -> List
         if wanted in (None, till.store.id) and terminal in (None, till.code):
             return till
     raise NotFound("terminal", terminal or store or "?")
-
-
-def _due(session: Session, basket: Basket) -> int:
-    return price(session, basket, orders.lock_wallet(session, basket)).due_fen
 
 
 def _show_sale(sale: Sale) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from app.merchants.models import Staff
 from app.merchants.staff import Role
@@ -84,6 +85,29 @@ def test_a_quote_shows_what_a_sale_would_do_and_is_honoured(
 
     assert quoted["earn_points"] == sale["earned_points"] == 99
     assert "可得 would earn 99" in plaza("quote", *words)
+
+
+def test_a_repeat_after_the_quote_has_ended_is_still_a_repeat(
+    plaza: Plaza, shop: Shop, lin: str, database: Database, district: str
+) -> None:
+    """The number is looked up before the quote, and before the points that it has burned."""
+    phone, number = new_phone(), unique("T")
+    plaza("member", "enrol", "--phone", phone, "--as", lin)
+    words = ["--store", shop.till.store.code, "--member", phone]
+    plaza("sell", *words, "--line", "100", "--as", lin)
+    burning = [*words, "--line", "20", "--burn", "100"]
+    quoted = plaza.json("quote", *burning)["quote"]
+    again = ["sell", *burning, "--quote", quoted, "--number", number, "--as", lin]
+
+    first = plaza.json(*again)
+    with database.transaction(district) as session:
+        session.execute(
+            text("UPDATE quote SET until = now() WHERE public_id = :id"), {"id": quoted}
+        )
+    second = plaza.json(*again)
+
+    assert (second["public_id"], second["replayed"]) == (first["public_id"], True)
+    assert first["burned_points"] == 100
 
 
 @pytest.mark.parametrize(
