@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from flask.testing import FlaskClient
 
+import ledger
 from app.checkout.returns import RefundWhole
+from app.clock import business_date
 from config.database import Database, now_of
 from tests.app.api.phones import Phone, new_member, told
 from tests.app.checkout.shops import Shop, give_points, open_shop
@@ -20,6 +22,9 @@ def test_every_day_on_which_points_expire_is_told(phone: Phone, database: Databa
     shop, member = shop_of(database), phone.member(database)
     with database.transaction("test") as session:
         now = now_of(session)
+        # What is sold in a month that was never made would lie outside the partitions.
+        start = business_date(now - timedelta(days=300))
+        ledger.upkeep.make_partitions(session, start=start, through=business_date(now))
         for days in (300, 200, 0):
             shop.sell(session, member, 10_000, at=now - timedelta(days=days))
 
