@@ -23,6 +23,26 @@ DECLARE
     known int;
     opened int;
 BEGIN
+    IF cardinality(p_names) = 1 THEN  -- Most calls: short statements are soon made ready.
+        name := p_names[1];
+        SELECT a.id INTO account_id FROM account a WHERE a.name = p_names[1];
+        IF account_id IS NULL THEN
+            INSERT INTO account (id, name, code, wallet_id)
+            VALUES ((CASE WHEN p_wallets[1] IS NULL THEN 1::bigint << 60 ELSE 0 END)
+                    | (nextval('account_number') << 4) | (CASE WHEN p_exact[1] THEN 8 ELSE 0 END)
+                    | p_units[1],
+                    p_names[1], p_codes[1], p_wallets[1])
+            ON CONFLICT (name) DO NOTHING RETURNING id INTO account_id;
+            IF FOUND THEN
+                INSERT INTO account_balance (account_id, floor, ceiling)
+                VALUES (account_id, p_floors[1], p_ceilings[1]);
+            ELSE  -- A twin opened it meanwhile.
+                SELECT a.id INTO account_id FROM account a WHERE a.name = p_names[1];
+            END IF;
+        END IF;
+        RETURN NEXT;
+        RETURN;
+    END IF;
     RETURN QUERY SELECT a.name, a.id FROM account a WHERE a.name = ANY (p_names);
     GET DIAGNOSTICS known = ROW_COUNT;
     IF known = cardinality(p_names) THEN RETURN; END IF;

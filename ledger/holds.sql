@@ -39,18 +39,23 @@ BEGIN
             RETURN NEXT;
             RETURN;
         END IF;
-        INSERT INTO hold (key, digest, wallet_id, until, placed_at)
-        VALUES (p_key, p_digest, p_wallet, p_until, p_now)
-        ON CONFLICT (key) DO NOTHING RETURNING id INTO hold_id;
+        WITH placed AS (
+            INSERT INTO hold (key, digest, wallet_id, until, placed_at)
+            VALUES (p_key, p_digest, p_wallet, p_until, p_now)
+            ON CONFLICT (key) DO NOTHING RETURNING id
+        ), lines AS (
+            INSERT INTO hold_line (hold_id, account_id, amount)
+            SELECT p.id, u.account_id, u.amount
+            FROM placed p, unnest(p_accounts, p_amounts) AS u (account_id, amount)
+        ), raised AS (
+            UPDATE account_balance b SET held = b.held + u.amount
+            FROM placed p, unnest(p_accounts, p_amounts) AS u (account_id, amount)
+            WHERE b.account_id = u.account_id AND b.account_id & 8 = 8
+            RETURNING 1
+        )
+        SELECT p.id, (SELECT count(*) FROM raised) INTO hold_id, moved FROM placed p;
         EXIT WHEN FOUND;  -- Else a twin committed since the look-up: look again.
     END LOOP;
-    INSERT INTO hold_line (hold_id, account_id, amount)
-    SELECT hold_id, u.account_id, u.amount
-    FROM unnest(p_accounts, p_amounts) AS u (account_id, amount);
-    UPDATE account_balance b SET held = b.held + u.amount
-    FROM unnest(p_accounts, p_amounts) AS u (account_id, amount)
-    WHERE b.account_id = u.account_id AND b.account_id & 8 = 8;
-    GET DIAGNOSTICS moved = ROW_COUNT;
     IF moved <> cardinality(p_accounts) THEN
         RAISE EXCEPTION 'a hold names an account twice, or one that cannot be held';
     END IF;

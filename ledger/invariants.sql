@@ -74,6 +74,25 @@ BEGIN
     ORDER BY j.id LIMIT 20;
 
     RETURN QUERY
+    SELECT 'balances, holds and what they name belong together', x.subject, 1::numeric, 0::numeric
+    FROM (
+        SELECT 'balance ' || b.account_id AS subject FROM account_balance b
+        WHERE NOT EXISTS (SELECT FROM account a WHERE a.id = b.account_id)
+        UNION ALL
+        SELECT 'account ' || a.name FROM account a
+        WHERE NOT EXISTS (SELECT FROM account_balance b WHERE b.account_id = a.id)
+        UNION ALL
+        SELECT 'line of hold ' || l.hold_id FROM hold_line l
+        WHERE NOT EXISTS (SELECT FROM hold h WHERE h.id = l.hold_id)
+            OR NOT EXISTS (SELECT FROM account a WHERE a.id = l.account_id)
+        UNION ALL
+        SELECT 'hold ' || h.key FROM hold h
+        WHERE NOT EXISTS (SELECT FROM hold_line l WHERE l.hold_id = h.id)
+            OR (h.captured_id IS NOT NULL
+                AND NOT EXISTS (SELECT FROM journal j WHERE j.id = h.captured_id))) x
+    ORDER BY x.subject LIMIT 20;
+
+    RETURN QUERY
     SELECT 'held is the sum of open holds', coalesce(a.name, b.account_id::text),
            coalesce(h.amount, 0), b.held::numeric
     FROM account_balance b

@@ -86,9 +86,7 @@ class AccountBalance(Base):
 
     __tablename__ = "account_balance"
 
-    account_id: Mapped[int] = mapped_column(
-        ForeignKey("account.id"), primary_key=True, autoincrement=False
-    )
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     posted: Mapped[int] = mapped_column(server_default="0")
     held: Mapped[int] = mapped_column(server_default="0")
     version: Mapped[int] = mapped_column(server_default="0")
@@ -172,7 +170,7 @@ class Hold(Base):
     until: Mapped[datetime]
     placed_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    captured_id: Mapped[int | None] = mapped_column(ForeignKey("journal.id"))
+    captured_id: Mapped[int | None]
 
 
 class HoldLine(Base):
@@ -180,12 +178,8 @@ class HoldLine(Base):
 
     __tablename__ = "hold_line"
 
-    hold_id: Mapped[int] = mapped_column(
-        ForeignKey("hold.id"), primary_key=True, autoincrement=False
-    )
-    account_id: Mapped[int] = mapped_column(
-        ForeignKey("account.id"), primary_key=True, autoincrement=False
-    )
+    hold_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     amount: Mapped[int]
 
 

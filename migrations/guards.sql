@@ -43,6 +43,7 @@ GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, refunded_fen
     ON "order" TO plaza_app;
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
+GRANT UPDATE (made_good) ON write_off TO plaza_app;
 GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
 
 -- Stored answers and who stands at which till, for as long as they are of use.

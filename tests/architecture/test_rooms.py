@@ -124,6 +124,7 @@ CHANGEABLE = {
     "store": {"status"},
     "store_key": {"ended_at", "state", "valid_until"},
     "terminal": {"status"},
+    "write_off": {"made_good"},
 }  # fmt: skip
 
 

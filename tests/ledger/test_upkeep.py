@@ -124,6 +124,10 @@ BREAKS = [
      "a version counts its transfers"),
     ("INSERT INTO transfer SELECT max(journal_id), 9, max(booked_on), 16000008, :lot, 5 "
      "FROM transfer WHERE credit_id = :lot", "every transfer names accounts of the books"),
+    ("DELETE FROM account_balance WHERE account_id = :lot",
+     "balances, holds and what they name belong together"),
+    ("INSERT INTO hold_line (hold_id, account_id, amount) VALUES (0, :lot, 5)",
+     "balances, holds and what they name belong together"),
     ("INSERT INTO journal (key, kind, digest, occurred_at, booked_on) "
      "VALUES ('empty', 'x', '', now(), '2026-11-23')", "a journal has transfers"),
 ]  # fmt: skip
