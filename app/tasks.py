@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from app import closing, nudging, outbox
 from app.api import answers
 from app.checkout import invariants, parking
-from app.clock import SHANGHAI, business_date, month_end
-from app.members import presence
+from app.clock import SHANGHAI, business_date, month_end, server_now
+from app.members import presence, refreshing, seeds, sign_in
+from app.members.closing import erase_due
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, lock_of, now_of
 from config.embedded import die_with_parent
@@ -69,6 +70,17 @@ def _make_partitions(session: Session) -> object:
     return upkeep.make_partitions(session, start=today, through=month_end(today, months_ahead=2))
 
 
+def _erase_members(session: Session) -> object:
+    return erase_due(session, now=server_now(session))
+
+
+def _purge(session: Session) -> object:
+    """Forget what has had its time: stored answers, who stood at a till, codes and tokens."""
+    now = server_now(session)
+    gone = [answers.purge(session), presence.purge(session)]
+    return [*gone, *(purge(session, now=now) for purge in _PURGES)]
+
+
 def _audit_in_full(session: Session) -> object:
     session.execute(text("SET LOCAL statement_timeout = '30min'"))
     return audit_in_full(session)
@@ -91,6 +103,8 @@ def stop_when_broken(session: Session, violations: object) -> None:
         log.error("books_broken", extra={"district": district, "violations": found[:10]})
 
 
+_PURGES = (seeds.purge, refreshing.purge, sign_in.purge)
+
 TIMETABLE: Sequence[Job] = (
     Job(name="roll_up", every=1, work=upkeep.roll_up),
     Job(name=nudging.TASK, every=5, work=_relay_news),
@@ -107,8 +121,8 @@ TIMETABLE: Sequence[Job] = (
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),
-    Job(name="purge_answers", every=600, work=answers.purge),
-    Job(name="purge_identifications", every=600, work=presence.purge),
+    Job(name="erase_members", every=600, work=_erase_members),
+    Job(name="purge", every=600, work=_purge),
     Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
     Job(
         name="audit_in_full",

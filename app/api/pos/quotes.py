@@ -19,8 +19,8 @@ from config.database import new_id
 _EARN_ONLY = {
     "code": "earn-only",
     "points": 0,
-    "zh": "按手机号识别只能积分",
-    "en": "By phone one may earn alone",
+    "zh": "此识别方式只能积分，用积分请出示支付码",
+    "en": "Known so, a member may only earn: the spend code lets points be used",
 }
 
 
