@@ -54,7 +54,8 @@ class Order(Base):
 
     `number` is the till's own; with store, terminal and kind it is the sale's business key.
     `parts` are the lots that a waiting order holds. `homes` say where the earned points came from
-    and went to; `earnings` which rules gave them.
+    and went to; `earnings` which rules gave them. `sold_to_self`: its cashier is the member who
+    bought, which is flagged (semantics 56).
     """
 
     __tablename__ = "order"
@@ -80,6 +81,7 @@ class Order(Base):
     number: Mapped[str]
     kind: Mapped[str]
     cashier: Mapped[str | None]
+    sold_to_self: Mapped[bool] = mapped_column(server_default=text("false"))
     member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
     state: Mapped[str]
     occurred_at: Mapped[datetime]

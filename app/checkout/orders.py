@@ -216,6 +216,7 @@ def announce_paid(
             "total_fen": basket.total_fen,
             "burned_points": priced.burn.points,
             "earned_points": settled.earned_points,
+            "sold_to_self": priced.sold_to_self,
         },
     )
     outbox.add_many(session, [*joined, paid])
@@ -323,6 +324,7 @@ def _basket_columns(priced: Priced) -> dict[str, object]:
         "number": basket.number,
         "kind": basket.kind,
         "cashier": basket.cashier,
+        "sold_to_self": priced.sold_to_self,
         "member": basket.member.id if basket.member else None,
         "occurred_at": basket.occurred_at,
         "business_date": basket.business_date,
@@ -377,13 +379,13 @@ _INSERT: LiteralString = """
         INSERT INTO "order" (public_id, store_id, terminal_id, number, kind, cashier, member_id,
             state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
             total_fen, burned_points, burned_fen, due_fen, earned_points,
-            parts, slices, homes, earnings)
+            parts, slices, homes, earnings, sold_to_self)
         VALUES (%(public_id)s, %(store)s, %(terminal)s, %(number)s, %(kind)s, %(cashier)s,
             %(member)s, %(state)s, %(occurred_at)s, %(business_date)s, %(now)s, %(until)s,
             %(fingerprint)s, %(quote)s,
             %(total_fen)s, %(burned_points)s, %(burned_fen)s, %(due_fen)s, %(earned_points)s,
             CAST(%(parts)s AS jsonb), CAST(%(slices)s AS jsonb), CAST(%(homes)s AS jsonb),
-            CAST(%(earnings)s AS jsonb))
+            CAST(%(earnings)s AS jsonb), %(sold_to_self)s)
         ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
         RETURNING id
     ), lines AS (

@@ -44,6 +44,13 @@ class Priced:
         """Money that is to be paid."""
         return self.basket.total_fen - self.burn.value_fen
 
+    @property
+    def sold_to_self(self) -> bool:
+        """Whether the cashier at the till is the member who buys (semantics 56)."""
+        member, store = self.basket.member, self.basket.terminal.store
+        cashier = self.directory.cashiers.get((store.id, self.basket.cashier or ""))
+        return member is not None and cashier is not None and cashier.id in member.cashier_ids
+
 
 def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
     """Decide the points of a basket under the policy of its business time, or of its burn's own.

@@ -42,6 +42,9 @@ DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigi
 UPDATE account_balance b SET floor = NULL
 FROM account a WHERE a.id = b.account_id AND a.code = 'debt';
 
+-- Whether who sold an order is who bought it (semantics 56).
+ALTER TABLE "order" ADD COLUMN sold_to_self boolean NOT NULL DEFAULT false;
+
 -- What an issuer bears for points that had been spent, until the burn of them is refunded too.
 CREATE TABLE write_off (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -75,6 +78,7 @@ REVOKE DELETE, TRUNCATE ON write_off FROM plaza_app;
 DOWN = """
 ALTER TABLE refund DROP COLUMN made_good_points;
 DROP TABLE write_off;
+ALTER TABLE "order" DROP COLUMN sold_to_self;
 DROP FUNCTION IF EXISTS points_lock_lots(bigint, bigint, timestamptz, date, bigint[]);
 ALTER TABLE hold ADD CONSTRAINT hold_captured_id_fkey
     FOREIGN KEY (captured_id) REFERENCES journal (id);
