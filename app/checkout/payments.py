@@ -12,7 +12,7 @@ from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.errors import LockExpired, OrderNotPayable
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
-from app.checkout.pricing import Priced, price, spendable_lots
+from app.checkout.pricing import Priced, bound, price, usable_lots
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
 from app.clock import business_date
@@ -21,6 +21,7 @@ from app.merchants.directory import Directory, ListedTerminal, get_directory
 from app.points.burning import Burn
 from app.points.errors import InsufficientPoints
 from app.points.lots import Wallet
+from app.points.programme import programme_at
 from config.database import now_of
 from config.errors import Collision
 
@@ -55,7 +56,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         basket = replace(basket, spent_at=now_of(session))
     if late and wallet is not None and found.parts:
         _require_spendable(session, found, basket, wallet)
-    priced = _priced(session, found, basket)
+    priced = _priced(session, found, basket, wallet)
     try:
         settled = settle(
             session,
@@ -87,11 +88,17 @@ def _require_spendable(session: Session, order: Order, basket: Basket, wallet: W
         fresh = price(session, replace(basket, burn_points=order.burned_points), wallet)
     except InsufficientPoints as short:
         raise LockExpired(order.public_id) from short
-    own = basket.terminal.store.merchant
-    lots = spendable_lots(wallet, own, day=business_date(basket.burns_at))
-    free = {lot.account_id: lot.free for lot in lots}
+    usable = dict(
+        usable_lots(
+            wallet,
+            basket.terminal.store.merchant,
+            fresh.lines,
+            day=business_date(basket.burns_at),
+            point_value_fen=programme_at(session, basket.burns_at).point_value_fen,
+        )
+    )
     if (fresh.burn.points, fresh.burn.value_fen) != (order.burned_points, order.burned_fen) or any(
-        points > free.get(lot, 0) for lot, points in order.parts or []
+        points > usable.get(lot, 0) for lot, points in order.parts or []
     ):
         raise LockExpired(order.public_id)
 
@@ -130,7 +137,7 @@ def _terminal(directory: Directory, order: Order) -> ListedTerminal:
     return next(till for till in directory.terminals.values() if till.id == order.terminal_id)
 
 
-def _priced(session: Session, order: Order, basket: Basket) -> Priced:
+def _priced(session: Session, order: Order, basket: Basket, wallet: Wallet | None) -> Priced:
     """Price what was placed: the points stay those that were promised."""
     fresh = price(session, basket, None)
     return Priced(
@@ -141,6 +148,7 @@ def _priced(session: Session, order: Order, basket: Basket) -> Priced:
         lines=fresh.lines,
         burn=Burn(points=order.burned_points, value_fen=order.burned_fen),
         parts=[(lot, points) for lot, points in order.parts or []],
+        only=bound(wallet.lots, fresh.lines) if wallet is not None and order.parts else {},
     )
 
 

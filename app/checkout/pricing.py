@@ -3,9 +3,10 @@
 The same steps serve a quote, which stops here, and an order, which goes on to post.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -29,7 +30,10 @@ NO_BURN = Burn(points=0, value_fen=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:
-    """A basket with its points decided: which lots pay what, and the money that is left."""
+    """A basket with its points decided: which lots pay what, and the money that is left.
+
+    `only` names the merchant whose lines alone a lot may pay for, where that is not all of them.
+    """
 
     basket: Basket
     directory: Directory
@@ -38,6 +42,7 @@ class Priced:
     lines: Sequence[SaleLine]
     burn: Burn
     parts: Sequence[tuple[int, int]]
+    only: Mapping[int, int]
 
     @property
     def due_fen(self) -> int:
@@ -90,6 +95,7 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
         lines=lines,
         burn=burned,
         parts=parts,
+        only=bound(wallet.lots, lines) if wallet is not None and parts else {},
     )
 
 
@@ -99,6 +105,7 @@ def allot(priced: Priced, tenders: Sequence[Tender]) -> Shared:
         priced.lines,
         tenders=[(tender.name, tender.fen) for tender in tenders],
         lots=priced.parts,
+        only=priced.only,
         value_fen=priced.burn.value_fen,
         first=priced.programme.return_first,
     )
@@ -174,30 +181,76 @@ def _burn(
     burned_today = 0
     if terms.daily_limit_points is not None:
         burned_today = _burned_on(session, wallet, day)
+    rate = programme_at(session, basket.burns_at).point_value_fen
     order = Burning(
         order_fen=basket.total_fen,
         burnable_fen=sum([line.amount_fen for line in lines if line.burnable]),
-        point_value_fen=programme_at(session, basket.burns_at).point_value_fen,
+        point_value_fen=rate,
         terms=terms,
         burned_today_points=burned_today,
     )
-    lots = spendable_lots(wallet, own, day=day)
-    balance = max(sum(lot.free for lot in lots) - wallet.debt_points(day), 0)
+    usable = usable_lots(wallet, own, lines, day=day, point_value_fen=rate)
+    balance = max(sum(points for _, points in usable) - wallet.debt_points(day), 0)
     if basket.burn_points == ALL_POINTS:
         decided = may_burn(order, balance_points=balance)
     else:
         decided = burn(order, asked_points=basket.burn_points, balance_points=balance)
     if not decided.value_fen:
         return Burn(points=0, value_fen=0, limits=decided.limits), []
-    return decided, burns.draw(lots, decided.points)
+    return decided, burns.draw(usable, decided.points)
 
 
-def spendable_lots(wallet: Wallet, merchant: ListedMerchant, *, day: date) -> list[HeldLot]:
-    """Return the lots that may pay at a merchant on a business date, in the order of B4."""
+def usable_lots(
+    wallet: Wallet,
+    merchant: ListedMerchant,
+    lines: Sequence[SaleLine],
+    *,
+    day: date,
+    point_value_fen: Fraction,
+) -> list[tuple[int, int]]:
+    """Return (lot, points) that may pay for an order at a merchant on a day, in the order of B4.
+
+    Of points that one merchant alone accepts, as many as are worth no more than its lines.
+    """
     may = merchant.terms_at(day).may_burn
     if may is MayBurn.NONE:
         return []
-    return wallet.spendable(day, merchant_id=merchant.id, own_only=may is MayBurn.OWN)
+    lots = wallet.spendable(
+        day, merchants=_burnable_fen(lines), issuer_id=merchant.id if may is MayBurn.OWN else None
+    )
+    only = bound(lots, lines)
+    room = {
+        each: fen * point_value_fen.denominator // point_value_fen.numerator
+        for each, fen in _burnable_fen(lines).items()
+    }
+    usable = []
+    for lot in lots:
+        points = lot.free
+        if lot.account_id in only:
+            points = min(points, room[only[lot.account_id]])
+            room[only[lot.account_id]] -= points
+        usable.append((lot.account_id, points))
+    return usable
+
+
+def bound(lots: Iterable[HeldLot], lines: Sequence[SaleLine]) -> dict[int, int]:
+    """Return the merchant whose lines alone a lot may pay for, by lot; none where all are its."""
+    if len(_burnable_fen(lines)) < 2:
+        return {}
+    return {
+        lot.account_id: lot.meaning.restriction_merchant_id
+        for lot in lots
+        if lot.meaning.restriction_merchant_id is not None
+    }
+
+
+def _burnable_fen(lines: Sequence[SaleLine]) -> dict[int, int]:
+    """Return what points may pay for, by merchant; merchants with nothing to pay are left out."""
+    fen: dict[int, int] = {}
+    for line in lines:
+        if line.burnable and line.amount_fen:
+            fen[line.merchant_id] = fen.get(line.merchant_id, 0) + line.amount_fen
+    return fen
 
 
 def _burned_on(session: Session, wallet: Wallet, day: date) -> int:

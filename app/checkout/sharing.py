@@ -4,7 +4,7 @@ Done once, at the sale, by largest remainder, and stored as slices; never comput
 16 and 17; semantics 3, 18, 24). Pure: no database, no clock.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.checkout.slices import Allocation, Line, Run, Slice
@@ -50,6 +50,7 @@ def share(
     *,
     tenders: Sequence[tuple[str, int]],
     lots: Sequence[tuple[int, int]] = (),
+    only: Mapping[int, int] | None = None,
     value_fen: int = 0,
     first: ReturnFirst = ReturnFirst.MONEY,
 ) -> Shared:
@@ -59,16 +60,18 @@ def share(
     together worth `value_fen`; money and value add up to the lines. Value goes over the burnable
     lines by amount, points by value, each lot and then each tender by what remains of every line.
     Where a point is worth more than a line's share, the fen of a line without a point stand under
-    the first lot.
+    the first lot. Lots that are in `only` pay, before the others, for one merchant's lines alone.
 
     Raises:
-        ValueError: sums that do not meet, a source named twice, or a quantity below one.
+        ValueError: sums that do not meet, a source named twice, a quantity below one, or points
+            worth more than the lines that they may pay for.
     """
     _check(lines, tenders, lots, value_fen)
     if not lots and len(tenders) == 1:
         parts = [[Slice(0, line.amount_fen, 0)] if line.amount_fen else [] for line in lines]
     else:
-        parts = _parts(lines, tenders, lots, value_fen, first)
+        purses = _purses(lines, lots, only or {}, value_fen, len(tenders))
+        parts = _parts(lines, tenders, purses, first)
     return Shared(
         lines=lines,
         tenders=tuple([name for name, _ in tenders]),
@@ -127,17 +130,57 @@ def _check(
         raise ValueError("a tender or a lot is named twice")
 
 
+@dataclass(frozen=True, slots=True)
+class _Purse:
+    """Lots that may pay for the same lines: (source, points), and their worth on every line.
+
+    `room_fen` is what of every line they could have paid for.
+    """
+
+    uses: Sequence[tuple[int, int]]
+    values: Sequence[int]
+    room_fen: Sequence[int]
+
+
+def _purses(
+    lines: Sequence[SaleLine],
+    lots: Sequence[tuple[int, int]],
+    only: Mapping[int, int],
+    value_fen: int,
+    first_lot: int,
+) -> list[_Purse]:
+    """Share the value to lots by their points, and to the lines that these may pay for."""
+    uses: dict[int | None, list[tuple[int, int]]] = {}
+    for source, (lot, points) in enumerate(lots, start=first_lot):
+        uses.setdefault(only.get(lot), []).append((source, points))
+    # Those that are bound to a merchant come first: the others find room on any line.
+    owners = sorted(uses, key=lambda owner: owner is None)
+    worth = spread(value_fen, [sum([points for _, points in uses[owner]]) for owner in owners])
+    left = [line.amount_fen if line.burnable else 0 for line in lines]
+    purses = []
+    for owner, value in zip(owners, worth, strict=True):
+        room = [
+            fen if owner in (None, line.merchant_id) else 0
+            for fen, line in zip(left, lines, strict=True)
+        ]
+        if value > sum(room):
+            raise ValueError(f"points worth {value} fen find {sum(room)} fen to pay for")
+        values = spread(value, room)
+        left = [fen - share for fen, share in zip(left, values, strict=True)]
+        purses.append(_Purse(uses[owner], values, room))
+    return purses
+
+
 def _parts(
     lines: Sequence[SaleLine],
     tenders: Sequence[tuple[str, int]],
-    lots: Sequence[tuple[int, int]],
-    value_fen: int,
+    purses: Sequence[_Purse],
     first: ReturnFirst,
 ) -> list[list[Slice]]:
     """Share every source over the lines: per line, its slices in the order of refund."""
-    amounts = [line.amount_fen for line in lines]
-    values = spread(value_fen, [line.amount_fen if line.burnable else 0 for line in lines])
-    left = [amount - value for amount, value in zip(amounts, values, strict=True)]
+    left = [line.amount_fen for line in lines]
+    for purse in purses:
+        left = [fen - value for fen, value in zip(left, purse.values, strict=True)]
     money: list[list[Slice]] = [[] for _ in lines]
     for source, (_, fen) in enumerate(tenders):
         shares = spread(fen, left)
@@ -145,35 +188,42 @@ def _parts(
         for slices, share in zip(money, shares, strict=True):
             if share:
                 slices.append(Slice(source, share, 0))
-    points = _points(lots, values, len(tenders))
-    if first is ReturnFirst.POINTS:
-        return [a + b for a, b in zip(points, money, strict=True)]
-    return [a + b for a, b in zip(money, points, strict=True)]
+    points: list[list[Slice]] = [[] for _ in lines]
+    for purse in purses:
+        points = [a + b for a, b in zip(points, _points(purse), strict=True)]
+    return [_in_order(a, b, first) for a, b in zip(money, points, strict=True)]
 
 
-def _points(
-    lots: Sequence[tuple[int, int]], values: Sequence[int], first_lot: int
-) -> list[list[Slice]]:
+def _in_order(money: list[Slice], points: list[Slice], first: ReturnFirst) -> list[Slice]:
+    # Points worth less than a fen go behind the others: they return when those have returned.
+    points = sorted(points, key=_weighs_nothing)
+    if first is ReturnFirst.POINTS and points and points[0].fen:
+        return points + money
+    return money + points
+
+
+def _points(purse: _Purse) -> list[list[Slice]]:
     """Share every lot over the lines by points, and each line's value over its lots."""
-    left = spread(sum([used for _, used in lots]), values)
+    values = purse.values
+    weights = values if any(values) else purse.room_fen
+    left = spread(sum([used for _, used in purse.uses]), weights)
     cells: list[list[tuple[int, int]]] = [[] for _ in values]
-    for source, (_, used) in enumerate(lots, start=first_lot):
+    for source, used in purse.uses:
         shares = spread(used, left)
         left = [rest - share for rest, share in zip(left, shares, strict=True)]
         for cell, share in zip(cells, shares, strict=True):
             if share:
                 cell.append((source, share))
+    first = purse.uses[0][0]
     return [
-        _slices(cell or [(first_lot, 0)], value) if value else []
+        _slices(cell or [(first, 0)], value) if cell or value else []
         for cell, value in zip(cells, values, strict=True)
     ]
 
 
 def _slices(cell: Sequence[tuple[int, int]], value: int) -> list[Slice]:
     fens = spread(value, [points for _, points in cell]) if len(cell) > 1 else [value]
-    slices = [Slice(source, fen, points) for (source, points), fen in zip(cell, fens, strict=True)]
-    # Points worth less than a fen go behind the others: they return when those have returned.
-    return sorted(slices, key=_weighs_nothing)
+    return [Slice(source, fen, points) for (source, points), fen in zip(cell, fens, strict=True)]
 
 
 def _weighs_nothing(piece: Slice) -> bool:
@@ -212,10 +262,12 @@ def _runs(
             for run, fen in _deal(piece.fen, units, [run.left_fen for run in units])
         ]
         if piece.points:
-            # Points worth less than a fen go where the line's other points went.
+            # Points worth less than a fen go where the line's other points went, if it has any.
             weights = [
                 run.slices[-1].fen if piece.fen else _points_fen(run, first_lot) for run in units
             ]
+            if not any(weights):
+                weights = [sum([paid.fen for paid in run.slices]) for run in units]
             units = [run.endow(points) for run, points in _deal(piece.points, units, weights)]
     prices = [sum([piece.fen for piece in run.slices]) for run in units]
     return tuple(

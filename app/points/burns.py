@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.books import move
 from app.merchants.directory import Directory
 from app.points.errors import InsufficientPoints
-from app.points.lots import HeldLot, Meaning, Wallet, open_lots
+from app.points.lots import Meaning, Wallet, open_lots
 from app.points.policy import Programme
 from ledger import Posting
 
@@ -32,18 +32,18 @@ class GivenBack:
     made_good: Mapping[int, int]
 
 
-def draw(lots: Iterable[HeldLot], points: int) -> list[tuple[int, int]]:
-    """Return (lot account, points) that make up a burn, from lots in the order of B4.
+def draw(usable: Iterable[tuple[int, int]], points: int) -> list[tuple[int, int]]:
+    """Return (lot account, points) that make up a burn, from what is usable in the order of B4.
 
     Raises:
         InsufficientPoints: they hold less.
     """
     parts = []
     left = points
-    for lot in lots:
-        part = min(left, lot.free)
+    for account, most in usable:
+        part = min(left, most)
         if part > 0:
-            parts.append((lot.account_id, part))
+            parts.append((account, part))
             left -= part
     if left:
         raise InsufficientPoints(needed=points, spendable=points - left)

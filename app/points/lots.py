@@ -4,7 +4,7 @@ A lot is a ledger account; here is what it means. Balances are read under the wa
 what was planned from them still stands when it is posted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
@@ -62,15 +62,21 @@ class HeldLot:
         """Points that no hold keeps."""
         return self.posted - self.held
 
-    def spendable_at(self, day: date, *, merchant_id: int, own_only: bool) -> bool:
-        """Whether its points may be spent at a merchant on a business date (semantics 26)."""
+    def spendable_at(self, day: date, *, merchants: Collection[int], issuer_id: int | None) -> bool:
+        """Whether its points may be spent with one of some merchants on a day (semantics 26).
+
+        `issuer_id` names the only issuer whose points are taken; None: anybody's are.
+        """
         meaning = self.meaning
         return (
             meaning.kind is LotKind.LOT
             and (meaning.expires_on is None or day <= meaning.expires_on)
             and (meaning.activates_on is None or meaning.activates_on <= day)
-            and meaning.restriction_merchant_id in (None, merchant_id)
-            and (not own_only or meaning.issuer_id == merchant_id)
+            and (
+                meaning.restriction_merchant_id is None
+                or meaning.restriction_merchant_id in merchants
+            )
+            and issuer_id in (None, meaning.issuer_id)
         )
 
     def consumption_order(self) -> tuple[bool, date, datetime, int, int]:
@@ -110,19 +116,16 @@ class Wallet:
         ]
         return sorted(left, key=HeldLot.consumption_order)
 
-    def spendable(self, day: date, *, merchant_id: int, own_only: bool) -> list[HeldLot]:
-        """Return the lots to spend at a merchant on a business date, in the order of B4."""
+    def spendable(
+        self, day: date, *, merchants: Collection[int], issuer_id: int | None
+    ) -> list[HeldLot]:
+        """Return the lots to spend with some merchants on a business date, in the order of B4."""
         fitting = [
             lot
             for lot in self.lots
-            if lot.free > 0 and lot.spendable_at(day, merchant_id=merchant_id, own_only=own_only)
+            if lot.free > 0 and lot.spendable_at(day, merchants=merchants, issuer_id=issuer_id)
         ]
         return sorted(fitting, key=HeldLot.consumption_order)
-
-    def spendable_points(self, day: date, *, merchant_id: int, own_only: bool = False) -> int:
-        """Return the points to spend at a merchant on a business date: lots, holds, debt."""
-        lots = self.spendable(day, merchant_id=merchant_id, own_only=own_only)
-        return max(sum(lot.free for lot in lots) - self.debt_points(day), 0)
 
     def balance_points(self, day: date) -> int:
         """Return what the member sees: unexpired active points, holds and debt taken off."""

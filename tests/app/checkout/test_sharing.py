@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -160,6 +161,79 @@ def test_the_sums_are_those_of_the_sale(data: DataObject) -> None:
     by_lot = [sum(p for (_, lot), p in whole.points.items() if lot == n) for n in range(len(uses))]
     assert by_lot == uses
     assert whole.clawed_points == {n: points for n, points in enumerate(earned) if points}
+
+
+@given(data=st.data())
+def test_points_bound_to_a_merchant_pay_for_its_lines_alone(data: DataObject) -> None:
+    """B4, decision 11: whatever a point is worth, and though some are worth less than a fen."""
+    amounts = data.draw(st.lists(st.integers(0, 3_000), min_size=2, max_size=5))
+    rate = data.draw(st.sampled_from([Fraction(1), Fraction(1, 10), Fraction(3), Fraction(3, 7)]))
+    lines = [
+        line(n, amount, quantity=data.draw(st.integers(1, 4)), merchant_id=1 + n % 3)
+        for n, amount in enumerate(amounts)
+    ]
+    room = {m: sum(x.amount_fen for x in lines if x.merchant_id == m) for m in (1, 2, 3)}
+    uses, only = [], {}
+    for merchant in (1, 2):
+        most = int(room[merchant] / rate)
+        if most:
+            uses.append((merchant, data.draw(st.integers(1, most))))
+            only[merchant] = merchant
+    uses.append((9, data.draw(st.integers(1, 9_000))))
+    value = min(int(sum(points for _, points in uses) * rate), sum(amounts))
+    assume(value)
+
+    sold_so = sell(
+        lines, tenders=[("cash", sum(amounts) - value)], lots=uses, only=only, value_fen=value,
+        first=data.draw(st.sampled_from(ReturnFirst)),
+    )  # fmt: skip
+
+    whole = difference(sold_so, {}, sold(sold_so))
+    assert all(lot in (9, merchant) for merchant, lot in whole.points)
+    assert {lot: sum(p for (_, x), p in whole.points.items() if x == lot) for lot, _ in uses} == {
+        lot: points for lot, points in uses
+    }
+    assert (whole.points_fen, whole.fen) == (value, sum(amounts))
+    assert all(run.slices[0].fen for x in sold_so.lines for run in x.runs if run.slices)
+
+
+def test_points_bound_to_two_merchants_pay_before_the_others() -> None:
+    shared = sell(
+        [line(1, 400), line(2, 600, merchant_id=2)],
+        tenders=[("cash", 200)],
+        lots=[(7, 300), (8, 100), (9, 400)],
+        only={7: 1, 8: 2},
+        value_fen=800,
+    )
+
+    assert shared.lines[0].runs[0].slices == (
+        Slice(0, 33, 0), Slice(1, 300, 300), Slice(3, 67, 67))  # fmt: skip
+    assert shared.lines[1].runs[0].slices == (
+        Slice(0, 167, 0), Slice(2, 100, 100), Slice(3, 333, 333))  # fmt: skip
+
+
+def test_a_bound_point_worth_less_than_a_fen_stands_behind_the_money() -> None:
+    shared = sell(
+        [line(1, 100, quantity=2), line(2, 300, merchant_id=2)],
+        tenders=[("cash", 399)],
+        lots=[(7, 1), (8, 9)],
+        only={7: 1},
+        value_fen=1,
+        first=ReturnFirst.POINTS,
+    )
+
+    assert shared.lines[0].runs == (
+        Run(1, 0, (Slice(0, 50, 0), Slice(1, 0, 1))),
+        Run(1, 0, (Slice(0, 50, 0),)),
+    )
+
+
+def test_bound_points_worth_more_than_their_lines_are_refused() -> None:
+    with pytest.raises(ValueError, match="points worth 101 fen find 100 fen"):
+        sell(
+            [line(1, 100), line(2, 100, merchant_id=2)], tenders=[("cash", 99)], lots=[(7, 101)],
+            only={7: 1}, value_fen=101,
+        )  # fmt: skip
 
 
 @given(allocation=sales())
