@@ -24,7 +24,7 @@ def key() -> None:
 
     \b
     plaza terminal key add tea-1 --reason 新店接入 --as lin
-    plaza terminal key approve chg_01J… --as wang
+    plaza terminal key approve chg_01J… --as mei
     plaza terminal key rotate tea-1 --reason 年度轮换 --as lin
     plaza terminal key revoke pk_demo_01J… --reason 泄露 --as lin
     """

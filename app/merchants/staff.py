@@ -68,6 +68,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PROGRAMME_PROPOSE,
             Permission.PROGRAMME_APPROVE,
             Permission.POINTS_SELL,
+            Permission.KEY_APPROVE,
         }
     ),
     Role.SUPPORT: frozenset(
