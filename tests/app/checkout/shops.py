@@ -166,6 +166,17 @@ def prepay(session: Session, shop: Shop, points: int) -> None:
                                   postings=[posting])])  # fmt: skip
 
 
+def borne(session: Session, member: KnownMember) -> int:
+    """Return what issuers still bear for a member."""
+    return (
+        session.scalar(
+            text("SELECT sum(points - made_good)::bigint FROM write_off WHERE member_id = :id"),
+            {"id": member.id},
+        )
+        or 0
+    )
+
+
 def set_policy(session: Session, policy: NegativePolicy, *, floor: int | None = None) -> None:
     """A programme in force from now on, as an approved change would leave it."""
     session.execute(
@@ -181,6 +192,6 @@ def set_policy(session: Session, policy: NegativePolicy, *, floor: int | None = 
 
 
 __all__ = [
-    "Shop", "add_rule", "books_digest", "give_points", "make_member", "open_shop", "points_of",
-    "posted", "prepay", "set_policy",
+    "Shop", "add_rule", "books_digest", "borne", "give_points", "make_member", "open_shop",
+    "points_of", "posted", "prepay", "set_policy",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Refunds: any way there ends in one place, and nothing is gained (semantics 1-5, 8-9, 11, 24)."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,11 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
-from app.checkout import orders, payments
+from app.checkout import orders
 from app.checkout.baskets import Tender
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable, RefundExceedsRemaining
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole
-from app.clock import SHANGHAI, business_date, month_end
 from app.points.errors import InsufficientPoints
 from app.points.policy import NegativePolicy
 from config.database import now_of
@@ -157,6 +156,35 @@ def test_burned_points_that_expired_meanwhile_return_for_some_days(session: Sess
     assert points_of(session, member) == 0
 
 
+def test_courtesy_points_that_are_burned_and_expire_come_back_as_a_courtesy_again(
+    session: Session,
+) -> None:
+    """B5: the same issuer and cost each time, some days from the refund."""
+    shop, member = open_shop(session), make_member(session)
+    start = now_of(session) - timedelta(days=780)
+    _at(session, start)
+    give_points(session, shop, member, 100)
+    first = shop.sell(session, member, 100, burn=100)
+    _at(session, start + timedelta(days=500))
+    shop.refund(session, first.public_id)
+    second = shop.sell(session, member, 100, burn=100, quantity=2)
+
+    _at(session, start + timedelta(days=508))
+    half = shop.refund(session, second.public_id, RefundQuantity(line=1, quantity=1))
+    assert (half.restored_points, points_of(session, member)) == (50, 50)
+    _at(session, start + timedelta(days=510))
+    shop.refund(session, second.public_id)
+
+    assert points_of(session, member) == 100
+    _at(session, start + timedelta(days=516))
+    assert points_of(session, member) == 50
+    rows = session.execute(
+        text("SELECT DISTINCT issuer_id, cost_num FROM lot WHERE member_id = :id AND courtesy"),
+        {"id": member.id},
+    )
+    assert [tuple(row) for row in rows] == [(shop.merchant.id, 1)]
+
+
 def test_a_refund_number_again_returns_the_first_refund(session: Session) -> None:
     shop, member = open_shop(session), make_member(session)
     sale = shop.sell(session, member, 1_000)
@@ -293,46 +321,6 @@ def test_points_that_expire_while_there_is_a_debt_pay_it_first(session: Session)
     assert debt_and_lot == 60 - 50 + 9
     assert after_expiry == 0
     assert points_of(session, member) == 10
-
-
-def test_a_sale_sent_late_does_not_spend_an_expired_lot_twice(session: Session) -> None:
-    """Semantics 33, 40: points that it burned, and that have expired since, pay no debt as well."""
-    shop, member = open_shop(session), make_member(session)
-    start = now_of(session)
-    shop.sell(session, member, 6_000, at=start - timedelta(days=500))
-    then = start - timedelta(days=200)
-    _at(session, then)
-    sale = shop.sell(session, member, 5_000, at=then)
-    placed = orders.place(session, shop.basket(session, member, 11_000, burn=110))
-    shop.refund(session, sale.public_id, at=then)
-    orders.cancel(session, order=placed.public_id)
-
-    _at(session, start)
-    offline = shop.sell(session, member, 1_000, burn=60, at=then)
-
-    assert (offline.burned_points, offline.earned_points) == (60, 9)
-    assert points_of(session, member) == 60 - 60 + 9
-
-
-def test_what_a_payment_captures_pays_no_debt_and_what_is_left_does(session: Session) -> None:
-    """Semantics 26, 33: a hold that is captured after the lot's last day."""
-    shop, member = open_shop(session), make_member(session)
-    start = now_of(session)
-    last_day = month_end(business_date(start - timedelta(days=500)), months_ahead=12)
-    shop.sell(session, member, 6_000, at=start - timedelta(days=500))
-    _at(session, datetime.combine(last_day, time(23, 55), SHANGHAI).astimezone(UTC))
-    sale = shop.sell(session, member, 5_000)
-    kept = orders.place(session, shop.basket(session, member, 1_000, burn=40))
-    other = orders.place(session, shop.basket(session, member, 7_000, burn=70))
-    shop.refund(session, sale.public_id)
-    orders.cancel(session, order=other.public_id)
-    _at(session, now_of(session) + timedelta(minutes=10))
-
-    paid = payments.pay(session, order=kept.public_id, tenders=[Tender(name="card", fen=960)])
-
-    assert (paid.burned_points, paid.earned_points) == (40, 9)
-    assert books_digest(session, member)[0][1] == -21
-    assert points_of(session, member) == 60 + 50 - 50 - 40 + 9
 
 
 def _at(session: Session, instant: datetime) -> None:

@@ -1,18 +1,20 @@
-"""What a paid sale leaves: points that were given, and by which rule (E10, L6)."""
+"""What a paid sale leaves: points given and by which rule, debts paid (E10, L6; semantics 33)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.checkout.baskets import BasketLine
+from app.checkout import orders, payments
+from app.checkout.baskets import BasketLine, Tender
+from app.clock import SHANGHAI, business_date, month_end
 from app.merchants.models import Funding
 from app.points import rules
 from app.points.definitions import Conditions, Definition, Kind
 from app.points.rules import Names
 from config.database import now_of
-from tests.app.checkout.shops import open_shop, points_of
+from tests.app.checkout.shops import books_digest, open_shop, points_of
 from tests.factories import make_member, make_terms, unique
 
 
@@ -54,6 +56,46 @@ def test_an_order_whose_merchants_have_all_run_dry_names_no_rule(session: Sessio
         text('SELECT earnings FROM "order" WHERE public_id = :id'), {"id": sale.public_id}
     )
     assert (sale.earned_points, earnings) == (0, [])
+
+
+def test_a_sale_sent_late_does_not_spend_an_expired_lot_twice(session: Session) -> None:
+    """Semantics 33, 40: points that it burned, and that have expired since, pay no debt as well."""
+    shop, member = open_shop(session), make_member(session)
+    start = now_of(session)
+    shop.sell(session, member, 6_000, at=start - timedelta(days=500))
+    then = start - timedelta(days=200)
+    session.info["now"] = then
+    sale = shop.sell(session, member, 5_000, at=then)
+    placed = orders.place(session, shop.basket(session, member, 11_000, burn=110))
+    shop.refund(session, sale.public_id, at=then)
+    orders.cancel(session, order=placed.public_id)
+
+    session.info["now"] = start
+    offline = shop.sell(session, member, 1_000, burn=60, at=then)
+
+    assert (offline.burned_points, offline.earned_points) == (60, 9)
+    assert points_of(session, member) == 60 - 60 + 9
+
+
+def test_what_a_payment_captures_pays_no_debt_and_what_is_left_does(session: Session) -> None:
+    """Semantics 26, 33: a hold that is captured after the lot's last day."""
+    shop, member = open_shop(session), make_member(session)
+    start = now_of(session)
+    last_day = month_end(business_date(start - timedelta(days=500)), months_ahead=12)
+    shop.sell(session, member, 6_000, at=start - timedelta(days=500))
+    session.info["now"] = datetime.combine(last_day, time(23, 55), SHANGHAI).astimezone(UTC)
+    sale = shop.sell(session, member, 5_000)
+    kept = orders.place(session, shop.basket(session, member, 1_000, burn=40))
+    other = orders.place(session, shop.basket(session, member, 7_000, burn=70))
+    shop.refund(session, sale.public_id)
+    orders.cancel(session, order=other.public_id)
+    session.info["now"] = now_of(session) + timedelta(minutes=10)
+
+    paid = payments.pay(session, order=kept.public_id, tenders=[Tender(name="card", fen=960)])
+
+    assert (paid.burned_points, paid.earned_points) == (40, 9)
+    assert books_digest(session, member)[0][1] == -21
+    assert points_of(session, member) == 60 + 50 - 50 - 40 + 9
 
 
 def _add_rule_for(session: Session, *merchants: str) -> str:
