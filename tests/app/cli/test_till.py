@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
-from sqlalchemy import text
 
 from app.merchants.models import Staff
 from app.merchants.staff import Role
@@ -88,7 +88,7 @@ def test_a_quote_shows_what_a_sale_would_do_and_is_honoured(
 
 
 def test_a_repeat_after_the_quote_has_ended_is_still_a_repeat(
-    plaza: Plaza, shop: Shop, lin: str, database: Database, district: str
+    plaza: Plaza, shop: Shop, lin: str, owner_url: str
 ) -> None:
     """The number is looked up before the quote, and before the points that it has burned."""
     phone, number = new_phone(), unique("T")
@@ -100,10 +100,9 @@ def test_a_repeat_after_the_quote_has_ended_is_still_a_repeat(
     again = ["sell", *burning, "--quote", quoted, "--number", number, "--as", lin]
 
     first = plaza.json(*again)
-    with database.transaction(district) as session:
-        session.execute(
-            text("UPDATE quote SET until = now() WHERE public_id = :id"), {"id": quoted}
-        )
+    with psycopg.connect(owner_url) as owner:
+        owner.execute("SET search_path = d_test")
+        owner.execute("UPDATE quote SET until = now() WHERE public_id = %s", (quoted,))
     second = plaza.json(*again)
 
     assert (second["public_id"], second["replayed"]) == (first["public_id"], True)
