@@ -159,15 +159,17 @@ def _purses(
     left = [line.amount_fen if line.burnable else 0 for line in lines]
     purses = []
     for owner, value in zip(owners, worth, strict=True):
-        room = [
-            fen if owner in (None, line.merchant_id) else 0
-            for fen, line in zip(left, lines, strict=True)
+        theirs = [
+            line.amount_fen if line.burnable and owner in (None, line.merchant_id) else 0
+            for line in lines
         ]
+        room = [min(fen, most) for fen, most in zip(left, theirs, strict=True)]
         if value > sum(room):
             raise ValueError(f"points worth {value} fen find {sum(room)} fen to pay for")
         values = spread(value, room)
         left = [fen - share for fen, share in zip(left, values, strict=True)]
-        purses.append(_Purse(uses[owner], values, room))
+        # Worth less than a fen after others took the last: they stand where they might have paid.
+        purses.append(_Purse(uses[owner], values, room if any(room) else theirs))
     return purses
 
 

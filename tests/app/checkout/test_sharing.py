@@ -212,6 +212,18 @@ def test_points_bound_to_two_merchants_pay_before_the_others() -> None:
         Slice(0, 167, 0), Slice(2, 100, 100), Slice(3, 333, 333))  # fmt: skip
 
 
+def test_points_worth_less_than_a_fen_find_a_line_though_bound_ones_took_the_last() -> None:
+    shared = sell(
+        [line(1, 1), line(2, 0, merchant_id=2)],
+        tenders=[],
+        lots=[(7, 5), (8, 5)],
+        only={7: 1},
+        value_fen=1,
+    )
+
+    assert shared.lines[0].runs[0].slices == (Slice(0, 1, 5), Slice(1, 0, 5))
+
+
 def test_a_bound_point_worth_less_than_a_fen_stands_behind_the_money() -> None:
     shared = sell(
         [line(1, 100, quantity=2), line(2, 300, merchant_id=2)],
