@@ -8,8 +8,9 @@
 -- `p_of` names the journal (from 1) of each posting; postings stand in the order of journals.
 -- With `p_atomic` all journals are recorded or none; otherwise each has a verdict of its own.
 --
--- One posting and no hold, which is most events, goes a straight way of its own: PL/pgSQL makes
--- every expression ready anew in each transaction, so what counts is how few there are.
+-- One posting, which is most events, goes a straight way of its own, and so does one that captures
+-- a hold on its debited account alone: PL/pgSQL makes every expression ready anew in each
+-- transaction, so what counts is how few there are.
 CREATE OR REPLACE FUNCTION ledger_post(
     p_atomic boolean, p_now timestamptz,
     p_keys text[], p_kinds text[], p_digests bytea[], p_occurred timestamptz[], p_details jsonb[],
@@ -44,7 +45,8 @@ DECLARE
     releases bigint[];
     counts int[];
     delta bigint;
-    released bigint;
+    released bigint := 0;
+    the_hold bigint;
     touched int;
     lifted bigint[];
     freed bigint[];
@@ -52,21 +54,33 @@ DECLARE
     refusals text[];
     culprits bigint[];
 BEGIN
-    IF total = 1 AND p_holds[1] IS NULL THEN
+    IF total = 1 THEN
         SELECT j.id, j.digest <> p_digests[1], coalesce(j.booked_on, greatest(
             (least(p_occurred[1], p_now) AT TIME ZONE b.zone)::date, b.first_open_day))
         INTO journal_id, altered, booked_on
         FROM book b LEFT JOIN journal j ON j.key = p_keys[1];
-        IF journal_id IS NULL AND (p_debits[1] # p_credits[1]) & 7 = 0 THEN
+        IF journal_id IS NULL AND p_holds[1] IS NOT NULL THEN
+            SELECT h.id, l.amount INTO the_hold, released
+            FROM hold h JOIN hold_line l ON l.hold_id = h.id AND l.account_id = p_debits[1]
+            WHERE h.key = p_holds[1] AND h.state = 'open' AND h.until > p_now
+                AND NOT EXISTS (SELECT FROM hold_line o
+                                WHERE o.hold_id = h.id AND o.account_id <> p_debits[1])
+            FOR UPDATE OF h;
+        END IF;
+        IF journal_id IS NULL AND (p_debits[1] # p_credits[1]) & 7 = 0
+            AND (p_holds[1] IS NULL OR the_hold IS NOT NULL)
+        THEN
             FOREACH spot IN ARRAY ARRAY[least(p_debits[1], p_credits[1]),
                                         greatest(p_debits[1], p_credits[1])] LOOP
                 CONTINUE WHEN spot & 8 = 0;
                 UPDATE account_balance b
-                SET posted = b.posted + d.delta, version = b.version + 1
-                FROM (VALUES (CASE spot WHEN p_debits[1] THEN -p_amounts[1] ELSE p_amounts[1] END))
-                    AS d (delta)
+                SET posted = b.posted + d.delta, held = b.held - d.released,
+                    version = b.version + 1
+                FROM (VALUES (CASE spot WHEN p_debits[1] THEN -p_amounts[1] ELSE p_amounts[1] END,
+                              CASE spot WHEN p_debits[1] THEN released ELSE 0 END))
+                    AS d (delta, released)
                 WHERE b.account_id = spot
-                    AND (b.posted - b.held + d.delta >= b.floor
+                    AND (b.posted - b.held + d.delta + d.released >= b.floor
                          AND b.posted + d.delta <= b.ceiling) IS NOT FALSE;
                 IF NOT FOUND THEN
                     refusal := 'insufficient-balance';
@@ -77,14 +91,19 @@ BEGIN
             IF refusal IS NULL THEN
                 WITH written AS (
                     INSERT INTO journal
-                        (key, kind, digest, occurred_at, booked_on, reverses_id, details)
+                        (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id, details)
                     VALUES (p_keys[1], p_kinds[1], p_digests[1], p_occurred[1], booked_on,
-                            p_reverses[1], p_details[1])
+                            p_reverses[1], the_hold, p_details[1])
                     ON CONFLICT (key) DO NOTHING RETURNING id)
                 INSERT INTO transfer AS t (journal_id, line, booked_on, debit_id, credit_id, amount)
                 SELECT w.id, 1, booked_on, p_debits[1], p_credits[1], p_amounts[1] FROM written w
                 RETURNING t.journal_id INTO journal_id;
                 IF FOUND THEN
+                    IF the_hold IS NOT NULL THEN
+                        UPDATE hold h
+                        SET state = 'captured', ended_at = p_now, captured_id = journal_id
+                        WHERE h.id = the_hold;
+                    END IF;
                     ordinal := 1;
                     replayed := false;
                     RETURN NEXT;
@@ -96,6 +115,7 @@ BEGIN
             UPDATE account_balance b
             SET posted = b.posted
                     + CASE b.account_id WHEN p_debits[1] THEN p_amounts[1] ELSE -p_amounts[1] END,
+                held = b.held + CASE b.account_id WHEN p_debits[1] THEN released ELSE 0 END,
                 version = b.version - 1
             WHERE b.account_id IN (p_debits[1], p_credits[1]) AND b.account_id & 8 = 8
                 AND (culprit IS NULL OR b.account_id < culprit);

@@ -69,6 +69,34 @@ def test_a_hold_is_captured_once_and_a_repeat_is_the_same_capture(
     assert balance(session, funded.lot) == 30
 
 
+def test_a_refused_capture_leaves_the_hold_as_it_was(session: Session, funded: Books) -> None:
+    place(session, funded, "h", 70)
+    place(session, funded, "other", 20)
+
+    with pytest.raises(ledger.InsufficientBalance):
+        ledger.post(session, [capture(funded, "h", 81)])
+
+    assert (balance(session, funded.lot), held(session, funded)) == (100, 90)
+    ledger.post(session, [capture(funded, "h", 80)])
+    assert (balance(session, funded.lot), held(session, funded)) == (20, 20)
+    assert ledger.upkeep.audit_all(session) == []
+
+
+def test_a_hold_over_two_lots_is_freed_whole_by_a_capture_from_one(
+    session: Session, funded: Books
+) -> None:
+    ledger.post(session, [funded.earn("more", 50, lot=funded.second_lot)])
+    until = now_of(session) + timedelta(minutes=15)
+    amounts = {funded.lot: 70, funded.second_lot: 50}
+    holds.place(session, key="h", amounts=amounts, until=until, wallet_id=funded.wallet)
+
+    ledger.post(session, [capture(funded, "h", 70)])
+
+    kept = ledger.statements.balances(session, [funded.lot, funded.second_lot])
+    assert [kept[lot].held for lot in (funded.lot, funded.second_lot)] == [0, 0]
+    assert ledger.upkeep.audit_all(session) == []
+
+
 def test_a_voided_hold_is_free_and_cannot_be_captured(session: Session, funded: Books) -> None:
     place(session, funded, "h", 70)
 
@@ -146,6 +174,28 @@ def test_two_journals_of_one_call_cannot_capture_one_hold(session: Session, fund
     assert isinstance(verdicts[1], ledger.HoldEnded)
     assert (balance(session, funded.lot), held(session, funded)) == (30, 0)
     assert ledger.upkeep.audit_all(session) == []
+
+
+def test_one_hold_captured_by_two_tills_at_once_is_captured_once(
+    database: Database, district: str
+) -> None:
+    with database.transaction(district) as session:
+        books = open_books(session)
+        ledger.post(session, [books.earn(new_id("fund"), 100)])
+        key = new_id("hold")
+        place(session, books, key, 70)
+
+    def pay(_: int) -> bool:
+        return database.run(
+            district, lambda session: ledger.post(session, [capture(books, key, 70)])[0].replayed
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        known = list(pool.map(pay, range(8)))
+
+    assert sorted(known) == [False, *[True] * 7]
+    with database.transaction(district) as session:
+        assert (balance(session, books.lot), held(session, books)) == (30, 0)
 
 
 def test_one_hold_asked_for_by_two_tills_at_once_is_placed_once(
