@@ -6,23 +6,31 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import requests
 
-from plaza_client.errors import Refused, Unanswered
+from plaza_client.errors import RateLimited, Refused, Unanswered, Unavailable, refusal
 from plaza_client.signing import authorization, string_to_sign
+from plaza_client.values import Write
 
 TIMEOUT_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 
 _CLOCK_SKEW = "clock-skew"
 _IN_FLIGHT = "idempotency-in-flight"
-_TOO_MANY = 429
-_SERVER_ERROR = 500
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 8.0
+
+#: The line broke before the whole answer was there; what was asked may have been done.
+_LOST = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +51,29 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What is asked: made once, sent as often as it takes."""
+    """What is asked: made once, sent as often as it takes; `write` if it changes something."""
 
     method: str
     path: str
-    query: str
-    body: bytes
-    key: str
+    query: str = ""
+    body: bytes = b""
+    write: Write | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    """One try that brought no answer, and how long the server wants to be left alone."""
+
+    reason: str
+    refused: Refused | None = None
+    pause_seconds: float = 0.0
 
 
 class Sender:
     """A connection that signs. It keeps the difference between its clock and the server's.
 
-    `before_send` is told the idempotency key and the body before the first send of a write, for a
-    till that keeps them over a power cut.
+    `before_send` is told each write before its first send, for a till that keeps it over a power
+    cut. `connection` is one that several tills share; it is closed by whoever made it.
     """
 
     def __init__(
@@ -66,66 +83,91 @@ class Sender:
         key: Key,
         timeout_seconds: float = TIMEOUT_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
-        before_send: Callable[[str, bytes], None] | None = None,
+        before_send: Callable[[Write], None] | None = None,
+        connection: requests.Session | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
         self._timeout = timeout_seconds
         self._patience = patience_seconds
         self._before_send = before_send
-        self._session = requests.Session()
+        self._session = connection or requests.Session()
+        self._shared = connection is not None
         self._clock_error = 0.0
 
     def close(self) -> None:
-        """Close the connection."""
-        self._session.close()
+        """Close the connection, unless it is shared."""
+        if not self._shared:
+            self._session.close()
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
         """Ask for something; safe to repeat by itself."""
-        call = Call(method="GET", path=path, query=urlencode(query or {}), body=b"", key="")
-        return self._until_answered(call)
+        return self._until_answered(Call(method="GET", path=path, query=urlencode(query or {})))
 
-    def post(self, path: str, body: Mapping[str, Any], *, key: str | None, keyed: bool) -> Reply:
+    def ask(self, path: str, body: Mapping[str, Any]) -> Reply:
+        """Ask for something that needs a body, and no key."""
+        return self._until_answered(Call(method="POST", path=path, body=_json(body)))
+
+    def post(self, path: str, body: Mapping[str, Any], *, key: str | None) -> Reply:
         """Send a write; its key is made, and told, before the first send."""
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        made = (key or new_key()) if keyed else ""
-        if keyed and self._before_send is not None:
-            self._before_send(made, content)
+        write = Write(path=path, key=key or new_key(), body=_json(body))
+        if self._before_send is not None:
+            self._before_send(write)
+        return self.repeat(write)
+
+    def repeat(self, write: Write) -> Reply:
+        """Send a write that was made before, be it for the first time."""
         return self._until_answered(
-            Call(method="POST", path=path, query="", body=content, key=made)
+            Call(method="POST", path=write.path, body=write.body, write=write)
         )
 
     def set_clock(self) -> float:
-        """Take the server's clock for signatures; return by how many seconds ours is off."""
-        answer = self._session.get(f"{self._base_url}/v1/pos/time", timeout=self._timeout)
-        answer.raise_for_status()
-        self._clock_error = float(answer.json()["timestamp"]) - time.time()
+        """Take the server's clock for signatures; return by how many seconds ours is off.
+
+        Raises:
+            Unanswered: it does not tell its time.
+        """
+        try:
+            answer = self._session.get(f"{self._base_url}/v1/pos/time", timeout=self._timeout)
+            answer.raise_for_status()
+            self._clock_error = float(answer.json()["timestamp"]) - time.time()
+        except (requests.RequestException, KeyError, ValueError) as error:
+            raise Unanswered(reason=type(error).__name__) from error
         return -self._clock_error
 
     def _until_answered(self, call: Call) -> Reply:
         deadline = time.monotonic() + self._patience
-        wait, reason, clock_set = _FIRST_WAIT_SECONDS, "", False
+        wait, clock_set = _FIRST_WAIT_SECONDS, False
         while True:
-            pause = wait
-            try:
-                answer = self._send(call)
-            except (requests.ConnectionError, requests.Timeout) as error:
-                reason = type(error).__name__
-            else:
-                if answer.ok:
-                    return _reply(answer)
-                refused = _refusal(answer)
-                if refused.code == _CLOCK_SKEW and not clock_set:
-                    self.set_clock()
-                    clock_set, pause = True, 0.0
-                elif not _worth_repeating(refused):
-                    raise refused
-                pause = max(pause, float(answer.headers.get("Retry-After", 0)))
-                reason = f"{refused.status} {refused.code}"
+            outcome = self._try(call)
+            if isinstance(outcome, Reply):
+                return outcome
+            refused, pause = outcome.refused, max(wait, outcome.pause_seconds)
+            if refused is not None and refused.code == _CLOCK_SKEW and not clock_set:
+                clock_set, pause = True, 0.0  # The refusal told the time: try again at once.
+            elif refused is not None and not _worth_repeating(refused):
+                raise refused
             if time.monotonic() + pause > deadline:
-                raise Unanswered(key=call.key, reason=reason)
-            time.sleep(pause * random.uniform(0.8, 1.2))
+                raise Unanswered(reason=outcome.reason, write=call.write) from refused
+            time.sleep(pause * random.uniform(1, 1.2))
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+    def _try(self, call: Call) -> Reply | _Failure:
+        try:
+            answer = self._send(call)
+            if answer.ok:
+                return _reply(answer)
+        except (*_LOST, requests.JSONDecodeError) as error:
+            return _Failure(reason=type(error).__name__)
+        refused = _refusal(answer)
+        if refused.code == _CLOCK_SKEW:
+            told = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            self._clock_error = told - time.time()
+        return _Failure(
+            reason=f"{refused.status} {refused.code}",
+            refused=refused,
+            pause_seconds=_pause_seconds(answer.headers.get("Retry-After", "")),
+        )
 
     def _send(self, call: Call) -> requests.Response:
         url = f"{self._base_url}{call.path}" + (f"?{call.query}" if call.query else "")
@@ -134,6 +176,7 @@ class Sender:
         # What is signed is what is sent: requests may have written the address anew.
         path, _, query = prepared.path_url.partition("?")
         timestamp, nonce = int(time.time() + self._clock_error), secrets.token_urlsafe(18)
+        key = "" if call.write is None else call.write.key
         text = string_to_sign(
             key_id=self._key.key_id,
             timestamp=timestamp,
@@ -141,7 +184,7 @@ class Sender:
             method=call.method,
             path=path,
             query=query,
-            idempotency_key=call.key,
+            idempotency_key=key,
             body=call.body,
         )
         prepared.headers["Authorization"] = authorization(
@@ -149,8 +192,8 @@ class Sender:
         )
         if call.body:
             prepared.headers["Content-Type"] = "application/json"
-        if call.key:
-            prepared.headers["Idempotency-Key"] = call.key
+        if key:
+            prepared.headers["Idempotency-Key"] = key
         return self._session.send(prepared, timeout=self._timeout, allow_redirects=False)
 
 
@@ -159,10 +202,17 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def _worth_repeating(refused: Refused) -> bool:
-    return (
-        refused.status >= _SERVER_ERROR or refused.status == _TOO_MANY or refused.code == _IN_FLIGHT
-    )
+    return isinstance(refused, Unavailable | RateLimited) or refused.code == _IN_FLIGHT
+
+
+def _pause_seconds(retry_after: str) -> float:
+    """Return what `Retry-After` asks for; a date, as some proxies send, is passed over."""
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
 
 
 def _reply(answer: requests.Response) -> Reply:
@@ -175,10 +225,8 @@ def _refusal(answer: requests.Response) -> Refused:
         problem = answer.json()
     except requests.JSONDecodeError:
         problem = {}  # A proxy on the way answered, not Plaza.
-    return Refused(
+    return refusal(
         status=answer.status_code,
-        code=problem.get("code", "unknown"),
-        detail=problem.get("detail") or problem.get("title") or answer.reason,
-        instance=problem.get("instance", ""),
-        faults=problem.get("errors", ()),
+        problem=problem if isinstance(problem, dict) else {},
+        reason=answer.reason,
     )

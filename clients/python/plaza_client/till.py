@@ -1,11 +1,13 @@
 """A till: every call of the tills' API as a function of plain values."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Sender
+import requests
+
+from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
 from plaza_client.values import (
     Captured,
     Exchange,
@@ -16,8 +18,10 @@ from plaza_client.values import (
     Refund,
     RefundPart,
     Tender,
+    Totals,
     Uploaded,
     Verdict,
+    Write,
     read,
     written,
 )
@@ -28,12 +32,13 @@ _BASE = "/v1/pos"
 class Till:
     """One terminal of a store and the cashier who stands at it.
 
-    A write may be given its idempotency `key`, to repeat one that `Unanswered` told of; else it
-    gets a fresh one. Not for several threads at once.
+    A write may be given its idempotency `key`; else it gets a fresh one. `before_send` is told each
+    write before its first send, to be kept over a power cut and sent again by `repeat`. Tills may
+    share one `connection`, if they take turns. Not for several threads at once.
 
     Every call raises:
-        Refused: Plaza said no; `detail` is for the cashier.
-        Unanswered: no answer within `patience_seconds`; repeat the call with the key it tells.
+        Refused: Plaza said no, by the class of its family; `detail` is for the cashier.
+        Unanswered: no answer within `patience_seconds`; `repeat` the write that it tells.
     """
 
     def __init__(
@@ -46,7 +51,8 @@ class Till:
         cashier_id: str,
         timeout_seconds: float = TIMEOUT_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
-        before_send: Callable[[str, bytes], None] | None = None,
+        before_send: Callable[[Write], None] | None = None,
+        connection: requests.Session | None = None,
     ) -> None:
         self._sender = Sender(
             base_url=base_url,
@@ -54,6 +60,7 @@ class Till:
             timeout_seconds=timeout_seconds,
             patience_seconds=patience_seconds,
             before_send=before_send,
+            connection=connection,
         )
         self._here = {"terminal_id": terminal_id, "cashier_id": cashier_id}
 
@@ -69,19 +76,31 @@ class Till:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, unless it is shared."""
         self._sender.close()
+
+    def time(self) -> datetime:
+        """Return the server's clock."""
+        return datetime.fromisoformat(self._sender.get(f"{_BASE}/time").body["now"])
 
     def set_clock(self) -> float:
         """Take the server's clock for signatures; return by how many seconds ours is off."""
         return self._sender.set_clock()
 
-    def identify(self, *, phone: str) -> Identification:
-        """Find a member by phone, to earn alone; show the masked name to confirm."""
-        reply = self._sender.post(
-            f"{_BASE}/identify", {**self._here, "phone": phone}, key=None, keyed=False
-        )
-        return read(Identification, reply.body)
+    def identify(
+        self,
+        *,
+        member_code: str | None = None,
+        phone: str | None = None,
+        card_number: str | None = None,
+    ) -> Identification:
+        """Find a member by one of these; show the masked name to confirm.
+
+        A code is good once, and whether points may be burned is up to it. By phone or card a member
+        earns alone.
+        """
+        body = self._here | _said(member_code=member_code, phone=phone, card_number=card_number)
+        return read(Identification, self._sender.ask(f"{_BASE}/identify", body).body)
 
     def quote(
         self,
@@ -89,10 +108,11 @@ class Till:
         lines: Sequence[Line],
         identification_id: str | None = None,
         burn_points: int = 0,
+        occurred_at: datetime | None = None,
     ) -> Quote:
         """Ask what a basket costs, may burn and would earn."""
-        body = self._basket(lines, identification_id, burn_points, None)
-        return read(Quote, self._sender.post(f"{_BASE}/quotes", body, key=None, keyed=False).body)
+        body = self._basket(lines, identification_id, burn_points, occurred_at)
+        return read(Quote, self._sender.ask(f"{_BASE}/quotes", body).body)
 
     def sell(
         self,
@@ -140,12 +160,12 @@ class Till:
         *,
         number: str,
         parts: Sequence[RefundPart] = (),
+        occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> Refund:
         """Give back parts of an order, or without parts all that is left."""
-        body: dict[str, Any] = {**self._here, "number": number}
-        if parts:
-            body["parts"] = [written(part) for part in parts]
+        body = {**self._here, **_said(number=number, occurred_at=_instant(occurred_at))}
+        body |= _parts(parts)
         return self._refund(f"/orders/{order_id}/refunds", body, key)
 
     def void(self, order_id: str, *, number: str, key: str | None = None) -> Refund:
@@ -161,42 +181,36 @@ class Till:
         lines: Sequence[Line],
         tenders: Sequence[Tender],
         parts: Sequence[RefundPart] = (),
+        identification_id: str | None = None,
+        burn_points: int = 0,
         key: str | None = None,
     ) -> Exchange:
         """Give back parts of an order (or all of it) and sell another instead."""
-        body: dict[str, Any] = {
-            **self._here,
+        body = self._basket(lines, identification_id, burn_points, None) | {
             "refund_number": refund_number,
             "number": number,
-            "lines": [written(line) for line in lines],
             "tenders": [written(tender) for tender in tenders],
         }
-        if parts:
-            body["parts"] = [written(part) for part in parts]
         path = f"{_BASE}/orders/{order_id}/exchange"
-        reply = self._sender.post(path, body, key=key, keyed=True)
-        return Exchange(
-            refund=read(Refund, reply.body["refund"], replayed=reply.replayed),
-            order=read(Order, reply.body["order"], replayed=reply.replayed),
-            to_pay_fen=reply.body["to_pay_fen"],
-        )
+        return _exchange(self._sender.post(path, body | _parts(parts), key=key))
 
     def upload(self, sales: Sequence[Captured], *, key: str | None = None) -> list[Verdict]:
         """Send what was sold while the line was down, at most 500; one verdict each, in order."""
-        orders = [
-            {
-                **self._here,
-                "number": sale.number,
-                "occurred_at": sale.occurred_at.isoformat(timespec="milliseconds"),
-                "lines": [written(line) for line in sale.lines],
-                "tenders": [written(tender) for tender in sale.tenders],
-                **_said(phone=sale.phone),
-            }
-            for sale in sales
-        ]
-        path = f"{_BASE}/orders/batch"
-        reply = self._sender.post(path, {"orders": orders}, key=key, keyed=True)
-        return [_verdict(each) for each in reply.body["verdicts"]]
+        orders = [self._captured(sale) for sale in sales]
+        return _verdicts(self._sender.post(f"{_BASE}/orders/batch", {"orders": orders}, key=key))
+
+    def repeat(self, write: Write) -> Order | Refund | Exchange | list[Verdict]:
+        """Send a write that was kept, and return what its first call would have returned."""
+        reply = self._sender.repeat(write)
+        match write.path.rpartition("/")[2]:
+            case "batch":
+                return _verdicts(reply)
+            case "exchange":
+                return _exchange(reply)
+            case "refunds" | "void":
+                return read(Refund, reply.body, replayed=reply.replayed)
+            case _:
+                return read(Order, reply.body, replayed=reply.replayed)
 
     def get(self, order_id: str) -> Order:
         """Look an order up by its id."""
@@ -207,6 +221,12 @@ class Till:
         query = {"terminal_id": self._here["terminal_id"], "number": number}
         return read(Order, self._sender.get(f"{_BASE}/orders", query).body)
 
+    def totals(self, *, day: date | None = None) -> Totals:
+        """Return what this terminal took and gave on a business day, today by default."""
+        query = {"terminal_id": self._here["terminal_id"]}
+        query |= _said(day=day.isoformat() if day else None)
+        return read(Totals, self._sender.get(f"{_BASE}/totals", query).body)
+
     def _basket(
         self,
         lines: Sequence[Line],
@@ -214,21 +234,42 @@ class Till:
         burn_points: int,
         occurred_at: datetime | None,
     ) -> dict[str, Any]:
-        at = occurred_at.isoformat(timespec="milliseconds") if occurred_at else None
         return {
             **self._here,
             "lines": [written(line) for line in lines],
             "burn_points": burn_points,
-            **_said(identification_id=identification_id, occurred_at=at),
+            **_said(identification_id=identification_id, occurred_at=_instant(occurred_at)),
+        }
+
+    def _captured(self, sale: Captured) -> dict[str, Any]:
+        return {
+            **self._here,
+            "number": sale.number,
+            "occurred_at": _instant(sale.occurred_at),
+            "lines": [written(line) for line in sale.lines],
+            "tenders": [written(tender) for tender in sale.tenders],
+            **_said(phone=sale.phone, member_code=sale.member_code, cashier_id=sale.cashier_id),
         }
 
     def _order(self, path: str, body: dict[str, Any], key: str | None) -> Order:
-        reply = self._sender.post(f"{_BASE}{path}", body, key=key, keyed=True)
+        reply = self._sender.post(f"{_BASE}{path}", body, key=key)
         return read(Order, reply.body, replayed=reply.replayed)
 
     def _refund(self, path: str, body: dict[str, Any], key: str | None) -> Refund:
-        reply = self._sender.post(f"{_BASE}{path}", body, key=key, keyed=True)
+        reply = self._sender.post(f"{_BASE}{path}", body, key=key)
         return read(Refund, reply.body, replayed=reply.replayed)
+
+
+def _exchange(reply: Reply) -> Exchange:
+    return Exchange(
+        refund=read(Refund, reply.body["refund"], replayed=reply.replayed),
+        order=read(Order, reply.body["order"], replayed=reply.replayed),
+        to_pay_fen=reply.body["to_pay_fen"],
+    )
+
+
+def _verdicts(reply: Reply) -> list[Verdict]:
+    return [_verdict(each) for each in reply.body["verdicts"]]
 
 
 def _verdict(sent: dict[str, Any]) -> Verdict:
@@ -240,6 +281,14 @@ def _verdict(sent: dict[str, Any]) -> Verdict:
         code=problem.get("code", ""),
         detail=problem.get("detail", ""),
     )
+
+
+def _parts(parts: Sequence[RefundPart]) -> dict[str, Any]:
+    return {"parts": [written(part) for part in parts]} if parts else {}
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="microseconds")
 
 
 def _said(**fields: str | None) -> dict[str, str]:

@@ -12,6 +12,18 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Write:
+    """A write as it is sent, again and again: where to, under which key, and its very bytes.
+
+    A till keeps it before the first send and repeats it after a power cut.
+    """
+
+    path: str
+    key: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One line of a sale; `amount_fen` is the net price of all its units."""
 
@@ -74,6 +86,37 @@ class Identification:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limit:
+    """Why fewer points than asked for, or than the balance, may be burned: no more than these."""
+
+    code: str
+    points: int
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarnedBy:
+    """What one rule would give; `factor` is a fraction as text."""
+
+    rule: str
+    version: int
+    points: int
+    base_fen: int
+    factor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silent:
+    """A rule that would give nothing, and why."""
+
+    rule: str
+    why: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quote:
     """What a basket costs, may burn and would earn, promised until an instant."""
 
@@ -87,6 +130,9 @@ class Quote:
     may_burn_fen: int
     earn_points: int
     receipt: Receipt
+    limits: Sequence[Limit] = ()
+    earned_by: Sequence[EarnedBy] = ()
+    silent: Sequence[Silent] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +153,10 @@ class OrderLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """An order; `replayed` when the call had been answered before. Lines come with a look-up."""
+    """An order; `replayed` when the call had been answered before.
+
+    What stands below `receipt` comes with a look-up alone.
+    """
 
     order_id: str
     number: str
@@ -119,6 +168,9 @@ class Order:
     earned_points: int
     until: datetime | None
     receipt: Receipt
+    terminal_id: str | None = None
+    cashier_id: str | None = None
+    occurred_at: datetime | None = None
     lines: Sequence[OrderLine] = field(default=())
     refunded_fen: int = 0
     replayed: bool = False
@@ -153,13 +205,19 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Captured:
-    """A sale that was made while the line was down; `phone` names a member, to earn alone."""
+    """A sale that was made while the line was down.
+
+    `phone` or `member_code`, as it was scanned then, names a member, to earn alone. `cashier_id` is
+    who sold it, unless it is the one who uploads.
+    """
 
     number: str
     occurred_at: datetime
     lines: Sequence[Line]
     tenders: Sequence[Tender]
     phone: str | None = None
+    member_code: str | None = None
+    cashier_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,10 +242,44 @@ class Verdict:
     detail: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TenderTotal:
+    """What was taken and given by one means of payment."""
+
+    name: str
+    taken_fen: int
+    given_fen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CashierTotal:
+    """What one cashier did."""
+
+    cashier_id: str | None
+    orders: int
+    refunds: int
+    sold_fen: int
+    refunded_fen: int
+    burned_points: int
+    earned_points: int
+    restored_points: int
+    clawed_points: int
+    tenders: Sequence[TenderTotal]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What a terminal took and gave, by cashier; nothing is closed by it."""
+
+    terminal_id: str
+    day: date
+    cashiers: Sequence[CashierTotal]
+
+
 def read(kind: type[T], sent: Mapping[str, Any], *, replayed: bool | None = None) -> T:
     """Return the value that an answer's JSON holds."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    values = {name: _value(name, value) for name, value in sent.items() if name in known}
+    values = {name: _value(kind, name, value) for name, value in sent.items() if name in known}
     if replayed is not None and "replayed" in known:
         values["replayed"] = replayed
     return kind(**values)
@@ -198,21 +290,35 @@ def written(value: Any) -> dict[str, Any]:
     return {name: each for name, each in vars(value).items() if each is not None}
 
 
-def _value(name: str, value: Any) -> Any:
+def _value(kind: type[Any], name: str, value: Any) -> Any:
     if value is None:
         return None
-    return _READERS.get(name, _plain)(value)
+    reader = _READERS.get((kind, name)) or _BY_NAME.get(name, _plain)
+    return reader(value)
 
 
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-_READERS: Mapping[str, Callable[[Any], Any]] = {
+def _each(kind: type[Any]) -> Callable[[Any], Any]:
+    return lambda sent: tuple(read(kind, each) for each in sent)
+
+
+_BY_NAME: Mapping[str, Callable[[Any], Any]] = {
     "until": datetime.fromisoformat,
+    "occurred_at": datetime.fromisoformat,
     "on": date.fromisoformat,
+    "day": date.fromisoformat,
     "receipt": lambda sent: read(Receipt, sent),
     "next_expiry": lambda sent: read(Expiry, sent),
-    "tenders": lambda sent: tuple(read(Tender, each) for each in sent),
-    "lines": lambda sent: tuple(read(OrderLine, each) for each in sent),
+}
+_READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
+    (Refund, "tenders"): _each(Tender),
+    (Order, "lines"): _each(OrderLine),
+    (Quote, "limits"): _each(Limit),
+    (Quote, "earned_by"): _each(EarnedBy),
+    (Quote, "silent"): _each(Silent),
+    (Totals, "cashiers"): _each(CashierTotal),
+    (CashierTotal, "tenders"): _each(TenderTotal),
 }

@@ -1,8 +1,6 @@
 """The client against the running service, over a network that loses answers (P7, semantics 39)."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,70 +13,16 @@ from plaza_client import (
     Tender,
     Till,
     Unanswered,
+    Write,
 )
 from plaza_client.signing import authorization, string_to_sign
 
-from app.members.identification import KnownMember
-from app.merchants import keys
-from app.merchants.keys import IssuedKey
-from config.database import Database
-from config.settings import Settings
-from tests.app.checkout.shops import Shop, open_shop, points_of
-from tests.clients.python.network import Network, network
-from tests.factories import make_member, new_phone, unique
-from tests.serving import served
+from tests.clients.python.network import Network
+from tests.clients.python.worlds import World
+from tests.factories import unique
 
 TEA = Line(sku="S1", name="龙井", amount_fen=10_000, category="tea")
 NUTS = Line(sku="S2", name="瓜子", amount_fen=3_000, quantity=3)
-
-
-@dataclass(frozen=True)
-class World:
-    """A shop with its key, and a member with his phone."""
-
-    shop: Shop
-    key: IssuedKey
-    member: KnownMember
-    phone: str
-
-
-@pytest.fixture(scope="module")
-def base_url(settings: Settings, district: str) -> Iterator[str]:
-    with served(settings) as address:
-        yield address
-
-
-@pytest.fixture
-def world(database: Database, district: str) -> World:
-    phone = new_phone()
-    with database.transaction(district) as session:
-        shop = open_shop(session)
-        request = keys.propose(session, store=shop.till.store.code, by="stf_lin", reason="接入")
-        key = keys.approve(session, request.public_id, by="stf_wang")
-        member = make_member(session, phone=phone, name="张三")
-    return World(shop, key, member, phone)
-
-
-@pytest.fixture
-def line(base_url: str) -> Iterator[Network]:
-    with network(base_url) as made:
-        yield made
-
-
-def _till(base_url: str, world: World, **options: object) -> Till:
-    return Till(
-        base_url=base_url,
-        key_id=world.key.key_id,
-        secret=world.key.secret,
-        terminal_id="T1",
-        cashier_id="007",
-        **options,  # type: ignore[arg-type]
-    )
-
-
-def _points(database: Database, district: str, world: World) -> int:
-    with database.transaction(district) as session:
-        return points_of(session, world.member)
 
 
 def test_the_vector_of_the_rules_holds() -> None:
@@ -102,8 +46,8 @@ def test_the_vector_of_the_rules_holds() -> None:
     assert header.endswith('signature="1zh61iCZpJO3GZpTaWdjZ9rTOk+L0Cbfbk9X/KXfCkw="')
 
 
-def test_a_day_at_the_till(base_url: str, world: World, database: Database, district: str) -> None:
-    with _till(base_url, world) as till:
+def test_a_day_at_the_till(base_url: str, world: World) -> None:
+    with world.till(base_url) as till:
         known = till.identify(phone=world.phone)
         quoted = till.quote(lines=[TEA, NUTS], identification_id=known.identification_id)
         sold = till.sell(
@@ -131,15 +75,15 @@ def test_a_day_at_the_till(base_url: str, world: World, database: Database, dist
     assert isinstance(found.lines[1], OrderLine)
     assert found.lines[1].refunded_quantity == 1
     assert (paid.state, voided.fen, given_up.state) == ("paid", 10_000, "cancelled")
-    assert _points(database, district, world) == 120
+    assert world.points() == 120
 
 
 def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_key(
-    line: Network, world: World, database: Database, district: str
+    line: Network, world: World
 ) -> None:
     """Semantics 39: the sale stands once, and the till learns of it."""
-    told: list[str] = []
-    with _till(line.base_url, world, before_send=lambda key, _: told.append(key)) as till:
+    told: list[Write] = []
+    with world.till(line.base_url, before_send=told.append) as till:
         known = till.identify(phone=world.phone)
         line.faults.extend(["lost", "refused", "lost"])
         till.close()
@@ -153,14 +97,14 @@ def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_key(
     assert sold.replayed
     assert line.faults == type(line.faults)()
     assert len(told) == 1
-    assert _points(database, district, world) == 100
+    assert world.points() == 100
 
 
 def test_who_gets_no_answer_is_told_the_key_and_may_repeat_later(
-    line: Network, world: World, database: Database, district: str
+    line: Network, world: World
 ) -> None:
     number, fresh = unique("N"), [Tender(name="cash", fen=10_000)]
-    with _till(line.base_url, world, patience_seconds=0.5) as till:
+    with world.till(line.base_url, patience_seconds=0.5) as till:
         line.faults.extend(["lost"] * 20)
         with pytest.raises(Unanswered) as unanswered:
             till.sell(number=number, lines=[TEA], tenders=fresh)
@@ -172,14 +116,12 @@ def test_who_gets_no_answer_is_told_the_key_and_may_repeat_later(
     assert again.order_id == sold.order_id
 
 
-def test_an_exchange_and_a_day_offline(
-    base_url: str, world: World, database: Database, district: str
-) -> None:
+def test_an_exchange_and_a_day_offline(base_url: str, world: World) -> None:
     """Semantics 13, 40: one sale of the upload was known already, one cannot be right."""
     silk = Line(sku="S9", name="丝巾", amount_fen=15_000)
     at = datetime.now(UTC) - timedelta(hours=3)
     whole, known = [Tender(name="cash", fen=10_000)], unique("N")
-    with _till(base_url, world) as till:
+    with world.till(base_url) as till:
         first = till.sell(number=known, lines=[TEA], tenders=whole)
         done = till.exchange(
             till.sell(number=unique("N"), lines=[TEA], tenders=whole).order_id,
@@ -205,11 +147,11 @@ def test_an_exchange_and_a_day_offline(
     assert verdicts[0].order.order_id == first.order_id
     assert verdicts[2].code == "state-conflict"
     assert "应付 15000 分" in verdicts[2].detail
-    assert _points(database, district, world) == 100
+    assert world.points() == 100
 
 
 def test_a_refusal_is_told_at_once_for_the_cashier(base_url: str, world: World) -> None:
-    with _till(base_url, world) as till, pytest.raises(Refused) as refused:
+    with world.till(base_url) as till, pytest.raises(Refused) as refused:
         till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=1)])
 
     assert (refused.value.status, refused.value.code) == (409, "state-conflict")
@@ -220,7 +162,7 @@ def test_a_refusal_is_told_at_once_for_the_cashier(base_url: str, world: World) 
 def test_wrong_values_are_told_by_pointer(base_url: str, world: World) -> None:
     bad = Line(sku="S1", name="龙井", amount_fen=-1)
 
-    with _till(base_url, world) as till, pytest.raises(Refused) as refused:
+    with world.till(base_url) as till, pytest.raises(Refused) as refused:
         till.quote(lines=[bad])
 
     assert list(refused.value.faults) == [
@@ -229,7 +171,7 @@ def test_wrong_values_are_told_by_pointer(base_url: str, world: World) -> None:
 
 
 def test_a_clock_that_is_off_is_set_by_the_server_s(base_url: str, world: World) -> None:
-    with _till(base_url, world) as till:
+    with world.till(base_url) as till:
         till._sender._clock_error = 4_000.0
         sold = till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=10_000)])
 
@@ -239,7 +181,7 @@ def test_a_clock_that_is_off_is_set_by_the_server_s(base_url: str, world: World)
 
 def test_a_till_that_is_too_fast_waits_and_gets_through(base_url: str, world: World) -> None:
     """Reliability §12: 30 identifications at once, then two a second."""
-    with _till(base_url, world) as till:
+    with world.till(base_url) as till:
         began = time.monotonic()
         known = {till.identify(phone=world.phone).identification_id for _ in range(32)}
 

@@ -1,0 +1,198 @@
+"""Every call of the client and every family of its errors, against the running service."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from plaza_client import (
+    CashierTotal,
+    Conflict,
+    Forbidden,
+    Line,
+    Malformed,
+    NotFound,
+    Order,
+    Refund,
+    RefundPart,
+    RuleForbids,
+    Tender,
+    TenderTotal,
+    Till,
+    Unanswered,
+    Unavailable,
+    Unproven,
+    Write,
+)
+from plaza_client.errors import refusal
+from plaza_client.sending import _pause_seconds
+
+from app.clock import SHANGHAI
+from config.settings import PROJECT
+from tests.clients.python.network import Network
+from tests.clients.python.worlds import World
+from tests.factories import unique
+
+TEA = Line(sku="S1", name="龙井", amount_fen=10_000, category="tea")
+README = PROJECT / "clients/python/README.md"
+
+
+def test_a_member_is_known_by_code_card_or_phone_and_burns_by_the_code_alone(
+    base_url: str, world: World
+) -> None:
+    """M3, reliability §9."""
+    world.give(500)
+    with world.till(base_url) as till:
+        by_card = till.identify(card_number=world.phone[-9:])
+        by_phone = till.identify(phone=world.phone)
+        by_code = till.identify(member_code=world.spend_code())
+        known = by_code.identification_id
+        quoted = till.quote(lines=[TEA], identification_id=known, burn_points=300)
+        sold = till.sell(
+            number=unique("N"), lines=[TEA], burn_points=300, identification_id=known,
+            tenders=[Tender(name="cash", fen=quoted.due_fen)],
+        )  # fmt: skip
+        with pytest.raises(RuleForbids) as refused:
+            till.quote(lines=[TEA], identification_id=by_phone.identification_id, burn_points=1)
+
+    assert [by_card.may_burn, by_phone.may_burn, by_code.may_burn] == [False, False, True]
+    assert (quoted.due_fen, quoted.may_burn_points) == (9_700, 500)
+    assert [each.code for each in quoted.limits] == []
+    assert (sold.burned_points, sold.burned_fen, sold.earned_points) == (300, 300, 97)
+    assert refused.value.code == "rule-not-met"
+
+
+def test_totals_tell_what_each_cashier_took_and_gave(base_url: str, world: World) -> None:
+    """P6: without closing anything."""
+    with world.till(base_url) as till:
+        sold = till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=10_000)])
+        till.refund(sold.order_id, number=unique("R"), parts=[RefundPart(amount_fen=1_000)])
+        totals = till.totals(day=datetime.now(SHANGHAI).date())
+        nothing = till.totals(day=datetime.now(SHANGHAI).date() - timedelta(days=9))
+
+    assert (totals.terminal_id, nothing.cashiers) == ("T1", ())
+    assert totals.cashiers == (
+        CashierTotal(
+            cashier_id="007", orders=1, refunds=1, sold_fen=10_000, refunded_fen=1_000,
+            burned_points=0, earned_points=0, restored_points=0, clawed_points=0,
+            tenders=(TenderTotal(name="cash", taken_fen=10_000, given_fen=1_000),),
+        ),
+    )  # fmt: skip
+
+
+def test_the_server_tells_its_time(base_url: str, world: World) -> None:
+    with world.till(base_url) as till:
+        assert abs((till.time() - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_a_write_that_was_kept_is_repeated_as_it_was(base_url: str, world: World) -> None:
+    """Semantics 39: after a power cut the till sends what it kept, and learns what became of it."""
+    kept: list[Write] = []
+    with world.till(base_url, before_send=kept.append) as till:
+        sold = till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=10_000)])
+        refunded = till.refund(sold.order_id, number=unique("R"))
+    with world.till(base_url) as again:
+        order, refund = [again.repeat(write) for write in kept]
+
+    assert isinstance(order, Order)
+    assert isinstance(refund, Refund)
+    assert (order.order_id, order.replayed) == (sold.order_id, True)
+    assert (refund.refund_id, refund.replayed) == (refunded.refund_id, True)
+    assert world.phone not in repr(kept)
+
+
+def test_tills_share_a_connection_that_none_of_them_closes(base_url: str, world: World) -> None:
+    with requests.Session() as connection:
+        for _ in range(2):
+            with world.till(base_url, connection=connection) as till:
+                assert till.identify(phone=world.phone).name == "张*"
+
+
+def test_every_family_of_problems_has_its_class(base_url: str, world: World) -> None:
+    """Reliability §15: programs go by class and code, people read both languages."""
+    with world.till(base_url) as till:
+        with pytest.raises(NotFound) as missing:
+            till.get("ord_" + "0" * 26)
+        with pytest.raises(Malformed) as malformed:
+            till.quote(lines=[Line(sku="S", name="", amount_fen=1)])
+        with pytest.raises(Conflict) as conflict:
+            till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=1)])
+    with pytest.raises(Unproven) as unproven:
+        Till(
+            base_url=base_url, key_id=world.key.key_id, secret=bytes(32), terminal_id="T1",
+            cashier_id="007", connection=requests.Session(),
+        ).totals()  # fmt: skip
+
+    assert [each.value.status for each in (missing, malformed, conflict, unproven)] == [
+        404, 400, 409, 401]  # fmt: skip
+    assert [each["pointer"] for each in malformed.value.faults] == ["/lines/0/name"]
+    assert conflict.value.code == "state-conflict"
+    assert conflict.value.detail_zh == "应付 10000 分，实付 1 分"
+    assert conflict.value.detail_en == "10000 fen are due, 1 were paid"
+    assert conflict.value.instance.startswith("req_")
+
+
+def test_an_answer_that_is_no_problem_of_ours_still_has_a_class() -> None:
+    """A proxy on the way may answer by itself."""
+    refused = refusal(status=403, problem={}, reason="Forbidden")
+    gone = refusal(status=502, problem={}, reason="Bad Gateway")
+
+    assert isinstance(refused, Forbidden)
+    assert isinstance(gone, Unavailable)
+    assert (refused.code, refused.detail_zh, refused.detail_en) == (
+        "unknown", "Forbidden", "Forbidden")  # fmt: skip
+
+
+def test_only_seconds_are_taken_from_retry_after() -> None:
+    assert _pause_seconds("3") == 3.0
+    assert _pause_seconds("Fri, 31 Dec 1999 23:59:59 GMT") == 0.0
+    assert _pause_seconds("") == 0.0
+
+
+def test_a_question_that_is_not_answered_leaves_nothing_to_repeat(
+    line: Network, world: World
+) -> None:
+    with world.till(line.base_url, patience_seconds=0.3) as till:
+        line.faults.extend(["refused"] * 20)
+        with pytest.raises(Unanswered) as unanswered:
+            till.totals()
+        with pytest.raises(Unanswered):
+            till.set_clock()
+
+    assert unanswered.value.write is None
+
+
+def test_the_readme_runs_as_it_is_written(base_url: str, world: World) -> None:
+    """Every example, one after the other, with this shop's own key and this member's phone."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    program = "\n".join(blocks)
+    for written, meant in {
+        '"https://plaza.example"': repr(base_url),
+        '"pk_demo_…"': repr(world.key.key_id),
+        'base64.b64decode("…")': repr(world.key.secret),
+        "13800138000": world.phone,
+        "print(": "said.append(",
+    }.items():
+        program = program.replace(written, meant)
+    names: dict[str, object] = {"said": _Said()}
+
+    exec(compile(program, README.name, "exec"), names)
+
+    said = str(names["said"])
+    assert "获得积分 158" in said
+    assert "应付 15800 分，实付 1 分" in said
+    assert "True True" in said
+    assert "[201]" in said
+
+
+class _Said:
+    """What the examples print."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def append(self, *words: object) -> None:
+        self._lines.append(" ".join(map(str, words)))
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
