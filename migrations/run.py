@@ -60,11 +60,13 @@ def create_district(
     *,
     name: str,
     sandbox: bool,
+    pace: int = 1,
     fill: Callable[[Connection], None] | None = None,
 ) -> None:
     """Register a district and migrate its schema; `fill` works on it in the same transaction.
 
-    Its books are open from the first day of the running month on.
+    Its books are open from the first day of the running month on. Stores of a sandbox may send
+    `pace` times as many requests as others.
 
     Raises:
         DistrictExists: the id is taken.
@@ -74,10 +76,17 @@ def create_district(
         with engine.begin() as connection:
             taken = connection.scalar(
                 text(
-                    "INSERT INTO public.district (id, schema, name, sandbox) "
-                    "VALUES (:id, :schema, :name, :sandbox) ON CONFLICT DO NOTHING RETURNING id"
+                    "INSERT INTO public.district (id, schema, name, sandbox, pace) "
+                    "VALUES (:id, :schema, :name, :sandbox, :pace) "
+                    "ON CONFLICT DO NOTHING RETURNING id"
                 ),
-                {"id": district, "schema": schema_of(district), "name": name, "sandbox": sandbox},
+                {
+                    "id": district,
+                    "schema": schema_of(district),
+                    "name": name,
+                    "sandbox": sandbox,
+                    "pace": pace,
+                },
             )
             if taken is None:
                 raise DistrictExists(district)

@@ -42,6 +42,10 @@ class Limit:
         """Time between two requests at the highest steady rate."""
         return self.seconds * 1_000_000 // self.requests
 
+    def times(self, pace: int) -> "Limit":
+        """Return the limit of a store that may send so many times as much."""
+        return Limit(requests=self.requests * pace, seconds=self.seconds, burst=self.burst * pace)
+
 
 STORE = Limit(requests=50, seconds=1, burst=50)
 DISTRICT = Limit(requests=2_000, seconds=1, burst=2_000)

@@ -10,17 +10,21 @@ import pytest
 import redis
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from app.api.auth import Role, requires
 from app.api.edge import reads, writes
 from app.api.fields import DoorSchema, Text
+from app.api.limits import Limit
 from app.factory import create_app
 from app.merchants import freezing, keys
 from app.merchants.directory import ListedStore
 from app.merchants.locking import lock_store
 from config.database import Database, district_of
 from config.settings import Settings
+from migrations.run import create_district
 from tests.app.api.tills import Till, open_till
 from tests.counting import sent_by_all
 from tests.factories import unique
@@ -36,12 +40,18 @@ class Nothing(DoorSchema):
 
 
 def add_probes(app: APIFlask) -> None:
-    app.extensions["plaza_policy"] |= {"who": Role.STORE, "act": Role.STORE}
+    app.extensions["plaza_policy"] |= {"who": Role.STORE, "act": Role.STORE, "few": Role.STORE}
 
     @app.get("/v1/pos/who")
     @requires(Role.STORE)
     @reads(Named)
     def who(session: Session, store: ListedStore) -> dict[str, str]:
+        return {"store": store.code, "district": district_of(session).id}
+
+    @app.get("/v1/pos/few")
+    @requires(Role.STORE, limit=Limit(requests=1, seconds=3600, burst=2))
+    @reads(Named)
+    def few(session: Session, store: ListedStore) -> dict[str, str]:
         return {"store": store.code, "district": district_of(session).id}
 
     @app.post("/v1/pos/act")
@@ -235,3 +245,22 @@ def test_a_write_signs_its_idempotency_key_without_quotes(till: Till) -> None:
 
     assert (bare.status_code, quoted.status_code) == (201, 201)
     assert quoted.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_store_of_a_sandbox_with_a_pace_sends_so_many_times_more(
+    app: APIFlask, client: FlaskClient, owner_url: str, database: Database
+) -> None:
+    """Reliability §12: the owner role lifts the limits of a sandbox; nobody those of a district."""
+    create_district(owner_url, "hasty", name="沙盒", sandbox=True, pace=3)
+    till = open_till(client, database, "hasty")
+
+    statuses = [till.get("/v1/pos/few").status_code for _ in range(10)]
+
+    assert statuses == [200] * 6 + [429] * 4
+    with pytest.raises(IntegrityError, match="only_a_sandbox_has_a_pace"):
+        create_district(owner_url, "no-sandbox", name="真实商圈", sandbox=False, pace=3)
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        database.transaction("hasty") as session,
+    ):
+        session.execute(text("UPDATE public.district SET pace = 9"))
