@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.checkout import orders, refunds
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
-from app.checkout.pricing import price
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.errors import StateConflict
 from app.lab.dataset import SoldBasket, households, stores
+from app.lab.paying import due_fen
 from app.members import enrolment
 from app.members.arrivals import NewMember
 from app.members.identification import find_by_card
@@ -253,9 +253,7 @@ def _sell(event: Event) -> Callable[[Session], object]:
             burn_points=ALL_POINTS if event.burns else 0,
             cashier=MADE_UP if event.burns else None,
         )
-        due = basket.total_fen
-        if event.burns:
-            due = price(session, basket, orders.lock_wallet(session, basket)).due_fen
+        due = due_fen(session, basket) if event.burns else basket.total_fen
         return orders.sell(session, basket, [Tender(name="cash", fen=due)])
 
     return sell

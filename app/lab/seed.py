@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from app.checkout import orders, refunds
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
-from app.checkout.pricing import price
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundQuantity
 from app.clock import business_date
 from app.lab import dataset
 from app.lab.dataset import DatasetMissing, DatasetTorn, SoldBasket
+from app.lab.paying import due_fen
 from app.members import enrolment
 from app.members.arrivals import NewMember
 from app.members.identification import find_by_phone
@@ -226,9 +226,7 @@ def _sell(
         member=find_by_phone(session, phones[basket.household % len(phones)]),
         burn_points=ALL_POINTS if burns else 0,
     )
-    due = asked.total_fen
-    if burns:
-        due = price(session, asked, orders.lock_wallet(session, asked)).due_fen
+    due = due_fen(session, asked) if burns else asked.total_fen
     return orders.sell(session, asked, [Tender(name="wechat", fen=due)]).public_id
 
 
