@@ -76,7 +76,7 @@ def _replay_year(command: Command, *, baskets: int) -> None:
             if (session.scalar(text('SELECT count(*) FROM "order"')) or 0) >= baskets:
                 return
     plan = Plan(baskets=baskets, seed=1, burn_share=0.05, refund_share=0.03)
-    replay_plan(command, plan, resume=False, workers=2, report=Path("reports/replay.html"))
+    replay_plan(command, plan, resume=False, report=Path("reports/replay.html"))
 
 
 def _rounded(ratios: dict[str, float]) -> dict[str, float]:

@@ -31,6 +31,7 @@ class Command:
         self.folder = folder_from(given)
         self.named = {**read_dotenv(self.folder), **given}
         self._stack = ExitStack()
+        self._environ: dict[str, str] = {}
         self._settings: Settings | None = None
         self._services: Services | None = None
 
@@ -50,8 +51,18 @@ class Command:
             keys = ensure_keys(self.folder, self.home, given=self.named)
             named = {**self.named, **keys}
             addresses, _ = join_servers(named, self.home, self._stack)
-            self._settings = Settings.from_environ({**named, **addresses})
+            self._environ = {**named, **addresses}
+            self._settings = Settings.from_environ(self._environ)
         return self._settings
+
+    def environ(self) -> Mapping[str, str]:
+        """Return the environment in which another process has the same settings and servers.
+
+        Raises:
+            As `settings`.
+        """
+        self.settings()
+        return self._environ
 
     def services(self) -> Services:
         """Return the services, connected to the servers of `settings`."""

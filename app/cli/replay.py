@@ -1,21 +1,28 @@
-"""`plaza replay`: the public data set through the real system, with progress and a report."""
+"""`plaza replay`: the public data set through the real system, with progress and a report.
+
+In process, or over HTTP as tills would send it; the books are the same.
+"""
 
 import json
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from ctypes import Array, c_longlong
+from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from signal import SIGKILL
 
 import click
+from plaza_client import PlazaError
 from sqlalchemy import text
 
 from app.cli.context import Command, pass_command
-from app.lab import dataset, replay
+from app.cli.serving import answers, served
+from app.lab import dataset, replay, replay_http
 from app.lab.replay import DISTRICT, Event, Plan
 from app.lab.report import write_report
 from app.lab.summary import Summary, summarise
@@ -25,7 +32,10 @@ from config.embedded import die_with_parent
 from config.settings import Settings
 from ledger import upkeep
 
+Runner = Callable[[Sequence[Event]], list[float]]
+
 _QUIET_SECONDS = 10
+_GO_ON = "；加 --resume 接着跑 / go on with --resume"
 _done: list["Array[c_longlong]"] = []  # In a worker: how many events each has done.
 
 
@@ -63,6 +73,25 @@ _done: list["Array[c_longlong]"] = []  # In a worker: how many events each has d
     help="进程数 / processes.",
 )
 @click.option(
+    "--http",
+    "over_http",
+    is_flag=True,
+    help="像收银机一样发送签名请求 / by signed requests, as tills send them.",
+)
+@click.option(
+    "--tills",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="同时工作的收银机（--http） / tills at work side by side, with --http.",
+)
+@click.option(
+    "--url",
+    metavar="ADDRESS",
+    help="已在运行的服务，须用同一数据库；缺省临时启动 / a running server on this very database; "
+    "else one is started.",
+)
+@click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("reports/replay.html"),
@@ -82,6 +111,9 @@ def replay_command(
     burn_share: float,
     refund_share: float,
     workers: int,
+    over_http: bool,
+    tills: int,
+    url: str | None,
     report: Path,
     in_json: bool,
 ) -> None:
@@ -90,24 +122,36 @@ def replay_command(
     \b
     plaza replay --baskets 5000
     plaza replay --baskets 155848 --json
+    plaza replay --baskets 5000 --http --tills 4
     """
     plan = Plan(baskets=baskets, seed=seed, burn_share=burn_share, refund_share=refund_share)
-    summary = replay_plan(command, plan, resume=resume, workers=workers, report=report)
+    run = partial(_in_process, command, workers=workers)
+    if over_http:
+        run = partial(_over_http, command, tills=tills, url=url)
+    summary = replay_plan(command, plan, resume=resume, run=run, report=report)
     click.echo(json.dumps(summary.to_json()) if in_json else _shown(summary))
     ctx.exit(0 if summary.audit == "ok" and summary.trial_balance == 0 else 1)
 
 
 def replay_plan(
-    command: Command, plan: Plan, *, resume: bool, workers: int, report: Path
+    command: Command,
+    plan: Plan,
+    *,
+    resume: bool,
+    report: Path,
+    run: Runner | None = None,
 ) -> Summary:
-    """Replay a plan with progress, audit it, write the report; return the figures."""
+    """Replay a plan with progress, audit it, write the report; return the figures.
+
+    `run` does the events and returns milliseconds of each sale: two processes by default.
+    """
     sold = dataset.read(plan.baskets)
     settings, database = command.settings(), command.services().database
     if not (resume and replay.begun(database, plan)):
         _tell("正在准备商圈 / preparing the district")
         replay.open_district(settings, sold, plan)
     began = time.perf_counter()
-    took = _run(settings, database, replay.events(sold, plan), workers)
+    took = (run or partial(_in_process, command, workers=2))(replay.events(sold, plan))
     seconds = time.perf_counter() - began
     summary = _finish(database, sold, took, seconds)
     write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took)
@@ -115,10 +159,26 @@ def replay_plan(
     return summary
 
 
-def _run(
-    settings: Settings, database: Database, events: Sequence[Event], workers: int
+def _over_http(
+    command: Command, events: Sequence[Event], *, tills: int, url: str | None
 ) -> list[float]:
+    """Send the events to a server, one of our own unless one is named."""
+    if url is not None and not answers(url):
+        raise click.ClickException(f"{url} 没有应答{_GO_ON}")
+    database = command.services().database
+    progress = _Progress(database, total=len(events))
+    with nullcontext(url) if url else served(command) as base_url:
+        try:
+            return replay_http.work(
+                database, events, base_url=base_url, tills=tills, tell=progress.tell
+            )
+        except PlazaError as error:
+            raise click.ClickException(f"{error}{_GO_ON}") from error
+
+
+def _in_process(command: Command, events: Sequence[Event], *, workers: int) -> list[float]:
     """Share the events by household over processes; one member's stay in order."""
+    settings, database = command.settings(), command.services().database
     parts = [
         [event for event in events if event.basket.household % workers == part]
         for part in range(workers)
@@ -130,12 +190,15 @@ def _run(
     ) as pool:
         futures = [pool.submit(_part, settings, part, n) for n, part in enumerate(parts)]
         try:
-            _follow(database, futures, done, len(events))
+            progress = _Progress(database, total=len(events))
+            while True:
+                running = wait(futures, timeout=1).not_done
+                progress.tell(sum(done))
+                if not running:
+                    break
             return [milliseconds for future in futures for milliseconds in future.result()]
         except BrokenProcessPool:
-            raise click.ClickException(
-                "一个进程被中断；加 --resume 接着跑 / a process was killed: go on with --resume"
-            ) from None
+            raise click.ClickException(f"一个进程被中断 / a process was killed{_GO_ON}") from None
 
 
 def _begin(done: "Array[c_longlong]") -> None:
@@ -156,24 +219,27 @@ def _part(settings: Settings, events: Sequence[Event], number: int) -> list[floa
     return replay.work(settings, events, tell)
 
 
-def _follow(
-    database: Database,
-    futures: Sequence["Future[list[float]]"],
-    counts: "Array[c_longlong]",
-    total: int,
-) -> None:
-    began = spoken = time.perf_counter()
-    while True:
-        running = wait(futures, timeout=1).not_done
-        done = sum(counts)
-        with database.transaction(DISTRICT) as session:
+class _Progress:
+    """Keeps balances rolled up while events are done, and tells how far they are."""
+
+    def __init__(self, database: Database, *, total: int) -> None:
+        self._database = database
+        self._total = total
+        self._began = self._spoken = time.perf_counter()
+
+    def tell(self, done: int) -> None:
+        """Show it: over itself on a terminal, every ten seconds elsewhere, and at the end."""
+        with self._database.transaction(DISTRICT) as session:
             upkeep.roll_up(session)
-        rate = done / (time.perf_counter() - began)
-        left = (total - done) / rate if rate else 0
-        line = f"{done:>7}/{total}  {rate:6.0f}/s  剩余 left {left:5.0f} s"
-        spoken = _progress(line, spoken, last=not running)
-        if not running:
-            return
+        now, last = time.perf_counter(), done == self._total
+        rate = done / (now - self._began)
+        left = (self._total - done) / rate if rate else 0
+        line = f"{done:>7}/{self._total}  {rate:6.0f}/s  剩余 left {left:5.0f} s"
+        if sys.stderr.isatty():
+            click.echo(f"\r{line}", err=True, nl=last)
+        elif last or now - self._spoken >= _QUIET_SECONDS:
+            _tell(line)
+            self._spoken = now
 
 
 def _finish(
@@ -191,16 +257,6 @@ def _finish(
         for each in violations:
             _tell(f"✘ {each}")
         return summarise(session, sold=len(took), seconds=seconds, sound=not violations)
-
-
-def _progress(line: str, spoken: float, *, last: bool) -> float:
-    """Show progress: over itself on a terminal, every ten seconds elsewhere; return when."""
-    if sys.stderr.isatty():
-        click.echo(f"\r{line}", err=True, nl=last)
-    elif last or time.perf_counter() - spoken >= _QUIET_SECONDS:
-        _tell(line)
-        return time.perf_counter()
-    return spoken
 
 
 def _tell(line: str) -> None:

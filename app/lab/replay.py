@@ -50,6 +50,9 @@ MADE_UP = "made-up"
 LONG_AGO = datetime(2016, 1, 1, tzinfo=UTC)
 LONGEST_RETURN = timedelta(days=14)
 
+#: How many times the usual limits a store may send: a year of its sales comes within minutes.
+PACE = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -78,6 +81,11 @@ class Event:
     basket: SoldBasket
     burns: bool
     parts: tuple[Request, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """The till's own number of it."""
+        return f"R{self.basket.id}" if self.parts else str(self.basket.id)
 
 
 class OtherPlan(StateConflict):
@@ -128,7 +136,7 @@ def open_district(settings: Settings, baskets: Sequence[SoldBasket], plan: Plan)
     owner_url = settings.database.owner_url
     if DISTRICT in run.migrate(owner_url):
         run.drop_district(owner_url, DISTRICT)
-    run.create_district(owner_url, DISTRICT, name="回放 / replay", sandbox=True)
+    run.create_district(owner_url, DISTRICT, name="回放 / replay", sandbox=True, pace=PACE)
     services = build(settings, pool_size=1, statement_timeout_seconds=120)
     with services.database.transaction(DISTRICT, at=baskets[0].sold_at) as session:
         upkeep.open_books(
@@ -218,11 +226,10 @@ def work(settings: Settings, mine: Iterable[Event], tell: Callable[[], None]) ->
     """
     services = build(settings, pool_size=1)
     try:
-        with services.database.transaction(DISTRICT, read_only=True) as session:
-            done = set(session.scalars(_DONE))
+        done = numbers_done(services.database)
         took = []
         for event in mine:
-            if _number(event) not in done:
+            if event.number not in done:
                 began = time.perf_counter()
                 services.database.run(
                     DISTRICT, _refund(event) if event.parts else _sell(event), at=event.at
@@ -235,15 +242,17 @@ def work(settings: Settings, mine: Iterable[Event], tell: Callable[[], None]) ->
         services.close()
 
 
-def _number(event: Event) -> str:
-    return f"R{event.basket.id}" if event.parts else str(event.basket.id)
+def numbers_done(database: Database) -> set[str]:
+    """Return the tills' numbers of all events that the district has seen."""
+    with database.transaction(DISTRICT, read_only=True) as session:
+        return set(session.scalars(_DONE))
 
 
 def _sell(event: Event) -> Callable[[Session], object]:
     def sell(session: Session) -> object:
         basket = Basket(
             terminal=get_directory(session).terminals[_till(session, event.basket.store)],
-            number=_number(event),
+            number=event.number,
             occurred_at=event.at,
             lines=[
                 BasketLine(sku=str(number), name="商品", category="general", amount_fen=fen)
@@ -269,7 +278,7 @@ def _refund(event: Event) -> Callable[[Session], object]:
             RefundRequest(
                 order=order.public_id,
                 terminal=terminal,
-                number=_number(event),
+                number=event.number,
                 occurred_at=event.at,
                 parts=event.parts,
                 cashier=MADE_UP,

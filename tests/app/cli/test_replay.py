@@ -66,6 +66,39 @@ def test_a_replay_whose_head_was_killed_leaves_no_process_and_ends_as_if_undistu
     assert resumed["outstanding"] == undisturbed["outstanding"]
 
 
+def test_a_replay_over_http_that_was_killed_ends_as_one_in_process(
+    plaza: Plaza, database: Database, tmp_path: Path
+) -> None:
+    words = ["replay", "--baskets", "300", "--report", str(tmp_path / "replay.html")]
+    undisturbed = plaza.json(*words)
+    over_http = [*words, "--http", "--tills", "3"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *over_http],
+        cwd=PROJECT,
+        env={**os.environ, **plaza.environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as killed:
+        assert wait_until(lambda: 20 < _orders(database) < 280, seconds=90)
+        children = _children(killed.pid)
+        killed.kill()
+
+    resumed = plaza.json(*over_http, "--resume")
+
+    assert children
+    assert wait_until(lambda: not any(map(_alive, children)), seconds=30)
+    assert resumed["digest"] == undisturbed["digest"]
+    assert resumed["outstanding"] == undisturbed["outstanding"]
+
+
+def test_a_server_that_is_not_there_ends_a_replay_with_words(plaza: Plaza) -> None:
+    said = plaza.refused(
+        "replay", "--baskets", "5", "--http", "--url", "http://127.0.0.1:1", "--report", "/dev/null"
+    )
+
+    assert "--resume" in said
+
+
 def _orders(database: Database) -> int:
     try:
         with database.transaction(DISTRICT, read_only=True) as session:
