@@ -145,13 +145,24 @@ def remembered_secrets(folder: Path, names: Sequence[str], *, fresh: bool) -> Ma
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step by one that only its owner may read."""
+    """Replace a file in one step by one that only its owner may read; it survives a power cut."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def package_folder(package: str) -> Path:
