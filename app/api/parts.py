@@ -1,4 +1,7 @@
-"""Requests of many parts: each in a transaction of its own, the answer stored with the last.
+"""Requests of many parts: chunks in a transaction each, the answer stored with the last one.
+
+A chunk is done whole or not at all. One that is refused is halved until what is refused stands by
+itself, so that each part has a verdict of its own and no other suffers for it (decision 22).
 
 A repeat of a request that died half-way runs again; its parts have business keys, so those that
 were done are told and not done twice. While one runs, another with its key is told to wait.
@@ -26,12 +29,21 @@ from app.errors import AppError
 from app.merchants.directory import ListedStore
 from ledger.errors import LedgerError
 
+CHUNK = 50
+
 Verdict = dict[str, Any]
+
+
+class _Refused(Exception):
+    """Some part of a chunk of several was refused: nothing of the chunk stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """What all parts of one request share; a verdict holds what its view made as `each`."""
+    """What all parts of one request share; a verdict holds what its view made as `each`.
+
+    The view takes some parts and returns what it made of each, all or none.
+    """
 
     view: View
     gives: type[DoorSchema]
@@ -41,11 +53,12 @@ class _Request:
     fingerprint: bytes
 
     def judge(
-        self, session: Session, *, part: Any, before: Sequence[Verdict], last: bool
-    ) -> Verdict | Answer:
-        """Return the verdict on one part, or the whole answer: the stored one, or with the last.
+        self, session: Session, *, parts: Sequence[Any], before: Sequence[Verdict], last: bool
+    ) -> list[Verdict] | Answer:
+        """Return the verdicts on some parts, or the whole answer: the stored one, or with the last.
 
         Raises:
+            _Refused: one of several parts was; ask for fewer.
             InFlight, IdempotencyKeyReused, Collision: as `idempotency.once`.
         """
         store = enter(session, self.claim)
@@ -53,28 +66,35 @@ class _Request:
         known = idempotency.begin(session, scope)
         if known is not None:
             return known
-        verdict = self._verdict(session, store, part)
-        refused = verdict["status"] >= HTTPStatus.BAD_REQUEST
+        verdicts = self._verdicts(session, store, parts)
+        refused = verdicts[0]["status"] >= HTTPStatus.BAD_REQUEST
         if last:
-            answer = self._answer([*before, verdict])
+            answer = self._answer([*before, *verdicts])
             answers.store(session, scope, answer, undone=refused)
             return answer
         if refused:
             answers.undo(session)
-        return verdict
+        return verdicts
 
-    def _verdict(self, session: Session, store: ListedStore, part: Any) -> Verdict:
+    def _verdicts(
+        self, session: Session, store: ListedStore, parts: Sequence[Any]
+    ) -> list[Verdict]:
         try:
-            made = self.view(session, store, part)
+            made = self.view(session, store, parts)
             session.flush()
         except (AppError, LedgerError) as error:
             problem = problem_of(error)
             if isinstance(error, DoorError) or problem.status >= INTERNAL.status:
                 raise
-            return {"status": problem.status, "problem": refuse(error).get_json()}
-        if isinstance(made, Again):
-            return {"status": int(HTTPStatus.OK), self.each: made.value}
-        return {"status": int(HTTPStatus.CREATED), self.each: made}
+            if len(parts) > 1:
+                raise _Refused from error
+            return [{"status": problem.status, "problem": refuse(error).get_json()}]
+        return [
+            {"status": int(HTTPStatus.OK), self.each: one.value}
+            if isinstance(one, Again)
+            else {"status": int(HTTPStatus.CREATED), self.each: one}
+            for one in made
+        ]
 
     def _answer(self, verdicts: Sequence[Verdict]) -> Answer:
         refused = sum(verdict["status"] >= HTTPStatus.BAD_REQUEST for verdict in verdicts)
@@ -92,7 +112,7 @@ class _Request:
 def writes_each(
     takes: type[DoorSchema], gives: type[DoorSchema], *, name: str, each: str
 ) -> Callable[[View], View]:
-    """Make a view answer for each thing in the list `name`, with a verdict on every one."""
+    """Make a view answer for the things in the list `name`, with a verdict on every one."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -118,13 +138,17 @@ def writes_each(
 
 def _each(shared: _Request, parts: Sequence[Any]) -> Response:
     verdicts: list[Verdict] = []
-    for part in parts:
-        last = len(verdicts) + 1 == len(parts)
-        done = services().database.run(
-            shared.claim.district,
-            partial(shared.judge, part=part, before=verdicts, last=last),
-        )
+    waiting = [parts[at : at + CHUNK] for at in range(0, len(parts), CHUNK)]
+    while waiting:
+        chunk = waiting.pop(0)
+        judge = partial(shared.judge, parts=chunk, before=verdicts, last=not waiting)
+        try:
+            done = services().database.run(shared.claim.district, judge)
+        except _Refused:
+            half = len(chunk) // 2
+            waiting[:0] = [chunk[:half], chunk[half:]]
+            continue
         if isinstance(done, Answer):
             return respond(done, replayed=done.fingerprint is not None)
-        verdicts.append(done)
-    raise AssertionError("unreachable: the last part brings the answer")
+        verdicts += done
+    raise AssertionError("unreachable: the last chunk brings the answer")

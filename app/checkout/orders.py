@@ -46,6 +46,34 @@ class Sale:
     replayed: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An order as it is about to be written; `settled` once it is paid."""
+
+    priced: Priced
+    public_id: str
+    state: OrderState
+    fingerprint: bytes
+    quote_id: int | None = None
+    settled: Settled | None = None
+    until: datetime | None = None
+
+    @property
+    def sale(self) -> Sale:
+        """The order as its till hears of it."""
+        return Sale(
+            public_id=self.public_id,
+            number=self.priced.basket.number,
+            state=self.state,
+            total_fen=self.priced.basket.total_fen,
+            burned_points=self.priced.burn.points,
+            burned_fen=self.priced.burn.value_fen,
+            due_fen=self.priced.due_fen,
+            earned_points=self.settled.earned_points if self.settled else 0,
+            until=self.until,
+        )
+
+
 def sell(
     session: Session, basket: Basket, tenders: Sequence[Tender], *, quote_id: int | None = None
 ) -> Sale:
@@ -81,17 +109,17 @@ def settle_new(
     priced = price(session, basket, wallet)
     public_id = new_id("ord")
     settled = settle(session, priced, wallet, tenders, order=public_id, before=before)
-    new_merchants = _write(
-        session,
-        priced,
+    draft = Draft(
+        priced=priced,
         public_id=public_id,
         state=OrderState.PAID,
         fingerprint=basket.fingerprint(tenders),
         quote_id=quote_id,
         settled=settled,
     )
+    new_merchants = write(session, [draft])[public_id]
     announce_paid(session, priced, settled, order=public_id, new_merchants=new_merchants)
-    return _sale(priced, public_id, OrderState.PAID, settled.earned_points, until=None)
+    return draft.sale
 
 
 def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> Sale:
@@ -115,16 +143,16 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
             until=until,
             wallet_id=wallet.member.wallet_id,
         )
-    _write(
-        session,
-        priced,
+    draft = Draft(
+        priced=priced,
         public_id=public_id,
         state=OrderState.AWAITING_PAYMENT,
         fingerprint=basket.fingerprint(),
         quote_id=quote_id,
         until=until,
     )
-    return _sale(priced, public_id, OrderState.AWAITING_PAYMENT, 0, until=until)
+    write(session, [draft])
+    return draft.sale
 
 
 def cancel(session: Session, *, order: str) -> OrderState:
@@ -206,7 +234,13 @@ def announce_paid(
             merchants=[priced.directory.merchants[merchant] for merchant in new_merchants],
             source=Source.PAYMENT,
         )
-    paid = News(
+    outbox.add_many(session, [*joined, paid_news(priced, settled, order=order)])
+
+
+def paid_news(priced: Priced, settled: Settled, *, order: str) -> News:
+    """Return what others are told of a paid order."""
+    basket = priced.basket
+    return News(
         topic="order.paid",
         aggregate=order,
         payload={
@@ -219,7 +253,6 @@ def announce_paid(
             "sold_to_self": priced.sold_to_self,
         },
     )
-    outbox.add_many(session, [*joined, paid])
 
 
 def find_known(
@@ -242,13 +275,17 @@ def find_known(
     )
     if not rows:
         return None
-    row = rows[0]
+    return known_sale(rows[0], basket, tenders)
+
+
+def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sale:
+    """Return the sale of a row that bears the till's number.
+
+    Raises:
+        BusinessKeyConflict: it was another sale.
+    """
     if row.fingerprint != basket.fingerprint(tenders):
         raise BusinessKeyConflict("order", basket.number, row.public_id)
-    return _replayed(row)
-
-
-def _replayed(row: Any) -> Sale:
     return Sale(
         public_id=row.public_id,
         number=row.number,
@@ -263,101 +300,82 @@ def _replayed(row: Any) -> Sale:
     )
 
 
-def _sale(
-    priced: Priced, public_id: str, state: OrderState, earned: int, *, until: datetime | None
-) -> Sale:
-    return Sale(
-        public_id=public_id,
-        number=priced.basket.number,
-        state=state,
-        total_fen=priced.basket.total_fen,
-        burned_points=priced.burn.points,
-        burned_fen=priced.burn.value_fen,
-        due_fen=priced.due_fen,
-        earned_points=earned,
-        until=until,
-    )
+def write(session: Session, drafts: Sequence[Draft]) -> dict[str, Sequence[int]]:
+    """Write orders and their lines in one statement.
 
+    Returns the merchants that are new to each order's member, by the order's public id.
 
-def _write(
-    session: Session,
-    priced: Priced,
-    *,
-    public_id: str,
-    state: OrderState,
-    fingerprint: bytes,
-    quote_id: int | None,
-    settled: Settled | None = None,
-    until: datetime | None = None,
-) -> Sequence[int]:
-    """Write the order and its lines in one statement; return the merchants new to its member."""
+    Raises:
+        Collision: the till's number of one has been used meanwhile; run the transaction again.
+    """
     rows = fetch(
         session,
         _INSERT,
         {
-            "public_id": public_id,
-            "state": state,
             "now": now_of(session),
-            "until": until,
-            "fingerprint": fingerprint,
-            "quote": quote_id,
-            "earned_points": settled.earned_points if settled else 0,
-            "parts": json.dumps(priced.parts) if priced.parts and not settled else None,
-            "slices": _json(dump(settled.allocation)) if settled else None,
-            "homes": json.dumps(dump_homes(settled.homes)) if settled else None,
-            "earnings": _json(settled.earnings()) if settled else None,
-            **_basket_columns(priced),
-            "lines": _lines(priced, settled),
+            "orders": _json([_columns(draft) for draft in drafts]),
+            "lines": _json([line for draft in drafts for line in _lines(draft)]),
         },
     )
-    if not rows:
-        raise Collision("order", priced.basket.number)
-    missing: Sequence[int] = rows[0].missing
+    missing = {row.public_id: row.missing for row in rows}
+    for draft in drafts:
+        if draft.public_id not in missing:
+            raise Collision("order", draft.priced.basket.number)
     return missing
 
 
-def _basket_columns(priced: Priced) -> dict[str, object]:
-    basket = priced.basket
+def _columns(draft: Draft) -> dict[str, object]:
+    priced, basket, settled = draft.priced, draft.priced.basket, draft.settled
     return {
-        "store": basket.terminal.store.id,
-        "terminal": basket.terminal.id,
+        "public_id": draft.public_id,
+        "store_id": basket.terminal.store.id,
+        "terminal_id": basket.terminal.id,
         "number": basket.number,
         "kind": basket.kind,
         "cashier": basket.cashier,
-        "sold_to_self": priced.sold_to_self,
-        "member": basket.member.id if basket.member else None,
-        "occurred_at": basket.occurred_at,
-        "business_date": basket.business_date,
+        "member_id": basket.member.id if basket.member else None,
+        "state": draft.state,
+        "occurred_at": basket.occurred_at.isoformat(),
+        "business_date": basket.business_date.isoformat(),
+        "until": draft.until.isoformat() if draft.until else None,
+        "fingerprint": "\\x" + draft.fingerprint.hex(),
+        "quote_id": draft.quote_id,
         "total_fen": basket.total_fen,
         "burned_points": priced.burn.points,
         "burned_fen": priced.burn.value_fen,
         "due_fen": priced.due_fen,
+        "earned_points": settled.earned_points if settled else 0,
+        "parts": priced.parts if priced.parts and not settled else None,
+        "slices": dump(settled.allocation) if settled else None,
+        "homes": dump_homes(settled.homes) if settled else None,
+        "earnings": settled.earnings() if settled else None,
+        "sold_to_self": priced.sold_to_self,
     }
 
 
-def _lines(priced: Priced, settled: Settled | None) -> str:
-    """Return the lines as one JSON text: the driver takes ten times as long for arrays."""
+def _lines(draft: Draft) -> list[dict[str, object]]:
+    """Return the lines as JSON: the driver takes ten times as long for arrays."""
+    priced, settled = draft.priced, draft.settled
     burned = settled.line_burned_fen if settled else [0] * len(priced.lines)
     earned = settled.line_points if settled else [0] * len(priced.lines)
-    return _json(
-        [
-            {
-                "number": sold.number,
-                "merchant_id": sold.merchant_id,
-                "sku": line.sku,
-                "name": line.name,
-                "category": line.category,
-                "quantity": line.quantity,
-                "amount_fen": line.amount_fen,
-                "burned_fen": burned_fen,
-                "earned_points": points,
-                "refundable": line.refundable,
-            }
-            for line, sold, burned_fen, points in zip(
-                priced.basket.lines, priced.lines, burned, earned, strict=True
-            )
-        ]
-    )
+    return [
+        {
+            "order": draft.public_id,
+            "number": sold.number,
+            "merchant_id": sold.merchant_id,
+            "sku": line.sku,
+            "name": line.name,
+            "category": line.category,
+            "quantity": line.quantity,
+            "amount_fen": line.amount_fen,
+            "burned_fen": burned_fen,
+            "earned_points": points,
+            "refundable": line.refundable,
+        }
+        for line, sold, burned_fen, points in zip(
+            priced.basket.lines, priced.lines, burned, earned, strict=True
+        )
+    ]
 
 
 def _json(value: list[Any]) -> str:
@@ -372,7 +390,7 @@ _KNOWN: LiteralString = (
 _INSERT: LiteralString = """
     WITH given AS (
         SELECT * FROM json_to_recordset(CAST(%(lines)s AS json)) AS u (
-            number smallint, merchant_id bigint, sku text, name text, category text,
+            "order" text, number smallint, merchant_id bigint, sku text, name text, category text,
             quantity bigint, amount_fen bigint, burned_fen bigint, earned_points bigint,
             refundable boolean)
     ), written AS (
@@ -380,24 +398,31 @@ _INSERT: LiteralString = """
             state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
             total_fen, burned_points, burned_fen, due_fen, earned_points,
             parts, slices, homes, earnings, sold_to_self)
-        VALUES (%(public_id)s, %(store)s, %(terminal)s, %(number)s, %(kind)s, %(cashier)s,
-            %(member)s, %(state)s, %(occurred_at)s, %(business_date)s, %(now)s, %(until)s,
-            %(fingerprint)s, %(quote)s,
-            %(total_fen)s, %(burned_points)s, %(burned_fen)s, %(due_fen)s, %(earned_points)s,
-            CAST(%(parts)s AS jsonb), CAST(%(slices)s AS jsonb), CAST(%(homes)s AS jsonb),
-            CAST(%(earnings)s AS jsonb), %(sold_to_self)s)
+        SELECT o.public_id, o.store_id, o.terminal_id, o.number, o.kind, o.cashier, o.member_id,
+            o.state, o.occurred_at, o.business_date, %(now)s, o.until, o.fingerprint, o.quote_id,
+            o.total_fen, o.burned_points, o.burned_fen, o.due_fen, o.earned_points,
+            o.parts, o.slices, o.homes, o.earnings, o.sold_to_self
+        FROM json_to_recordset(CAST(%(orders)s AS json)) AS o (
+            public_id text, store_id bigint, terminal_id bigint, number text, kind text,
+            cashier text, member_id bigint, state text, occurred_at timestamptz,
+            business_date date, until timestamptz, fingerprint bytea, quote_id bigint,
+            total_fen bigint, burned_points bigint, burned_fen bigint, due_fen bigint,
+            earned_points bigint, parts jsonb, slices jsonb, homes jsonb, earnings jsonb,
+            sold_to_self boolean)
         ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
-        RETURNING id
+        RETURNING id, public_id, member_id
     ), lines AS (
         INSERT INTO order_line (order_id, number, merchant_id, sku, name, category, quantity,
             amount_fen, burned_fen, earned_points, refundable)
-        SELECT w.id, u.* FROM written w, given u
+        SELECT w.id, u.number, u.merchant_id, u.sku, u.name, u.category, u.quantity,
+            u.amount_fen, u.burned_fen, u.earned_points, u.refundable
+        FROM written w JOIN given u ON u."order" = w.public_id
     )
-    SELECT w.id, ARRAY(
+    SELECT w.public_id, ARRAY(
         SELECT DISTINCT g.merchant_id FROM given g
-        WHERE CAST(%(member)s AS bigint) IS NOT NULL AND NOT EXISTS (
+        WHERE g."order" = w.public_id AND w.member_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s
-            WHERE s.member_id = %(member)s AND s.merchant_id = g.merchant_id)
+            WHERE s.member_id = w.member_id AND s.merchant_id = g.merchant_id)
         ORDER BY g.merchant_id) AS missing
     FROM written w
     """

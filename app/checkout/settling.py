@@ -79,12 +79,7 @@ def settle(
         PaymentMismatch: the tenders are not what is due.
         InsufficientBalance, HoldEnded: the points are not there any more.
     """
-    check_tenders(tenders)
-    paid = sum([tender.fen for tender in tenders])
-    if paid != priced.due_fen:
-        raise PaymentMismatch(due_fen=priced.due_fen, paid_fen=paid)
-    shared = allot(priced, tenders)
-    earned = earn_points(session, priced, shared)
+    shared, earned = agree(session, priced, tenders)
     burn = _burn_journal(priced, order, shared, hold)
     if wallet is not None and burn:
         wallet = wallet.after(
@@ -94,17 +89,36 @@ def settle(
     fixed = [*before, *burn]
     homes: Sequence[Home] = []
     while True:
-        given = _by_merchant(priced, earned.line_points)
-        accrual = _accrue(session, priced, wallet, given)
+        given = given_by(priced, earned)
+        accrual = accrual_of(session, priced, wallet, given)
         homes = accrual.homes
         try:
-            ledger.post(session, [*fixed, *_earn_journal(priced, order, accrual, earned)])
+            ledger.post(session, [*fixed, *earn_journal(priced, order, accrual, earned)])
             break
         except ledger.InsufficientBalance as refusal:
             dry = _prepaid_owner(given, refusal.account_id)
             if dry is None:
                 raise
             earned = earned.on([owner.id != dry.id for owner in priced.merchants])
+    return settled_of(shared, earned, homes)
+
+
+def agree(session: Session, priced: Priced, tenders: Sequence[Tender]) -> tuple[Shared, Earned]:
+    """Return how the money and points of a priced sale lie on its lines, and what it earns.
+
+    Raises:
+        PaymentMismatch: the tenders are not what is due.
+    """
+    check_tenders(tenders)
+    paid = sum([tender.fen for tender in tenders])
+    if paid != priced.due_fen:
+        raise PaymentMismatch(due_fen=priced.due_fen, paid_fen=paid)
+    shared = allot(priced, tenders)
+    return shared, earn_points(session, priced, shared)
+
+
+def settled_of(shared: Shared, earned: Earned, homes: Sequence[Home]) -> Settled:
+    """Return what a sale leaves once its points are posted."""
     return Settled(
         allocation=allocate(shared, earned_points=earned.line_points),
         shared=shared,
@@ -113,12 +127,13 @@ def settle(
     )
 
 
-def _accrue(
+def accrual_of(
     session: Session,
     priced: Priced,
     wallet: Wallet | None,
     given: Sequence[tuple[ListedMerchant, int]],
 ) -> Accrual:
+    """Plan how what is given reaches the wallet: without one, nothing does."""
     if wallet is None or not given:
         return Accrual(postings=[], homes=[])
     return accrue(
@@ -191,7 +206,8 @@ def _burn_journal(priced: Priced, order: str, shared: Shared, hold: str | None) 
     ]
 
 
-def _earn_journal(priced: Priced, order: str, accrual: Accrual, earned: Earned) -> list[Journal]:
+def earn_journal(priced: Priced, order: str, accrual: Accrual, earned: Earned) -> list[Journal]:
+    """Return the journal of an earn, if anything is given."""
     if not accrual.postings:
         return []
     return [
@@ -205,9 +221,10 @@ def _earn_journal(priced: Priced, order: str, accrual: Accrual, earned: Earned) 
     ]
 
 
-def _by_merchant(priced: Priced, line_points: Sequence[int]) -> list[tuple[ListedMerchant, int]]:
+def given_by(priced: Priced, earned: Earned) -> list[tuple[ListedMerchant, int]]:
+    """Return what each merchant gives for a sale."""
     given: dict[int, int] = {}
-    for merchant, points in zip(priced.merchants, line_points, strict=True):
+    for merchant, points in zip(priced.merchants, earned.line_points, strict=True):
         if points:
             given[merchant.id] = given.get(merchant.id, 0) + points
     return [(priced.directory.merchants[merchant], points) for merchant, points in given.items()]

@@ -1,8 +1,9 @@
-"""`plaza bench`: the speed of the ledger and of whole orders, as ratios in one run."""
+"""`plaza bench`: the speed of the ledger, of whole orders and of HTTP, as ratios in one run."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from sqlalchemy import text
@@ -10,9 +11,12 @@ from sqlalchemy import text
 from app.cli.acting import as_json
 from app.cli.context import Command, pass_command
 from app.cli.replay import replay_plan
+from app.cli.serving import web_server
 from app.lab import bench as lab
+from app.lab import bench_http
 from app.lab.bench_ledger import DEMANDS
 from app.lab.bench_pgbench import Pgbench
+from app.lab.bench_wrk import find_wrk
 from app.lab.replay import DISTRICT as YEAR
 from app.lab.replay import Plan
 from config import servers
@@ -22,7 +26,7 @@ WHOLE_YEAR = 155_848
 SLICE = 60
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--short", is_flag=True, help="几秒的缩影，只验证能跑 / seconds, to see that it runs."
 )
@@ -30,8 +34,15 @@ SLICE = 60
 @click.option("--seconds", type=click.FloatRange(1), help="每次测量的秒数 / of each measurement.")
 @as_json
 @pass_command
+@click.pass_context
 def bench(
-    command: Command, *, short: bool, rounds: int | None, seconds: float | None, in_json: bool
+    context: click.Context,
+    command: Command,
+    *,
+    short: bool,
+    rounds: int | None,
+    seconds: float | None,
+    in_json: bool,
 ) -> None:
     """性能：与同一服务器上的 pgbench tpcb-like 之比 / ratios to pgbench on the same server.
 
@@ -39,6 +50,8 @@ def bench(
 
     The year is replayed first where it is not there yet; the method is in docs/performance.md.
     """
+    if context.invoked_subcommand is not None:
+        return
     settings = command.settings()
     _replay_year(command, baskets=SLICE if short else WHOLE_YEAR)
     found = lab.run(
@@ -66,6 +79,48 @@ def bench(
             for name, ratio in ratios.items():
                 wanted = f"（要求 demand ≥ {DEMANDS[name]}）" if name in DEMANDS else ""
                 click.echo(f"{group:<8}{name:<14}{ratio:8.3f}  {wanted}")
+
+
+@bench.command("http")
+@click.option("--short", is_flag=True, help="每次一秒，只验证能跑 / a second each.")
+@click.option("--rounds", type=click.IntRange(1), default=3, help="轮数，取中位数 / rounds.")
+@click.option("--seconds", type=click.FloatRange(1), default=6, help="每次测量的秒数 / of each.")
+@as_json
+@pass_command
+def over_http(command: Command, *, short: bool, rounds: int, seconds: float, in_json: bool) -> None:
+    """经 HTTP 的订单、试算与上传：与同一 gunicorn 中空白 Flask 之比 / orders, quotes and uploads
+    over HTTP, as ratios to a bare Flask in the same gunicorn.
+
+    需要 wrk；方法见 docs/performance.md。/ Needs wrk; the method is in docs/performance.md.
+    """
+    wrk = find_wrk()
+    settings = command.settings()
+    counters = bench_http.open_district(settings)
+    log = command.home / "log" / "bench-http.log"
+    log.parent.mkdir(exist_ok=True)
+    with (
+        TemporaryDirectory() as folder,
+        web_server(command.environ(), log=log, app="app.lab.hello:both()") as address,
+    ):
+        found = bench_http.measure(
+            bench_http.Bench(
+                wrk=wrk,
+                address=address,
+                folder=Path(folder),
+                seconds=1 if short else seconds,
+                counters=counters,
+                tell=_tell,
+            ),
+            rounds=1 if short else rounds,
+        )
+    _tell(f"{bench_http.prove(settings)} orders, books proved / 单已入账，账目无误")
+    if in_json:
+        told = {"hello_rps": round(found.hello_rps), "http": _rounded(found.http)}
+        click.echo(json.dumps(told))
+        return
+    click.echo(f"hello {found.hello_rps:,.0f}/s")
+    for name, ratio in found.http.items():
+        click.echo(f"http    {name:<14}{ratio:8.3f}  （要求 demand {bench_http.DEMANDS[name]}）")
 
 
 def _replay_year(command: Command, *, baskets: int) -> None:

@@ -27,8 +27,10 @@ class WebDoorFailed(ConfigError):
 
 
 @contextmanager
-def served(command: Command) -> Iterator[str]:
+def served(command: Command, *, app: str = "wsgi:app") -> Iterator[str]:
     """Run gunicorn with the command's settings and servers; it ends with the command, or dies.
+
+    `app` is what it serves. Yields the address.
 
     Raises:
         WebDoorFailed: it does not come up.
@@ -37,7 +39,7 @@ def served(command: Command) -> Iterator[str]:
     (command.home / "log").mkdir(exist_ok=True)
     child = Child(
         name="web",
-        arguments=[sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"],
+        arguments=[sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", app],
         environ={
             **command.environ(),
             "PLAZA_HOST": LOOPBACK,
@@ -45,7 +47,7 @@ def served(command: Command) -> Iterator[str]:
             "PLAZA_LOG_LEVEL": "WARNING",  # A line for each request would be most of the work.
         },
         death_signal=signal.SIGINT,
-        log=command.home / "log" / "replay-web.log",
+        log=command.home / "log" / "command-web.log",
     )
     child.start()
     try:

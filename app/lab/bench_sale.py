@@ -112,22 +112,27 @@ def open_empty(settings: Settings, *, merchants: int, members: int) -> None:
     services = build(settings, pool_size=1, statement_timeout_seconds=60)
     with services.database.transaction(EMPTY, at=AT) as session:
         upkeep.open_books(session, start=AT.date(), through=AT.date())
-        registration.register_many(session, [_merchant(n) for n in range(merchants)], by="bench")
+        registration.register_many(session, [merchant(n) for n in range(merchants)], by="bench")
         enrolment.enrol_many(
             session,
             [NewMember(source=Source.IMPORT, card_number=f"C{n}") for n in range(members)],
         )
-        request = rules.propose(
-            session,
-            code="yuan",
-            definition=Definition(kind=Kind.BASE, rate=Fraction(1, 100)),
-            names=Names(zh="一元一分", en="A point a yuan"),
-            effective_from=datetime(2016, 1, 1, tzinfo=UTC),
-            by="mei",
-            reason="bench",
-        )
-        rules.approve(session, request.public_id, by="li")
+        add_rule(session)
     services.close()
+
+
+def add_rule(session: Session) -> None:
+    """Let every sale earn a point a yuan."""
+    request = rules.propose(
+        session,
+        code="yuan",
+        definition=Definition(kind=Kind.BASE, rate=Fraction(1, 100)),
+        names=Names(zh="一元一分", en="A point a yuan"),
+        effective_from=datetime(2016, 1, 1, tzinfo=UTC),
+        by="mei",
+        reason="bench",
+    )
+    rules.approve(session, request.public_id, by="li")
 
 
 def sell_side_by_side(
@@ -239,7 +244,8 @@ def _refund(session: Session, *, sale: Sale) -> None:
     )
 
 
-def _merchant(number: int) -> NewMerchant:
+def merchant(number: int) -> NewMerchant:
+    """Return a merchant with one store and one till, `S<number>` both, on account."""
     return NewMerchant(
         code=f"S{number}",
         name_zh=f"商户{number}",

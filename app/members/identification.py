@@ -1,11 +1,23 @@
 """Who a member is, found by public id, phone, card or channel identity: one statement each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 
-from sqlalchemy import BindParameter, Row, Select, Text, any_, bindparam, case, cast, func, select
+from sqlalchemy import (
+    BindParameter,
+    LargeBinary,
+    Row,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
@@ -73,6 +85,23 @@ def find_by_phone(session: Session, phone: str) -> KnownMember | None:
         BadPhone: it cannot be a mobile number.
     """
     return _find(session, _BY_PHONE, sealing.phone_index(session, normalised(phone)))
+
+
+def list_by_phones(session: Session, phones: Iterable[str]) -> Mapping[str, KnownMember]:
+    """Return the members of these phone numbers, by the number as it was written.
+
+    Raises:
+        BadPhone: one of them cannot be a mobile number.
+    """
+    indices = {phone: sealing.phone_index(session, normalised(phone)) for phone in phones}
+    if not indices:
+        return {}
+    wanted = any_(cast(list(indices.values()), ARRAY(LargeBinary)))
+    rows = session.execute(
+        select_known().add_columns(Member.phone_index).where(Member.phone_index == wanted)
+    )
+    found = {row.phone_index: known(row) for row in rows}
+    return {phone: found[index] for phone, index in indices.items() if index in found}
 
 
 def find_by_identity(

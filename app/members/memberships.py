@@ -1,6 +1,6 @@
 """Members of merchants: joined by registering there or by the first paid order (M1, M9, S6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,16 +49,31 @@ def join(
     """
     if source is Source.PAYMENT and consent_version is not None:
         raise Invalid("consent_version", "付款入会不含营销同意", "paying gives no consent")
-    if not merchants:
+    pairs = [(member, merchant) for merchant in merchants]
+    news = join_many(session, pairs, source=source, consent_version=consent_version)
+    if consent_version is not None and len(news) < len({each.id for each in merchants}):
+        _record_consent(session, member.id, [each.id for each in merchants], consent_version)
+    return news
+
+
+def join_many(
+    session: Session,
+    pairs: Iterable[tuple[KnownMember, ListedMerchant]],
+    *,
+    source: Source,
+    consent_version: str | None = None,
+) -> Sequence[News]:
+    """Join members to merchants as `join` does, all in one statement, ordered by their ids."""
+    wanted = {(member.id, merchant.id): (member, merchant) for member, merchant in pairs}
+    if not wanted:
         return []
     now = now_of(session)
-    joined = sorted({merchant.id: merchant for merchant in merchants}.items())
     made = session.execute(
         insert(Membership)
         .values(
             [
                 {
-                    "member_id": member.id,
+                    "member_id": member_id,
                     "merchant_id": merchant_id,
                     "pseudonym": new_id("mbs"),
                     "source": source,
@@ -66,25 +81,23 @@ def join(
                     "consent_version": consent_version,
                     "consented_at": None if consent_version is None else now,
                 }
-                for merchant_id, _ in joined
+                for member_id, merchant_id in sorted(wanted)
             ]
         )
         .on_conflict_do_nothing(index_elements=["member_id", "merchant_id"])
-        .returning(Membership.merchant_id, Membership.pseudonym)
+        .returning(Membership.member_id, Membership.merchant_id, Membership.pseudonym)
     ).all()
-    if consent_version is not None and len(made) < len(joined):
-        _record_consent(session, member.id, [each for each, _ in joined], consent_version)
     return [
         News(
             topic="membership.created",
-            aggregate=pseudonym,
+            aggregate=row.pseudonym,
             payload={
-                "member": member.public_id,
-                "merchant": dict(joined)[merchant_id].public_id,
+                "member": wanted[row.member_id, row.merchant_id][0].public_id,
+                "merchant": wanted[row.member_id, row.merchant_id][1].public_id,
                 "source": source.value,
             },
         )
-        for merchant_id, pseudonym in made
+        for row in made
     ]
 
 

@@ -49,15 +49,7 @@ def accrue(
     prepaid merchant gives from what it bought, a postpaid one on account. The oldest debts are
     paid first (decision 12); what is left goes into the lot.
     """
-    day = business_date(occurred_at)
-    meanings = [
-        Meaning(
-            issuer_id=merchant.id,
-            cost=merchant.terms_at(day).cost_fen_per_point,
-            expires_on=programme.expires_on(day),
-        )
-        for merchant, _ in points
-    ]
+    meanings = meanings_of(points, programme=programme, occurred_at=occurred_at)
     accounts = open_lots(session, wallet, meanings, earned_at=occurred_at)
     homes = [
         Home(
@@ -72,6 +64,21 @@ def accrue(
     for home, (_, given) in zip(homes, points, strict=True):
         postings += _give(home, given, owed)
     return Accrual(postings=postings, homes=homes)
+
+
+def meanings_of(
+    points: Sequence[tuple[ListedMerchant, int]], *, programme: Programme, occurred_at: datetime
+) -> list[Meaning]:
+    """Return the lots that points of merchants belong in, by the terms of their business time."""
+    day = business_date(occurred_at)
+    return [
+        Meaning(
+            issuer_id=merchant.id,
+            cost=merchant.terms_at(day).cost_fen_per_point,
+            expires_on=programme.expires_on(day),
+        )
+        for merchant, _ in points
+    ]
 
 
 def _net_expired(wallet: Wallet) -> tuple[list[Posting], dict[int, int]]:

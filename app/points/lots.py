@@ -4,11 +4,11 @@ A lot is a ledger account; here is what it means. Balances are read under the wa
 what was planned from them still stands when it is posted.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -159,6 +159,10 @@ class Wallet:
         ]
         return replace(self, lots=lots)
 
+    def with_lot(self, lot: HeldLot) -> "Wallet":
+        """Return the wallet with a lot more."""
+        return replace(self, lots=[*self.lots, lot])
+
     def find(self, meaning: Meaning) -> HeldLot | None:
         """Return the lot of a meaning, if the wallet has it."""
         return next((lot for lot in self.lots if lot.meaning == meaning), None)
@@ -170,18 +174,33 @@ def lock(session: Session, member: KnownMember, *, day: date, also: Iterable[int
     The member's status is read under it too, so who was frozen meanwhile is. Lots that had expired
     before `day` are left out, but for the accounts in `also`.
     """
+    return lock_many(session, [member], day=day, also=also)[member.id]
+
+
+def lock_many(
+    session: Session, members: Iterable[KnownMember], *, day: date, also: Iterable[int] = ()
+) -> Mapping[int, Wallet]:
+    """Lock members' wallets, by id, and read their lots, as `lock` does for one."""
     now = now_of(session)
+    wanted = sorted(members, key=lambda member: member.wallet_id)
     rows = fetch(
         session,
         _LOCK,
         {
-            "wallet": member.wallet_id,
-            "member": member.id,
+            "wallets": _numbers(member.wallet_id for member in wanted),
+            "members": _numbers(member.id for member in wanted),
             "now": now,
             "today": day,
-            "also": "{" + ",".join(map(str, also)) + "}",
+            "also": _numbers(also),
         },
     )
+    found: dict[int, list[Any]] = {member.id: [] for member in wanted}
+    for row in rows:
+        found[row.member_id].append(row)
+    return {member.id: _wallet(member, found[member.id], now) for member in wanted}
+
+
+def _wallet(member: KnownMember, rows: Sequence[Any], now: datetime) -> Wallet:
     lots = [
         HeldLot(
             account_id=row.account_id,
@@ -205,6 +224,15 @@ def lock(session: Session, member: KnownMember, *, day: date, also: Iterable[int
     return Wallet(member=member, lots=lots, now=now)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewLot:
+    """A lot that a member is to have from a business time on."""
+
+    member: KnownMember
+    meaning: Meaning
+    earned_at: datetime
+
+
 def open_lots(
     session: Session,
     wallet: Wallet,
@@ -218,39 +246,71 @@ def open_lots(
     """
     found = {meaning: wallet.find(meaning) for meaning in meanings}
     accounts = {meaning: lot.account_id for meaning, lot in found.items() if lot is not None}
-    missing = {m.name(wallet.member.public_id): m for m, lot in found.items() if lot is None}
-    if missing:
-        wanted = list(missing.values())
-        debts = [meaning.kind is LotKind.DEBT for meaning in wanted]
-        rows = session.execute(
-            _OPEN,
-            {
-                "wallet": wallet.member.wallet_id,
-                "member": wallet.member.id,
-                "names": list(missing),
-                "kinds": [meaning.kind.value for meaning in wanted],
-                "issuers": [meaning.issuer_id for meaning in wanted],
-                "expires": [meaning.expires_on for meaning in wanted],
-                "cost_nums": [meaning.cost.numerator for meaning in wanted],
-                "cost_dens": [meaning.cost.denominator for meaning in wanted],
-                "restrictions": [meaning.restriction_merchant_id for meaning in wanted],
-                "activates": [meaning.activates_on for meaning in wanted],
-                "courtesy": [meaning.courtesy for meaning in wanted],
-                "first_earned": [earned_at for _ in wanted],
-                "floors": [None if debt else 0 for debt in debts],
-                "ceilings": [0 if debt else None for debt in debts],
-            },
+    missing = [
+        NewLot(member=wallet.member, meaning=meaning, earned_at=earned_at)
+        for meaning, lot in found.items()
+        if lot is None
+    ]
+    opened = open_many(session, missing)
+    return accounts | {meaning: lot.account_id for (_, meaning), lot in opened.items()}
+
+
+def open_many(session: Session, lots: Iterable[NewLot]) -> Mapping[tuple[int, Meaning], HeldLot]:
+    """Open lots of members whose wallets are locked, in one round trip; none is there yet.
+
+    Returns them, empty, by member and meaning. One that is asked for twice began at the first.
+    """
+    missing: dict[str, NewLot] = {}
+    for lot in lots:
+        missing.setdefault(lot.meaning.name(lot.member.public_id), lot)
+    if not missing:
+        return {}
+    wanted = [lot.meaning for lot in missing.values()]
+    debts = [meaning.kind is LotKind.DEBT for meaning in wanted]
+    rows = session.execute(
+        _OPEN,
+        {
+            "wallets": [lot.member.wallet_id for lot in missing.values()],
+            "members": [lot.member.id for lot in missing.values()],
+            "names": list(missing),
+            "kinds": [meaning.kind.value for meaning in wanted],
+            "issuers": [meaning.issuer_id for meaning in wanted],
+            "expires": [meaning.expires_on for meaning in wanted],
+            "cost_nums": [meaning.cost.numerator for meaning in wanted],
+            "cost_dens": [meaning.cost.denominator for meaning in wanted],
+            "restrictions": [meaning.restriction_merchant_id for meaning in wanted],
+            "activates": [meaning.activates_on for meaning in wanted],
+            "courtesy": [meaning.courtesy for meaning in wanted],
+            "first_earned": [lot.earned_at for lot in missing.values()],
+            "floors": [None if debt else 0 for debt in debts],
+            "ceilings": [0 if debt else None for debt in debts],
+        },
+    )
+    accounts = {row.name: row.account_id for row in rows}
+    return {
+        (lot.member.id, lot.meaning): HeldLot(
+            account_id=accounts[name],
+            meaning=lot.meaning,
+            first_earned_at=lot.earned_at,
+            posted=0,
+            held=0,
         )
-        accounts |= {missing[row.name]: row.account_id for row in rows}
-    return accounts
+        for name, lot in missing.items()
+    }
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """Write an array as PostgreSQL reads it."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 _LOCK: LiteralString = (
-    "SELECT * FROM points_lock_lots(%(wallet)s, %(member)s, %(now)s, %(today)s, "
-    "CAST(%(also)s AS bigint[]))"
+    "SELECT * FROM points_lock_lots(CAST(%(wallets)s AS bigint[]), CAST(%(members)s AS bigint[]), "
+    "%(now)s, %(today)s, CAST(%(also)s AS bigint[]))"
 )
 _OPEN = text(
-    "SELECT * FROM points_open_lots(:wallet, :member, CAST(:names AS text[]), "
+    "SELECT * FROM points_open_lots(CAST(:wallets AS bigint[]), CAST(:members AS bigint[]), "
+    "CAST(:names AS text[]), "
     "CAST(:kinds AS text[]), CAST(:issuers AS bigint[]), CAST(:expires AS date[]), "
     "CAST(:cost_nums AS bigint[]), CAST(:cost_dens AS bigint[]), "
     "CAST(:restrictions AS bigint[]), CAST(:activates AS date[]), CAST(:courtesy AS boolean[]), "

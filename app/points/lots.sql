@@ -1,23 +1,27 @@
--- A member's standing and lots, locked and read in one round trip; without a lot one row all the
+-- Members' standing and lots, locked and read in one round trip; without a lot one row all the
 -- same.
 --
--- The wallet is locked first, in a statement of its own: what is read afterwards is what stands
--- when the lock was got, not what stood when the call began.
+-- The wallets are locked first, in the order given and in statements of their own: what is read
+-- afterwards is what stands when the locks were got, not what stood when the call began.
 CREATE OR REPLACE FUNCTION points_lock_lots(
-    p_wallet bigint, p_member bigint, p_now timestamptz, p_today date, p_also bigint[]
+    p_wallets bigint[], p_members bigint[], p_now timestamptz, p_today date, p_also bigint[]
 ) RETURNS TABLE (
-    status text, account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
+    member_id bigint, status text, account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
     cost_den bigint, restriction_merchant_id bigint, activates_on date, courtesy boolean,
     first_earned_at timestamptz, posted bigint, held bigint
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE
+    each bigint;
 BEGIN
-    PERFORM ledger_lock_wallet(p_wallet, p_now);
+    FOREACH each IN ARRAY p_wallets LOOP
+        PERFORM ledger_lock_wallet(each, p_now);
+    END LOOP;
     -- Lots that expired before `p_today` are wanted only while something is left in them, which
     -- nets against debt (semantics 33). `p_also` names lots that are wanted all the same, such as
     -- those that a refund gives back to.
     RETURN QUERY
-    SELECT m.status, l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
+    SELECT m.id, m.status, l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
            l.restriction_merchant_id, l.activates_on, l.courtesy, l.first_earned_at,
            b.posted, b.held
     FROM member m
@@ -25,12 +29,12 @@ BEGIN
         ON l.member_id = m.id
             AND (l.expires_on >= p_today OR l.expires_on IS NULL OR b.posted <> 0
                  OR l.account_id = ANY (p_also))
-    WHERE m.id = p_member;
+    WHERE m.id = ANY (p_members);
 END $$;
 
--- Find or open lots by their meaning, with their accounts. The caller holds the wallet's lock.
+-- Find or open lots by their meaning, with their accounts. The caller holds the wallets' locks.
 CREATE OR REPLACE FUNCTION points_open_lots(
-    p_wallet bigint, p_member bigint, p_names text[], p_kinds text[], p_issuers bigint[],
+    p_wallets bigint[], p_members bigint[], p_names text[], p_kinds text[], p_issuers bigint[],
     p_expires date[], p_cost_nums bigint[], p_cost_dens bigint[], p_restrictions bigint[],
     p_activates date[], p_courtesy boolean[], p_first_earned timestamptz[], p_floors bigint[],
     p_ceilings bigint[]
@@ -43,15 +47,15 @@ BEGIN
         SELECT o.name, o.account_id FROM ledger_open_accounts(
             p_names, p_kinds, array_fill(0, ARRAY[cardinality(p_names)]),
             array_fill(true, ARRAY[cardinality(p_names)]),
-            array_fill(p_wallet, ARRAY[cardinality(p_names)]), p_floors, p_ceilings) o
+            p_wallets, p_floors, p_ceilings) o
     ), written AS (
         INSERT INTO lot (account_id, member_id, issuer_id, kind, expires_on, cost_num, cost_den,
                          restriction_merchant_id, activates_on, courtesy, first_earned_at)
-        SELECT o.account_id, p_member, u.issuer_id, u.kind, u.expires_on, u.cost_num, u.cost_den,
+        SELECT o.account_id, u.member_id, u.issuer_id, u.kind, u.expires_on, u.cost_num, u.cost_den,
                u.restriction_id, u.activates_on, u.courtesy, u.first_earned_at
-        FROM unnest(p_names, p_issuers, p_kinds, p_expires, p_cost_nums, p_cost_dens,
+        FROM unnest(p_names, p_members, p_issuers, p_kinds, p_expires, p_cost_nums, p_cost_dens,
                     p_restrictions, p_activates, p_courtesy, p_first_earned)
-            AS u (name, issuer_id, kind, expires_on, cost_num, cost_den, restriction_id,
+            AS u (name, member_id, issuer_id, kind, expires_on, cost_num, cost_den, restriction_id,
                   activates_on, courtesy, first_earned_at)
         JOIN opened o ON o.name = u.name
         ON CONFLICT (account_id) DO NOTHING

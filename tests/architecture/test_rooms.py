@@ -32,6 +32,7 @@ READERS_OF_THE_ENVIRONMENT = {
     "wsgi.py",
     "app/cli/context.py",
     "app/lab/bench_pgbench.py",
+    "app/lab/hello.py",
     "app/tasks.py",
     "config/embedded.py",
     "config/gunicorn.py",

@@ -1,7 +1,7 @@
 """`orders/batch`: sales that were captured while the line was down, or that an ERP uploads (P1).
 
-Every sale has a verdict of its own and a transaction of its own: what was accepted stays accepted,
-whatever befalls the rest or the request. Sent again, known numbers are told and nothing moves.
+Every sale has a verdict of its own: what was accepted stays accepted, whatever befalls the rest or
+the request. Sent again, known numbers are told and nothing moves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,13 @@ from app.api.pos.asking import (
     business_time,
     terminal_of,
 )
-from app.checkout import orders
+from app.checkout import bulk, orders
 from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tender
+from app.checkout.bulk import Paid
+from app.checkout.orders import Sale
+from app.errors import AppError
 from app.members.errors import UnknownMember
-from app.members.identification import find_by_phone
+from app.members.identification import KnownMember, list_by_phones
 from app.merchants.directory import ListedStore
 
 LIMIT_ORDERS = 500
@@ -87,27 +90,48 @@ class VerdictsSchema(DoorSchema):
 @pos.post("/orders/batch")
 @requires(Role.STORE, limit=limits.UPLOAD)
 @writes_each(UploadOrdersSchema, VerdictsSchema, name="orders", each="order")
-def upload_orders(session: Session, store: ListedStore, asked: AskedUpload) -> object:
+def upload_orders(
+    session: Session, store: ListedStore, asked: Sequence[AskedUpload]
+) -> Sequence[object]:
     """Sell what was captured offline, up to 72 hours late; each sale gets its own verdict."""
+    phones = {each.phone for each in asked if each.phone is not None}
+    members = list_by_phones(session, phones)
+    captured = [_captured(session, store, each, members) for each in asked]
+    if len(captured) > 1:
+        for _, untimely in captured:
+            if untimely is not None:
+                raise untimely
+        return [_told(sale) for sale in bulk.sell_many(session, [paid for paid, _ in captured])]
+    return [_told(_sell(session, *captured[0]))]
+
+
+def _captured(
+    session: Session, store: ListedStore, asked: AskedUpload, members: Mapping[str, KnownMember]
+) -> tuple[Paid, AppError | None]:
+    """Return a sale as it was captured, and why its time cannot be, if so."""
     at, untimely = business_time(session, asked.occurred_at)
-    member = None
-    if asked.phone is not None:
-        member = find_by_phone(session, asked.phone)
-        if member is None:
-            raise UnknownMember
+    if asked.phone is not None and asked.phone not in members:
+        raise UnknownMember
     basket = Basket(
         terminal=terminal_of(session, store, asked.terminal_id),
         number=asked.number,
         occurred_at=at,
         lines=asked.lines,
-        member=member,
+        member=None if asked.phone is None else members[asked.phone],
         cashier=asked.cashier_id,
     )
-    if untimely is not None:
-        sale = orders.find_known(session, basket, asked.tenders)
-        if sale is None:
-            raise untimely
-    else:
-        sale = orders.sell(session, basket, asked.tenders)
+    return Paid(basket=basket, tenders=asked.tenders), untimely
+
+
+def _sell(session: Session, paid: Paid, untimely: AppError | None) -> Sale:
+    if untimely is None:
+        return orders.sell(session, paid.basket, paid.tenders)
+    known = orders.find_known(session, paid.basket, paid.tenders)
+    if known is None:
+        raise untimely
+    return known
+
+
+def _told(sale: Sale) -> object:
     told: Mapping[str, Any] = {**vars(sale), "order_id": sale.public_id}
     return Again(value=told) if sale.replayed else told
