@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.cli.acting import as_json
 from app.cli.context import Command, pass_command
 from app.cli.replay import replay_plan
-from app.cli.serving import web_server
+from app.cli.serving import served
 from app.lab import bench as lab
 from app.lab import bench_http
 from app.lab.bench_ledger import DEMANDS
@@ -82,7 +82,7 @@ def bench(
 
 
 @bench.command("http")
-@click.option("--short", is_flag=True, help="每次一秒，只验证能跑 / a second each.")
+@click.option("--short", is_flag=True, help="每次两秒，只验证能跑 / two seconds each.")
 @click.option("--rounds", type=click.IntRange(1), default=3, help="轮数，取中位数 / rounds.")
 @click.option("--seconds", type=click.FloatRange(1), default=6, help="每次测量的秒数 / of each.")
 @as_json
@@ -96,18 +96,16 @@ def over_http(command: Command, *, short: bool, rounds: int, seconds: float, in_
     wrk = find_wrk()
     settings = command.settings()
     counters = bench_http.open_district(settings)
-    log = command.home / "log" / "bench-http.log"
-    log.parent.mkdir(exist_ok=True)
     with (
         TemporaryDirectory() as folder,
-        web_server(command.environ(), log=log, app="app.lab.hello:both()") as address,
+        served(command, app="app.lab.hello:both()") as address,
     ):
         found = bench_http.measure(
             bench_http.Bench(
                 wrk=wrk,
                 address=address,
                 folder=Path(folder),
-                seconds=1 if short else seconds,
+                seconds=2 if short else seconds,
                 counters=counters,
                 tell=_tell,
             ),

@@ -30,13 +30,13 @@ class Load:
     client_cpu: float
 
 
-def find_wrk() -> str:
-    """Return the path of wrk.
+def find_wrk(folders: str | None = None) -> str:
+    """Return the path of wrk, from some folders or from where programs are found.
 
     Raises:
         StateConflict: it is not installed; says how to get it.
     """
-    found = shutil.which("wrk")
+    found = shutil.which("wrk", path=folders)
     if found is None:
         raise StateConflict(
             "bench", "wrk", "missing",
@@ -54,21 +54,27 @@ def write(path: Path, requests: Iterable[bytes]) -> None:
 
 
 def send(
-    wrk: str, path: Path, *, address: tuple[str, int], seconds: float, pause_ms: float = 0
+    wrk: str,
+    path: Path,
+    *,
+    address: str,
+    seconds: float,
+    pause_ms: float = 0,
+    again: bool = False,
 ) -> Load:
     """Send a file's requests for so long over sixteen connections.
 
     `pause_ms` is the mean pause of a connection before each request: between nothing and twice it.
+    With `again` a file that is used up is sent from its start; else that spoils the run.
 
     Raises:
         StateConflict: the run counts for nothing; says why.
     """
-    host, port = address
     before, began = _cpu(), time.perf_counter()
     done = subprocess.run(
         [
             wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(round(seconds), 1)}s", "--timeout", "10s",
-            "-s", str(_SCRIPT), f"http://{host}:{port}", "--", str(path), str(pause_ms),
+            "-s", str(_SCRIPT), address, "--", str(path), str(pause_ms),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -76,7 +82,8 @@ def send(
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines or not lines[-1].startswith("{"):
         raise _worthless(done.stderr.strip() or done.stdout.strip())
-    return judge(json.loads(lines[-1]), client_cpu=client_cpu)
+    said = json.loads(lines[-1])
+    return judge({**said, "missing": 0} if again else said, client_cpu=client_cpu)
 
 
 def judge(said: dict[str, float], *, client_cpu: float) -> Load:
@@ -85,6 +92,8 @@ def judge(said: dict[str, float], *, client_cpu: float) -> Load:
     Raises:
         StateConflict: it counts for nothing.
     """
+    if not said["requests"]:
+        raise _worthless("nothing was answered in time")
     for trouble in ("refused", "lost", "missing"):
         if said[trouble]:
             raise _worthless(f"{trouble}: {said[trouble]:.0f} of {said['requests']:.0f}")

@@ -10,7 +10,7 @@ from app.factory import create_app
 from app.lab import bench_http, bench_wrk
 from config.settings import Settings
 
-ADDRESS = ("127.0.0.1", 8000)
+ADDRESS = "http://127.0.0.1:8000"
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,6 @@ def test_a_run_that_wrk_held_up_counts_for_nothing() -> None:
         bench_wrk.judge(GOOD, client_cpu=0.97)
 
 
-def test_without_wrk_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-
+def test_without_wrk_it_is_said_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(StateConflict, match="apt-get install wrk"):
-        bench_wrk.find_wrk()
+        bench_wrk.find_wrk(str(tmp_path))
