@@ -37,10 +37,10 @@ NO_ANSWER = 3
 Command = Callable[..., None]
 
 _UNKNOWN = (
-    "✘ 没有应答，不知是否已完成。网络恢复后运行 plaza pos repeat，\n"
-    "  或直接做下一笔：会先查明这一笔\n"
-    "  No answer: nobody knows whether it was done. Run plaza pos repeat when\n"
-    "  the line is back, or go on: it is settled first"
+    "✘ 没有应答，不知是否已完成，请勿重复销售。网络恢复后运行\n"
+    "  plaza pos repeat，或直接做下一笔：会先查明这一笔\n"
+    "  No answer: nobody knows whether it was done, so do not do it again.\n"
+    "  Run plaza pos repeat when the line is back, or go on: it is settled first"
 )
 
 pass_desk = click.make_pass_decorator(Desk)

@@ -140,14 +140,14 @@ class Desk:
         return state is not None and state.write is not None
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let one command at a time work on this till's files.
+    def alone(self, *, lock: str = "lock") -> Iterator[None]:
+        """Let one command at a time work on this till's files; uploads have a lock of their own.
 
         Raises:
             NoProfile: it was not set up.
         """
         self.profile()
-        with locked(self.beside("lock")):
+        with locked(self.beside(lock)):
             yield
 
     def next_number(self) -> str:

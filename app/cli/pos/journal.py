@@ -34,7 +34,7 @@ class Batch:
 
 
 class Journal:
-    """The offline sales of one till; its caller holds the till's lock."""
+    """The offline sales of one till; who captures holds its lock, who uploads that of uploads."""
 
     def __init__(self, desk: Desk) -> None:
         self._sales = desk.beside("sales.jsonl")

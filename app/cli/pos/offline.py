@@ -90,8 +90,13 @@ def upload(desk: Desk, *, again: bool, size: int) -> None:
     plaza pos upload
     """
     judged: list[tuple[str, Verdict]] = []
-    with ready(desk), desk.connect(keeps=False, times=_TIMES_MORE_PATIENT) as till:
+    with ready(desk):
         journal = Journal(desk)
+    # Sales go on meanwhile: the journal grows at its end, and what is sent is written down.
+    with (
+        desk.alone(lock="upload.lock"),
+        desk.connect(keeps=False, times=_TIMES_MORE_PATIENT) as till,
+    ):
         while True:
             done = {number for number, _ in judged}
             waiting = [sale.number for sale in journal.waiting(again=again)]
