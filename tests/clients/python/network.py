@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ class Network:
     """Carries connections to a server; `faults` say what befalls the next ones, then all is well.
 
     `refused`: closed before anything is carried. `lost`: the request arrives, its answer does not.
+    `torn`: the end of its answer does not.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -43,6 +45,13 @@ class Network:
                 if fault == "lost":
                     threading.Thread(target=_pump, args=(client, server), daemon=True).start()
                     server.recv(1)  # It has answered: what it did stands.
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                if fault == "torn":
+                    threading.Thread(target=_pump, args=(client, server), daemon=True).start()
+                    server.recv(1, socket.MSG_PEEK)
+                    time.sleep(0.2)  # By now all of it is here.
+                    client.sendall(server.recv(1 << 16)[:-20])
                     client.shutdown(socket.SHUT_RDWR)
                     return
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)

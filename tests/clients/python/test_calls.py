@@ -26,11 +26,14 @@ from plaza_client import (
 )
 from plaza_client.errors import refusal
 from plaza_client.sending import _pause_seconds
+from sqlalchemy import text
 
 from app.clock import SHANGHAI
+from config.database import Database
 from config.settings import PROJECT
+from migrations.run import create_district
 from tests.clients.python.network import Network
-from tests.clients.python.worlds import World
+from tests.clients.python.worlds import World, open_world
 from tests.factories import unique
 
 TEA = Line(sku="S1", name="龙井", amount_fen=10_000, category="tea")
@@ -147,6 +150,32 @@ def test_only_seconds_are_taken_from_retry_after() -> None:
     assert _pause_seconds("3") == 3.0
     assert _pause_seconds("Fri, 31 Dec 1999 23:59:59 GMT") == 0.0
     assert _pause_seconds("") == 0.0
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(line: Network, world: World) -> None:
+    with world.till(line.base_url) as till:
+        line.faults.append("torn")
+        sold = till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=10_000)])
+
+    assert sold.replayed
+
+
+def test_a_server_that_cannot_answer_now_is_asked_until_the_patience_ends(
+    base_url: str, database: Database, owner_url: str
+) -> None:
+    """Decision 9: the books of this district were found broken, so nothing is written."""
+    create_district(owner_url, "standing", name="停业商圈", sandbox=True)
+    world = open_world(database, "standing")
+    with database.transaction("standing") as session:
+        session.execute(text("UPDATE public.district SET stopped = 'broken' WHERE id = 'standing'"))
+
+    with world.till(base_url, patience_seconds=1) as till, pytest.raises(Unanswered) as unanswered:
+        till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=10_000)])
+
+    cause = unanswered.value.__cause__
+    assert isinstance(cause, Unavailable)
+    assert (cause.status, cause.code) == (503, "maintenance")
+    assert unanswered.value.write is not None
 
 
 def test_a_question_that_is_not_answered_leaves_nothing_to_repeat(
