@@ -69,8 +69,8 @@ class Journal:
         sales = [sale for sale in map(_captured, _lines(self._sales)) if sale.number in wanted]
         return Batch(key=kept["key"], sales=sales)
 
-    def judge(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
-        """Keep what became of a batch, and be done with it."""
+    def judge(self, judged: Sequence[tuple[Captured, Verdict]]) -> None:
+        """Keep what became of sales, and be done with the batch that they were in."""
         _append(
             self._verdicts,
             [
@@ -81,7 +81,7 @@ class Journal:
                     "code": verdict.code,
                     "detail": verdict.detail,
                 }
-                for sale, verdict in zip(batch.sales, verdicts, strict=True)
+                for sale, verdict in judged
             ],
         )
         self.drop_batch()

@@ -1,11 +1,12 @@
 """`plaza pos offline` and `upload`: selling while the line is down, and sending it afterwards."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
-from plaza_client import Captured, Malformed, Verdict
+from plaza_client import Captured, Malformed, Till, Verdict
 
 from app.checkout.baskets import BasketLine, Tender
 from app.cli.parameters import Instant
@@ -21,10 +22,11 @@ from app.cli.pos.asking import (
     tenders_option,
 )
 from app.cli.pos.desk import Desk
-from app.cli.pos.journal import LIMIT_ORDERS, Journal
+from app.cli.pos.journal import LIMIT_ORDERS, Batch, Journal
 from app.cli.pos.paper import Sold
 
 _TIMES_MORE_PATIENT = 6  # A full batch takes a server some seconds.
+_PLACE = re.compile(r"/orders/(\d+)")
 
 
 @click.command()
@@ -106,19 +108,35 @@ def upload(desk: Desk, *, again: bool, size: int) -> None:
             if batch is None:
                 break
             try:
-                verdicts = till.upload(batch.sales, key=batch.key)
+                fresh = _send(till, batch)
             except Malformed:
                 journal.drop_batch()
                 raise
-            journal.judge(batch, verdicts)
-            fresh = [
-                (sale.number, verdict) for sale, verdict in zip(batch.sales, verdicts, strict=True)
-            ]
-            judged += fresh
+            journal.judge(fresh)
+            judged += [(sale.number, verdict) for sale, verdict in fresh]
             if not desk.in_json:
-                for number, verdict in fresh:
-                    say(desk, verdict, paper.verdict(number, verdict))
+                for sale, verdict in fresh:
+                    say(desk, verdict, paper.verdict(sale.number, verdict))
     _conclude(desk, judged)
+
+
+def _send(till: Till, batch: Batch) -> list[tuple[Captured, Verdict]]:
+    """Return what became of a batch; of one with wrong values, what became of those sales alone.
+
+    Nothing of such a batch was sold: the rest goes into the next one.
+
+    Raises:
+        Malformed: it does not say which of them are wrong.
+    """
+    try:
+        return list(zip(batch.sales, till.upload(batch.sales, key=batch.key), strict=True))
+    except Malformed as refused:
+        places = [_PLACE.match(fault["pointer"]) for fault in refused.faults]
+        wrong = sorted({int(place[1]) for place in places if place})
+        if not wrong:
+            raise
+        verdict = Verdict(status=refused.status, code=refused.code, detail=refused.detail)
+        return [(batch.sales[position], verdict) for position in wrong]
 
 
 def _conclude(desk: Desk, judged: Sequence[tuple[str, Verdict]]) -> None:

@@ -63,6 +63,23 @@ def test_a_sale_that_is_refused_is_told_and_others_stand(till: Terminal, world: 
     assert len(_sold(world)) == 2
 
 
+def test_a_sale_with_a_wrong_value_does_not_keep_the_others_back(
+    till: Terminal, world: World
+) -> None:
+    """A wrong shape is told for the whole upload, and nothing of it is sold."""
+    till("offline", "--line", "10")
+    till("offline", "--line", "20", "--phone", "12")
+    till("offline", "--line", "30", "--phone", world.phone)
+
+    status, done = till.run("upload", "--json")
+
+    assert status == 1
+    assert [each["status"] for each in till.verdicts()] == [400, 201, 201]
+    assert till.verdicts()[0]["code"] == "validation-failed"
+    assert '"accepted": 2, "refused": 1' in done
+    assert world.points() == 30
+
+
 def test_a_till_that_was_killed_in_the_middle_of_an_upload_sells_nothing_twice(
     till: Terminal, world: World
 ) -> None:
