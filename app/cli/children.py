@@ -53,6 +53,10 @@ class Child:
         self.began = time.monotonic()
         self.again_at = None
 
+    def alive(self) -> bool:
+        """Tell whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
     def watch(self, tell: Callable[[str], None]) -> None:
         """Start it again when it has died, after a pause that doubles unless it lived for long."""
         if self.process is None or self.process.poll() is None:

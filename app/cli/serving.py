@@ -52,7 +52,8 @@ def served(command: Command, *, app: str = "wsgi:app") -> Iterator[str]:
     child.start()
     try:
         address = f"http://{LOOPBACK}:{port}"
-        if not wait_until(lambda: answers(address), seconds=_START_SECONDS):
+        wait_until(lambda: answers(address) or not child.alive(), seconds=_START_SECONDS)
+        if not answers(address):
             raise WebDoorFailed(child.log)
         yield address
     finally:

@@ -13,7 +13,8 @@ class Refused(PlazaError):
     """Plaza said no: programs go by the class and by `code`, the cashier reads `detail`.
 
     Texts are in Chinese and English, `_zh` and `_en` are the halves. `instance` is the request's
-    id in Plaza's logs: tell it to whoever is asked for help. `faults` point into the request.
+    id in Plaza's logs: tell it to whoever is asked for help. `faults` point into the request,
+    `fields` is all that the problem said.
     """
 
     def __init__(
