@@ -19,6 +19,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.orm import Session
 
+from app.lab import seed
 from config import servers
 from config.database import Database
 from config.settings import KEY_NAMES, Settings
@@ -116,6 +117,15 @@ def database(settings: Settings, district: str) -> Iterator[Database]:
     made = Database(settings.database.url, pool_size=20, info={"key_ring": settings.key_ring})
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def sandbox(database: Database, owner_url: str) -> str:
+    """The sandbox as `plaza up` opens it, with the store whose key everybody knows."""
+    create_district(owner_url, "sandbox", name="沙盒", sandbox=True)
+    seed.seed(database, "sandbox", baskets=0)
+    seed.open_practice(database, "sandbox")
+    return "sandbox"
 
 
 @pytest.fixture

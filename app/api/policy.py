@@ -25,6 +25,7 @@ POLICY: Mapping[str, Role] = {
     "pos.exchange_order": Role.STORE,
     "pos.upload_orders": Role.STORE,
     "pos.read_totals": Role.STORE,
+    "pos.make_member_code": Role.STORE,
     "member.send_sign_in_code": Role.ANYONE,
     "member.start_session": Role.ANYONE,
     "member.refresh_session": Role.ANYONE,

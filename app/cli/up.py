@@ -21,6 +21,7 @@ import click
 from app.cli.children import Child
 from app.cli.context import Command, join_servers, pass_command
 from app.lab import seed
+from app.merchants import keys
 from app.wiring import build
 from config.dotenv import ensure_keys
 from config.embedded import die_with_parent, wait_until
@@ -31,7 +32,8 @@ from migrations import run
 
 _READY_SECONDS = 60
 _PATIENCE_SECONDS = 10
-_DISTRICTS = (("demo", "湖滨商圈"), ("sandbox", "沙盒"))
+_SANDBOX = "sandbox"
+_DISTRICTS = (("demo", "湖滨商圈"), (_SANDBOX, "沙盒"))
 
 
 class PortBusy(ConfigError):
@@ -144,13 +146,14 @@ class _Supervisor:
         for district, name in _DISTRICTS:
             if district not in known:
                 self._tell(f"正在新建商圈 {district} / opening district {district}")
-                run.create_district(owner_url, district, name=name, sandbox=district == "sandbox")
+                run.create_district(owner_url, district, name=name, sandbox=district == _SANDBOX)
         services = build(settings, pool_size=1, statement_timeout_seconds=60)
         try:
             for district, _ in _DISTRICTS:
                 # At every start: a first one that was killed before this left the district empty.
                 if seed.seed(services.database, district).orders:
                     self._tell(f"✔ 已填充示例数据 {district} / {district} has some life")
+            seed.open_practice(services.database, _SANDBOX)
         finally:
             services.close()
 
@@ -209,6 +212,7 @@ class _Supervisor:
             f"  数据 / data     {self._command.home}   （日志 / logs: log/）\n"
             f"  密钥 / keys     {self._command.folder / '.env'}\n"
             "  商圈 / districts  demo, sandbox\n"
+            f"  沙盒密钥 / sandbox key  {keys.published_key_id(_SANDBOX)}   （docs/api.md）\n"
             f"  员工 / staff    {logins}   （用 --as / with --as）\n\n"
             f"  试一试 / try    .venv/bin/plaza sell --store longjing-1 --member {phone}"
             " --line 36x2:drinks:龙井 --as lin\n"

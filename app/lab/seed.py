@@ -26,7 +26,7 @@ from app.members import enrolment
 from app.members.arrivals import NewMember
 from app.members.identification import find_by_phone
 from app.members.models import Source
-from app.merchants import registration, staff
+from app.merchants import keys, registration, staff
 from app.merchants.directory import get_directory
 from app.merchants.models import Funding, MayBurn, Staff
 from app.merchants.registration import NewMerchant, NewStore
@@ -35,13 +35,16 @@ from app.merchants.terms import Terms
 from app.points import rules
 from app.points.definitions import Definition, Kind
 from app.points.rules import Names
-from config.database import Database, now_of
+from config.database import Database, district_of, now_of
 from ledger import upkeep
 
 DAYS = 45
 MEMBERS = 60
+PRACTICE_STORE = "practice-1"
+PRACTICE_TERMINALS = ("T1", "T2", "T3")
 STAFF = (("lin", "林店长", Role.ADMIN), ("mei", "梅会计", Role.FINANCE))
 
+_SEEDING = "system:seed"
 _MERCHANTS = (
     ("longjing", "龙井茶馆", "Longjing Tea House", "cafe", "1F"),
     ("kuiyuan", "奎元面馆", "Kuiyuan Noodles", "dining", "3F"),
@@ -98,6 +101,21 @@ def seed(
         return Seeded(merchants=len(_MERCHANTS), members=len(members), orders=len(sold))
 
 
+def open_practice(database: Database, district: str) -> None:
+    """Give a sandbox the store whose key everybody knows; what is there stays as it is.
+
+    A real district of this name is left alone.
+    """
+    with database.transaction(district, read_only=True) as session:
+        if not district_of(session).sandbox or keys.is_published(session):
+            return  # Nothing is written at most starts, so a stopped district is no hindrance.
+    with database.transaction(district) as session:
+        if all(store.code != PRACTICE_STORE for store in get_directory(session).stores.values()):
+            today = business_date(now_of(session))
+            registration.register_many(session, [_practice(today)], by=_SEEDING)
+        keys.publish(session, store=PRACTICE_STORE, by=_SEEDING, reason="沙盒公开密钥 / sandbox")
+
+
 def made_up(count: int) -> list[SoldBasket]:
     """Return baskets from dice, the same at each call, for a machine without the data set."""
     dice = random.Random(5)
@@ -139,6 +157,29 @@ def _hire(session: Session) -> list[str]:
     return hired
 
 
+def _practice(today: date) -> NewMerchant:
+    return NewMerchant(
+        code="practice",
+        name_zh="练习商店",
+        name_en="Practice Shop",
+        trade="cafe",
+        stores=[
+            NewStore(code=PRACTICE_STORE, name="练习商店", floor="1F", terminals=PRACTICE_TERMINALS)
+        ],
+        terms=_terms(today),
+    )
+
+
+def _terms(today: date) -> Terms:
+    return Terms(
+        valid_from=today - timedelta(days=365),
+        cost_fen_per_point=Fraction(1),
+        redemption_fen_per_point=Fraction(9, 10),
+        funding=Funding.POSTPAID,
+        may_burn=MayBurn.ANY,
+    )
+
+
 def _open_merchants(session: Session, today: date, *, by: str) -> None:
     registration.register_many(
         session,
@@ -151,13 +192,7 @@ def _open_merchants(session: Session, today: date, *, by: str) -> None:
                 stores=[
                     NewStore(code=f"{code}-1", name=f"{zh}·湖滨店", floor=floor, terminals=("T1",))
                 ],
-                terms=Terms(
-                    valid_from=today - timedelta(days=365),
-                    cost_fen_per_point=Fraction(1),
-                    redemption_fen_per_point=Fraction(9, 10),
-                    funding=Funding.POSTPAID,
-                    may_burn=MayBurn.ANY,
-                ),
+                terms=_terms(today),
             )
             for code, zh, en, trade, floor in _MERCHANTS
         ],

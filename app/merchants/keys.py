@@ -26,6 +26,8 @@ from config.keys import KEY_BYTES, KeyRing, Place
 KIND = "store.key"
 OVERLAP_HOURS = 24
 LIMIT_OVERLAP_HOURS = 168
+#: 32 bytes in plain words, so that whoever meets it sees what it is worth.
+PUBLISHED_SECRET = b"worthless: everybody knows this!"
 
 _KEY_ID = re.compile(r"pk_([a-z][a-z0-9-]{1,30})_[0-9A-Za-z]{4,40}", re.ASCII)
 
@@ -105,24 +107,54 @@ def approve(session: Session, request: str, *, by: str) -> IssuedKey:
     issued = IssuedKey(
         key_id=new_id(f"pk_{district_of(session).id}"), secret=secrets.token_bytes(KEY_BYTES)
     )
-    ring = _key_ring(session)
-    session.add(
-        StoreKey(
-            key_id=issued.key_id,
-            store_id=store.id,
-            secret=ring.wrap(issued.secret, place=_place(issued.key_id, ring.version)),
-            key_version=ring.version,
-            state=KeyState.ACTIVE,
-            change_request_id=approved.id,
-            created_at=now_of(session),
-        )
-    )
+    _keep(session, store, issued, change_request_id=approved.id)
     _record(
         session, "key.create", issued.key_id, by=by, after=approved.payload, reason=approved.reason
     )
     session.flush()
     forget(session)
     return issued
+
+
+def published_key_id(district: str) -> str:
+    """Return the id of the key that everybody knows, in a sandbox district."""
+    return f"pk_{district}_PUBLISHED"
+
+
+def is_published(session: Session) -> bool:
+    """Whether the district has, or had, the key that everybody knows."""
+    key_id = published_key_id(district_of(session).id)
+    return session.scalar(select(StoreKey.id).where(StoreKey.key_id == key_id)) is not None
+
+
+def publish(session: Session, *, store: str, by: str, reason: str) -> None:
+    """Give a store (by code) of a sandbox the key whose secret stands in the documents.
+
+    It lets a vendor try the API without asking anybody. Published again it changes nothing, not
+    even back from revoked.
+
+    Raises:
+        NotFound: no such store.
+        StateConflict: the district is no sandbox, or the store has a key of its own.
+    """
+    district = district_of(session)
+    if not district.sandbox:
+        raise StateConflict(
+            "district",
+            district.id,
+            "real",
+            "公开密钥只能用于沙盒",
+            "a published key is for sandboxes",
+        )
+    row = lock_store(session, store)
+    if is_published(session):
+        return
+    issued = IssuedKey(key_id=published_key_id(district.id), secret=PUBLISHED_SECRET)
+    _check(session, row, rotates=False)
+    _keep(session, row, issued, change_request_id=None)
+    _record(session, "key.publish", issued.key_id, by=by, after={"store": store}, reason=reason)
+    session.flush()
+    forget(session)
 
 
 def reject(session: Session, request: str, *, by: str, reason: str) -> None:
@@ -179,16 +211,35 @@ def _load(session: Session) -> Mapping[str, ListedKey]:
     rows = session.scalars(
         select(StoreKey).where(StoreKey.state.in_([KeyState.ACTIVE, KeyState.ROTATED]))
     )
-    ring = _key_ring(session)
-    return {
-        row.key_id: ListedKey(
+    ring, sandbox = _key_ring(session), district_of(session).sandbox
+    listed = (
+        ListedKey(
             key_id=row.key_id,
             store_id=row.store_id,
             valid_until=row.valid_until,
             secret=ring.unwrap(row.secret, place=_place(row.key_id, row.key_version)),
         )
         for row in rows
-    }
+    )
+    # Whatever way a published secret came into a real district, nobody signs with it there.
+    return {key.key_id: key for key in listed if sandbox or key.secret != PUBLISHED_SECRET}
+
+
+def _keep(
+    session: Session, store: Store, issued: IssuedKey, *, change_request_id: int | None
+) -> None:
+    ring = _key_ring(session)
+    session.add(
+        StoreKey(
+            key_id=issued.key_id,
+            store_id=store.id,
+            secret=ring.wrap(issued.secret, place=_place(issued.key_id, ring.version)),
+            key_version=ring.version,
+            state=KeyState.ACTIVE,
+            change_request_id=change_request_id,
+            created_at=now_of(session),
+        )
+    )
 
 
 def _check(session: Session, store: Store, *, rotates: bool) -> None:

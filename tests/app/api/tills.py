@@ -20,13 +20,12 @@ from tests.factories import unique
 
 
 @dataclass(frozen=True, kw_only=True)
-class Till:
-    """A till of a store, its key, and a way to send."""
+class Signer:
+    """Whoever has a key, and a way to send."""
 
     client: FlaskClient
     key_id: str
     secret: bytes
-    shop: Shop
     address: str
     clock_error: int = 0
 
@@ -69,6 +68,13 @@ class Till:
         if key:
             named["Idempotency-Key"] = key
         return named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Till(Signer):
+    """A till of a store that the test opened."""
+
+    shop: Shop
 
     def with_key(self, issued: IssuedKey) -> "Till":
         return replace(self, key_id=issued.key_id, secret=issued.secret)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.lab.seed import made_up, phone_of, seed
+from app.lab.seed import PRACTICE_STORE, made_up, open_practice, phone_of, seed
 from app.members.identification import find_by_phone
-from app.merchants import staff
+from app.merchants import keys, staff
+from app.merchants.directory import get_directory
 from app.points import rules
 from app.points.statements import balance
 from app.tasks import audit_in_full
@@ -56,3 +57,35 @@ def test_a_rule_of_the_seed_has_two_people_behind_it(database: Database, fresh: 
         names = {each.public_id: each.login for each in staff.list_staff(session)}
         (rule,) = rules.list_versions(session)
     assert (names[rule.proposed_by], names[rule.approved_by or ""]) == ("lin", "mei")
+
+
+def test_a_sandbox_has_a_store_whose_key_everybody_knows_and_keeps_it_revoked(
+    database: Database, fresh: str
+) -> None:
+    """P4: a vendor begins with nothing but the documents; a start brings back nothing."""
+    seed(database, fresh, baskets=0)
+    open_practice(database, fresh)
+    open_practice(database, fresh)
+    with database.transaction(fresh) as session:
+        before = dict(keys.get_keys(session))
+        keys.revoke(session, key_id="pk_fresh_PUBLISHED", by="stf_lin", reason="test")
+    open_practice(database, fresh)
+    with database.transaction(fresh, read_only=True) as session:
+        after = dict(keys.get_keys(session))
+        store = get_directory(session).get_store(PRACTICE_STORE)
+
+    assert {key_id: key.secret for key_id, key in before.items()} == {
+        "pk_fresh_PUBLISHED": keys.PUBLISHED_SECRET
+    }
+    assert before["pk_fresh_PUBLISHED"].store_id == store.id
+    assert after == {}
+
+
+def test_a_real_district_is_given_no_such_store(database: Database, district: str) -> None:
+    open_practice(database, district)
+
+    with database.transaction(district, read_only=True) as session:
+        assert PRACTICE_STORE not in [
+            store.code for store in get_directory(session).stores.values()
+        ]
+        assert not keys.is_published(session)

@@ -1,5 +1,6 @@
 """P4, reliability §8, §11: keys of stores are made by two people, sealed, rotated with overlap."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from app.approvals import SamePerson
 from app.errors import Invalid, NotFound, StateConflict
 from app.merchants import keys
 from app.merchants.keys import IssuedKey
-from app.merchants.models import StoreKey
-from config.database import now_of
+from app.merchants.models import KeyState, StoreKey
+from config.database import forget, now_of
+from config.keys import Place
 from tests.factories import make_merchant, store_of
 
 
@@ -145,3 +147,41 @@ def test_a_rejected_key_is_never_made(session: Session) -> None:
     with pytest.raises(StateConflict):
         keys.approve(session, request.public_id, by="stf_wang")
     assert keys.list_keys(session, store=store) == []
+
+
+def test_the_published_key_is_for_sandboxes_alone(session: Session) -> None:
+    """P4: a key that everybody knows is refused where it would be worth something."""
+    store = _store(session)
+
+    with pytest.raises(StateConflict):
+        keys.publish(session, store=store, by="system:seed", reason="沙盒")
+
+    assert not keys.is_published(session)
+
+
+def test_a_published_secret_signs_nothing_in_a_real_district(session: Session) -> None:
+    store, ring = _store(session), session.info["key_ring"]
+    issued = _issue(session, store)
+    row = session.scalars(select(StoreKey).where(StoreKey.key_id == issued.key_id)).one()
+    place = Place(
+        table="store_key", column="secret", row_id=row.key_id, key_version=row.key_version
+    )
+    key_id = keys.published_key_id("test")
+    session.add(
+        StoreKey(
+            key_id=key_id,
+            store_id=row.store_id,
+            secret=ring.wrap(keys.PUBLISHED_SECRET, place=replace(place, row_id=key_id)),
+            key_version=row.key_version,
+            state=KeyState.ROTATED,
+            valid_until=now_of(session) + timedelta(hours=1),
+            created_at=now_of(session),
+        )
+    )
+    session.flush()
+    forget(session)
+
+    known = keys.get_keys(session)
+
+    assert issued.key_id in known
+    assert key_id not in known
