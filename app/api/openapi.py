@@ -22,6 +22,7 @@ from app.api.edge import Contract
 from app.api.fields import DoorSchema, Items, Part, Text, Whole, YesNo
 from app.api.policy import role_of
 from app.api.signing import SCHEME
+from app.api.words import Word, find_word
 
 TITLE = "Plaza 商圈通"
 
@@ -107,7 +108,27 @@ def describe(app: APIFlask) -> dict[str, Any]:
         ]
         path = _PARAMETER.sub(r"{\1}", rule.rule)
         spec.path(path=path, operations={method.lower(): operation})
-    return spec.to_dict()
+    return _explained(spec.to_dict())
+
+
+def _explained(described: dict[str, Any]) -> dict[str, Any]:
+    """Give every field and parameter its words, and an example where there is one."""
+    for schema, shape in described["components"]["schemas"].items():
+        for name, inner in shape.get("properties", {}).items():
+            _explain(inner, find_word(schema, name))
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            for parameter in operation["parameters"]:
+                _explain(parameter, find_word(operation["operationId"], parameter["name"]))
+    return described
+
+
+def _explain(shape: dict[str, Any], word: Word | None) -> None:
+    if word is None:
+        return
+    shape["description"] = word.both
+    if word.example is not None:
+        shape.get("schema", shape)["examples"] = [word.example]
 
 
 def _routes(app: APIFlask) -> Iterator[tuple[Rule, Contract]]:
