@@ -11,7 +11,7 @@ N ?= 2000
 
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check lint types format contracts bench replay audit migration lock clean
+.PHONY: help setup run test vendor coverage check lint types format contracts bench replay audit migration lock clean
 
 help: ## 列出所有命令 / list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,6 +24,9 @@ run: $(READY) ## 启动全部服务（Ctrl-C 停止） / start everything; Ctrl-
 
 test: $(READY) ## 全部测试：make test T=tests/ledger PG=16 / all tests, in parallel
 	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal $(T)
+
+vendor: $(READY) ## 文档页面与命令，需 chromium、curl、openssl / the documents in a browser and a shell
+	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -m vendor tests/app/api/reading tests/docs
 
 coverage: $(READY) ## 全部测试与分支覆盖率 / all tests, and the branches that they take
 	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
