@@ -14,6 +14,7 @@ from app.api.measures import POOL_SIZE, POOL_USED
 from app.api.member.routes import member
 from app.api.policy import POLICY, deny_by_default
 from app.api.pos.routes import pos
+from app.api.reading.routes import reading
 from app.wiring import build
 from config.settings import Settings
 
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> APIFlask:
         __name__,
         title="Plaza 商圈通",
         version=VERSION,
-        docs_path=None,  # Its pages load scripts from elsewhere.
+        docs_path=None,  # Its pages load scripts from elsewhere; ours are app/api/reading.
         enable_openapi=False,
         static_folder=cast("str", None),
     )
@@ -48,6 +49,6 @@ def create_app(settings: Settings) -> APIFlask:
     watch_requests(app)
     deny_by_default(app)
     problems.answer_with_problems(app)
-    for blueprint in (health.health, openapi.meta, pos, member):
+    for blueprint in (health.health, openapi.meta, pos, member, reading):
         app.register_blueprint(blueprint)
     return app

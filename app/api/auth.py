@@ -109,13 +109,14 @@ class Gate:
         self._known: dict[str, Mapping[str, CallingKey]] = {}
         self._tokens = tokens.token_keys(given.settings.token_key)
 
-    def admit_anyone(self, *, address: str) -> None:
-        """Let an unproven caller in, sixty times a minute.
+    def admit_anyone(self, *, address: str, few: Bucket | None = None) -> None:
+        """Let an unproven caller in, sixty times a minute; or as often as a route says itself.
 
         Raises:
             RateLimited: more often.
         """
-        self._limiter.pass_through([self._from(address, "anyone", limits.ANYONE)])
+        kind, limit = ("anyone", limits.ANYONE) if few is None else (few.name, few.limit)
+        self._limiter.pass_through([self._from(address, kind, limit)])
 
     def prove(
         self,
@@ -275,7 +276,8 @@ def requires(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Say whom a view is for; nobody else gets past it. The policy table says the same again.
 
-    `limit` holds for each store on this route, beside the common ones.
+    `limit` holds for each store on this route, beside the common ones; on a route for anybody, for
+    each address in place of the common one.
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
@@ -295,7 +297,8 @@ def requires(
                     authorization=request.headers.get("Authorization", ""), address=address
                 )
             elif role is Role.ANYONE:
-                gate().admit_anyone(address=address)
+                few = None if limit is None else Bucket(name=view.__name__, limit=limit)
+                gate().admit_anyone(address=address, few=few)
             return view(*args, **kwargs)
 
         guarded.role = role  # type: ignore[attr-defined]

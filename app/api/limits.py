@@ -55,6 +55,8 @@ UPLOAD = Limit(requests=30, seconds=60, burst=10)
 MEMBER = Limit(requests=600, seconds=60, burst=100)
 CODES = Limit(requests=10, seconds=3600, burst=10)  # With its burst at most 20 in any hour.
 ANYONE = Limit(requests=60, seconds=60, burst=60)
+READER = Limit(requests=240, seconds=60, burst=120)
+DEBUGGER = Limit(requests=30, seconds=60, burst=30)
 FORGERS = Limit(requests=60, seconds=60, burst=60)
 
 

@@ -194,6 +194,12 @@ _BY_STATUS = {
 }
 
 
+def kinds() -> list[Problem]:
+    """Return every kind of problem once, one a code."""
+    known = {each.code: each for each in (*_BY_STATUS.values(), *PROBLEMS.values())}
+    return list(known.values())
+
+
 def answer_with_problems(app: APIFlask) -> None:
     """Make every error of the application a problem, whoever raised it."""
     for root in ROOTS:

@@ -35,7 +35,7 @@ class Signed:
     idempotency_key: str
     body: bytes
 
-    def string_to_sign(self, *, key_id: str, timestamp: int, nonce: str) -> str:
+    def string_to_sign(self, *, key_id: str, timestamp: int | str, nonce: str) -> str:
         """Return the nine lines, each ended by a newline."""
         lines = (
             SCHEME,

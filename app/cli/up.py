@@ -208,11 +208,12 @@ class _Supervisor:
         phone = seed.phone_of(0)
         _say(
             f"\n  网页 / web      {address}\n"
+            f"  文档 / docs     {address}/docs\n"
             f"  健康 / health   {address}/readyz   {address}/metrics\n"
             f"  数据 / data     {self._command.home}   （日志 / logs: log/）\n"
             f"  密钥 / keys     {self._command.folder / '.env'}\n"
             "  商圈 / districts  demo, sandbox\n"
-            f"  沙盒密钥 / sandbox key  {keys.published_key_id(_SANDBOX)}   （docs/api.md）\n"
+            f"  沙盒密钥 / sandbox key  {keys.published_key_id(_SANDBOX)}   （/docs）\n"
             f"  员工 / staff    {logins}   （用 --as / with --as）\n\n"
             f"  试一试 / try    .venv/bin/plaza sell --store longjing-1 --member {phone}"
             " --line 36x2:drinks:龙井 --as lin\n"
