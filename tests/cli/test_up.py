@@ -59,6 +59,7 @@ def test_it_serves_and_comes_back_whatever_is_killed(
     first = up()
     assert _within(START_SECONDS, lambda: _ready(port)), _output(folder)
     created = _plaza(folder, "district", "create", "kept", "--name", "留存")
+    assert "pk_sandbox_PUBLISHED" in _output(folder)
 
     for part in ("gunicorn", "app.tasks worker"):
         _kill_child(first.pid, part)

@@ -64,10 +64,15 @@ class Found:
     expected_signature: str | None
 
 
-def explain(sent: Sent, *, secret: bytes | None, now: int) -> Found:
-    """Return every check in the order in which the door makes them, and what explains a failure."""
+def explain(sent: Sent, *, secret: bytes | None, now: int, may_sign: bool = True) -> Found:
+    """Return every check in the order in which the door makes them, and what explains a failure.
+
+    `may_sign` says whether the store of the key is open.
+    """
     ours = sent.text_of(sent.signed)
     checks = [*_header_checks(sent), *_clock_check(sent.part("timestamp"), now)]
+    if not may_sign:
+        checks.append(said("store", "门店已停用", "the store is closed"))
     if sent.string_to_sign is not None:
         checks.append(_string_check(ours, sent.string_to_sign))
     expected, mistakes = None, []
@@ -113,7 +118,15 @@ def _header_checks(sent: Sent) -> Iterator[Said]:
             yield said(
                 f"missing-{name}", f'缺少 {name}="…"', f'{name}="…" is missing, quotes included'
             )
-    yield from _form_checks(parts)
+    found = list(_form_checks(parts))
+    yield from found
+    if header.startswith(f"{SCHEME} ") and set(NAMES) <= set(parts) and not found:
+        yield said(
+            "form",
+            '须为四个 名="值"，以逗号分隔，等号旁无空格，共 512 字符以内',
+            'it must be four of name="value", commas between them, no spaces at the equals signs, '
+            "512 characters at most",
+        )
 
 
 def _form_checks(parts: Mapping[str, str]) -> Iterator[Said]:

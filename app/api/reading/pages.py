@@ -19,6 +19,7 @@ from app.api import limits, problems
 from app.api.auth import Role, requires
 from app.api.openapi import document
 from app.api.reading import reading
+from app.api.reading.advice import ADVICE
 from app.api.reading.chapters import chapter
 from app.api.reading.reference import routes
 from app.api.reading.signing import examples
@@ -156,13 +157,14 @@ def _chapter(file: str) -> Callable[[], Mapping[str, Any]]:
 def _reference(tag: str) -> Callable[[], Mapping[str, Any]]:
     def given() -> Mapping[str, Any]:
         described = json.loads(document(cast("APIFlask", current_app)))
-        return {"routes": routes(described, tag=tag)}
+        return {"routes": routes(described, tag=tag, problems=problems.kinds())}
 
     return given
 
 
 def _errors() -> Mapping[str, Any]:
-    return {"problems": sorted(problems.kinds(), key=lambda each: (each.status, each.code))}
+    shown = sorted(problems.kinds(), key=lambda each: (each.status, each.code))
+    return {"problems": shown, "advice": ADVICE}
 
 
 def _signing() -> Mapping[str, Any]:

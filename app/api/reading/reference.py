@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from app.api.problems import Problem
 from app.api.signing import SCHEME
 
 _SCHEMAS = "#/components/schemas/"
 _DEPTH = 5
+_NO_LIMIT = 2**53 - 1
+_OF_SIGNERS = ("bad-signature", "clock-skew")
+_OF_MEMBERS = ("unauthenticated", "consent-required")
+_OF_KEYS = ("idempotency-", "business-key-conflict")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,14 @@ class Field:
     limits: str
     required: bool
     words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A status that a route may answer with, and the codes that it may have then."""
+
+    status: str
+    codes: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +52,7 @@ class Route:
     gives: Sequence[Field]
     gives_example: str
     status: str
-    refusals: Sequence[str]
+    refusals: Sequence[Refusal]
 
     @property
     def searched(self) -> str:
@@ -48,11 +61,11 @@ class Route:
         return f"{self.method} {self.path} {self.summary} {names}".lower()
 
 
-def routes(described: Mapping[str, Any], *, tag: str) -> list[Route]:
+def routes(described: Mapping[str, Any], *, tag: str, problems: Sequence[Problem]) -> list[Route]:
     """Return the routes of one audience, in the order of their paths."""
     schemas = described["components"]["schemas"]
     return [
-        _route(schemas, path, method, operation)
+        _route(schemas, path, method, operation, problems)
         for path, operations in described["paths"].items()
         for method, operation in operations.items()
         if tag in operation["tags"]
@@ -83,7 +96,11 @@ def _shown(schemas: Mapping[str, Any], shape: Mapping[str, Any]) -> bool:
 
 
 def _route(
-    schemas: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]
+    schemas: Mapping[str, Any],
+    path: str,
+    method: str,
+    operation: Mapping[str, Any],
+    problems: Sequence[Problem],
 ) -> Route:
     takes = _content(operation.get("requestBody", {}))
     status, answer = next(
@@ -105,8 +122,21 @@ def _route(
         gives=list(_fields(schemas, _content(answer))),
         gives_example=_written(example(schemas, _content(answer))),
         status=f"{status} {HTTPStatus(status).phrase}",
-        refusals=[each for each in operation["responses"] if int(each) >= HTTPStatus.BAD_REQUEST],
+        refusals=list(_refusals(operation, problems)),
     )
+
+
+def _refusals(operation: Mapping[str, Any], problems: Sequence[Problem]) -> Iterator[Refusal]:
+    """Return what a route may refuse with: codes of its statuses, but for those of others."""
+    keyed = any(each["in"] == "header" for each in operation["parameters"])
+    signed = SCHEME in str(operation.get("security"))
+    others = [*(_OF_MEMBERS if signed else _OF_SIGNERS), *(() if keyed else _OF_KEYS)]
+    for status in operation["responses"]:
+        if int(status) >= HTTPStatus.BAD_REQUEST:
+            codes = [each.code for each in problems if each.status == int(status)]
+            yield Refusal(
+                status=status, codes=[code for code in codes if not code.startswith(tuple(others))]
+            )
 
 
 def _proof(operation: Mapping[str, Any]) -> str:
@@ -134,8 +164,10 @@ def _fields(
     shape = _resolved(schemas, shape)
     if depth > _DEPTH:
         return
-    for name, inner in shape.get("properties", {}).items():
-        required = name in shape.get("required", [])
+    wanted = shape.get("required", [])
+    fields = shape.get("properties", {}).items()
+    for name, inner in sorted(fields, key=lambda field: field[0] not in wanted):
+        required = name in wanted
         yield _field(schemas, before + name, inner, required=required)
         resolved = _resolved(schemas, inner)
         if "items" in resolved:
@@ -165,16 +197,16 @@ def _field(
 
 
 def _limits(shape: Mapping[str, Any]) -> str:
-    if "pattern" in shape:
-        return str(shape["pattern"])
-    for least, most, unit in (
-        ("minimum", "maximum", ""),
-        ("minLength", "maxLength", " 字符 / characters"),
-        ("minItems", "maxItems", " 项 / items"),
-    ):
-        if most in shape:
-            return f"{shape.get(least, 0):,} … {shape[most]:,}{unit}"
-    return ""
+    said = [shape["pattern"]] if "pattern" in shape else []
+    if shape.get("maximum", _NO_LIMIT) < _NO_LIMIT:
+        said.append(f"{shape.get('minimum', 0):,} … {shape['maximum']:,}")
+    elif shape.get("minimum", -_NO_LIMIT) > -_NO_LIMIT:
+        said.append(f"≥ {shape['minimum']:,}")
+    if "maxLength" in shape:
+        said.append(f"{shape.get('minLength', 0)} … {shape['maxLength']:,} 字符 / characters")
+    if "maxItems" in shape:
+        said.append(f"{shape.get('minItems', 0)} … {shape['maxItems']:,} 项 / items")
+    return "\n".join(said)
 
 
 def _resolved(schemas: Mapping[str, Any], shape: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,14 +5,16 @@ import binascii
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from flask import Response
 from marshmallow import fields, validate
+from sqlalchemy.orm import Session
 
 from app.api import limits, signing
-from app.api.auth import Role, requires
+from app.api.auth import CallingKey, Role, requires
 from app.api.context import services
 from app.api.edge import sent_body
 from app.api.errors import Fault, ValidationFailed
@@ -23,7 +25,8 @@ from app.api.reading.sent import Sent, read_headers
 from app.api.signing import SCHEME, Signed
 from app.errors import Invalid
 from app.merchants import keys
-from config.database import district_of
+from app.merchants.directory import get_directory
+from config.database import district_of, now_of
 from config.errors import UnknownDistrict
 
 _MOST = 200_000
@@ -84,36 +87,45 @@ def explain_signature() -> Response:
         ),
     )
     key_id = sent.part("key_id")
-    secret = _secret(key_id) if key_id else None
-    found = explain(sent, secret=secret, now=int(time.time()))
+    known = _find(key_id) if key_id else None
+    found = explain(
+        sent,
+        secret=None if known is None else known.key.secret,
+        now=int(time.time()),
+        may_sign=known is None or known.is_open,
+    )
     return Response(json.dumps(asdict(found), ensure_ascii=False), content_type="application/json")
 
 
-def _secret(key_id: str) -> bytes:
-    """Return the secret of a sandbox's key, to explain with.
+def _find(key_id: str) -> CallingKey:
+    """Return the key of a sandbox to explain with.
 
     Real keys and unknown ones are refused alike: a signature that we make for a real key would be
     one that anybody could have made here.
 
     Raises:
-        Invalid: it is no key of a sandbox.
+        Invalid: it is no key of a sandbox, or not valid now.
     """
-    district = keys.district_of_key(key_id)
     found = None
+    district = keys.district_of_key(key_id)
     if district is not None:
-        try:
-            with services().database.transaction(district, read_only=True) as session:
-                if district_of(session).sandbox:
-                    found = keys.get_keys(session).get(key_id)
-        except UnknownDistrict:
-            found = None
+        database = services().database
+        with suppress(UnknownDistrict), database.transaction(district, read_only=True) as session:
+            found = _read(session, key_id)
     if found is None:
         raise Invalid(
             "headers",
             "只解释沙盒商圈中有效的密钥",
             "only a valid key of a sandbox district is explained",
         )
-    return found.secret
+    return found
+
+
+def _read(session: Session, key_id: str) -> CallingKey | None:
+    key = keys.get_keys(session).get(key_id)
+    if not district_of(session).sandbox or key is None or not key.valid_at(now_of(session)):
+        return None
+    return CallingKey(key=key, store=get_directory(session).stores[key.store_id])
 
 
 def _bytes(name: str, encoded: str | None, text: str | None) -> bytes | None:

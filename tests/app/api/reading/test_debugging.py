@@ -214,6 +214,7 @@ def test_a_string_that_is_not_utf_8_is_named(sent: Sent) -> None:
             _header(v="1"),
             ["unknown-part"],
         ),
+        (_header().replace("=", " = "), ["form"]),
     ],
 )
 def test_a_header_of_another_form_is_told_what_is_wrong_with_it(
@@ -237,3 +238,11 @@ def test_a_clock_that_is_off_is_a_note(sent: Sent) -> None:
     assert found.holds
     assert clock.state is State.NOTE
     assert "-3600 s" in clock.en
+
+
+def test_the_key_of_a_closed_store_does_not_hold(sent: Sent) -> None:
+    """Reliability §8: an active key, and its store is open."""
+    found = explain(_signed(sent, _text(sent)), secret=SECRET, now=NOW, may_sign=False)
+
+    assert not found.holds
+    assert [each.code for each in found.checks if each.state is State.WRONG] == ["store"]

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from app.api import problems
 from app.api.openapi import document
+from app.api.reading.advice import ADVICE
 from app.api.reading.pages import ENTRIES, samples
 from tests.factories import unique
 
@@ -149,3 +150,29 @@ def test_reading_does_not_use_up_what_tills_may_ask_unsigned(
     assert pages.count(429) > 0
     assert pages[:110] == [200] * 110
     assert _read(client, "/v1/pos/time", address).status_code == 200
+
+
+def test_a_route_names_the_codes_that_it_may_refuse_with(
+    client: FlaskClient, address: dict[str, str]
+) -> None:
+    """P5: no code of somebody else's way to prove himself, none of keys where there is no key."""
+    tills = _read(client, "/docs/reference-tills", address).text
+    members = _read(client, "/docs/reference-members", address).text
+
+    def section(text: str, anchor: str) -> str:
+        return text.partition(f'id="{anchor}"')[2].partition("</section>")[0]
+
+    order, quote = section(tills, "place_order"), section(tills, "make_quote")
+    assert "#clock-skew" in order
+    assert "#business-key-conflict" in order
+    assert "#idempotency-key-missing" in order
+    assert "#idempotency-key-missing" not in quote
+    assert "#unauthenticated" not in order
+    assert "#unauthenticated" in section(members, "get_balance")
+    assert "#bad-signature" not in section(members, "get_balance")
+
+
+def test_every_kind_of_refusal_says_what_to_do() -> None:
+    """P5: a new code gets its row in app/api/reading/advice.py."""
+    assert set(ADVICE) == {kind.code for kind in problems.kinds()}
+    assert all(zh and en for zh, en in ADVICE.values())
