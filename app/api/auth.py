@@ -125,12 +125,12 @@ class Gate:
         authorization: str,
         address: str,
         now: float,
-        limit: Limit | None = None,
+        few: Bucket | None = None,
     ) -> Claim:
         """Return whose signature a request carries; each signature is good once.
 
-        The order of the checks is reliability §8's: key, clock, signature, nonce. `limit` is the
-        route's own for each store, beside those that all requests have.
+        The order of the checks is reliability §8's: key, clock, signature, nonce. `few` is the
+        route's own limit for each store, beside those that all requests have.
 
         Raises:
             BadSignature: anything is wrong; callers are not told what.
@@ -153,9 +153,9 @@ class Gate:
             Bucket(name=f"{district}:all", limit=limits.DISTRICT),
             self._from(address, "signed", limits.ADDRESS),
         ]
-        if limit is not None:
-            few = limit.times(known.pace)
-            buckets.append(Bucket(name=f"{district}:store:{known.store.id}:few", limit=few))
+        if few is not None:
+            name = f"{district}:store:{known.store.id}:{few.name}"
+            buckets.append(Bucket(name=name, limit=few.limit.times(known.pace)))
         self._limiter.pass_through(
             buckets,
             nonce=f"{district}:{said.key_id}:{said.nonce}",
@@ -281,6 +281,8 @@ def requires(
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        few = None if limit is None else Bucket(name=view.__name__, limit=limit)
+
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             address = request.remote_addr or ""
@@ -290,14 +292,13 @@ def requires(
                     authorization=request.headers.get("Authorization", ""),
                     address=address,
                     now=time.time(),
-                    limit=limit,
+                    few=few,
                 )
             elif role is Role.MEMBER:
                 g.claim = gate().prove_member(
                     authorization=request.headers.get("Authorization", ""), address=address
                 )
             elif role is Role.ANYONE:
-                few = None if limit is None else Bucket(name=view.__name__, limit=limit)
                 gate().admit_anyone(address=address, few=few)
             return view(*args, **kwargs)
 

@@ -264,3 +264,14 @@ def test_a_store_of_a_sandbox_with_a_pace_sends_so_many_times_more(
         database.transaction("hasty") as session,
     ):
         session.execute(text("UPDATE public.district SET pace = 9"))
+
+
+def test_a_day_of_uploads_does_not_keep_a_store_from_identifying(till: Till) -> None:
+    """Reliability §12: each route's own limit is counted by itself."""
+    at = {"terminal_id": "T1", "cashier_id": "007"}
+    uploads = [till.post("/v1/pos/orders/batch", {"orders": []}).status_code for _ in range(15)]
+
+    known = till.post("/v1/pos/identify", {**at, "phone": "13900000000"}, key="")
+
+    assert uploads[-1] == 429
+    assert known.status_code != 429
