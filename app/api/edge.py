@@ -67,6 +67,20 @@ def tells(gives: type[DoorSchema]) -> Callable[[View], View]:
     return decorate
 
 
+def weighs(takes: type[DoorSchema], gives: type[DoorSchema]) -> Callable[[View], View]:
+    """Make a view answer about what was sent, without a transaction and without a store."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door() -> Response:
+            return respond(_answer(gives, view(load(takes, sent_body())), HTTPStatus.OK))
+
+        door.contract = Contract(takes=takes, gives=gives)  # type: ignore[attr-defined]
+        return door
+
+    return decorate
+
+
 def reads(
     gives: type[DoorSchema], *, query: type[DoorSchema] | None = None
 ) -> Callable[[View], View]:

@@ -154,10 +154,10 @@ def _chapter(file: str) -> Callable[[], Mapping[str, Any]]:
     return given
 
 
-def _reference(tag: str) -> Callable[[], Mapping[str, Any]]:
+def _reference(*tags: str) -> Callable[[], Mapping[str, Any]]:
     def given() -> Mapping[str, Any]:
         described = json.loads(document(cast("APIFlask", current_app)))
-        return {"routes": routes(described, tag=tag, problems=problems.kinds())}
+        return {"routes": routes(described, tags=tags, problems=problems.kinds())}
 
     return given
 
@@ -180,7 +180,7 @@ ENTRIES = (
     Entry(name="tills", zh="收银接口指南", en="Guide for tills", template="chapter",
           given=_chapter("docs/api.md")),
     Entry(name="reference-tills", zh="收银接口参考", en="Reference for tills",
-          template="reference", given=_reference("pos")),
+          template="reference", given=_reference("pos", "signing")),
     Entry(name="signing", zh="签名调试", en="Signature debugger", template="signing",
           given=_signing),
     Entry(name="samples", zh="示例代码", en="Samples", template="chapter",

@@ -1,6 +1,7 @@
 """The description of the API as people read it: each route with its fields, limits and examples."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -55,20 +56,28 @@ class Route:
     refusals: Sequence[Refusal]
 
     @property
+    def shown(self) -> str:
+        """The path in the list at the side, without what is the same in all."""
+        return re.sub(r"^/v1/\w+/|^/", "", self.path)
+
+    @property
     def searched(self) -> str:
         """What the filter of the page looks at."""
         names = " ".join(each.name for each in [*self.query, *self.takes, *self.gives])
         return f"{self.method} {self.path} {self.summary} {names}".lower()
 
 
-def routes(described: Mapping[str, Any], *, tag: str, problems: Sequence[Problem]) -> list[Route]:
-    """Return the routes of one audience, in the order of their paths."""
+def routes(
+    described: Mapping[str, Any], *, tags: Sequence[str], problems: Sequence[Problem]
+) -> list[Route]:
+    """Return the routes of some audiences, one after the other, in the order of their paths."""
     schemas = described["components"]["schemas"]
     return [
         _route(schemas, path, method, operation, problems)
+        for tag in tags
         for path, operations in described["paths"].items()
         for method, operation in operations.items()
-        if tag in operation["tags"]
+        if operation["tags"] == [tag]
     ]
 
 

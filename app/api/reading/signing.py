@@ -2,25 +2,23 @@
 
 import base64
 import binascii
-import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from flask import Response
 from marshmallow import fields, validate
 from sqlalchemy.orm import Session
 
 from app.api import limits, signing
 from app.api.auth import CallingKey, Role, requires
 from app.api.context import services
-from app.api.edge import sent_body
+from app.api.edge import weighs
 from app.api.errors import Fault, ValidationFailed
-from app.api.fields import DoorSchema, Text, load
+from app.api.fields import DoorSchema, Items, Part, Text, Whole, YesNo
 from app.api.reading import reading
-from app.api.reading.debugging import explain
+from app.api.reading.debugging import Found, explain
 from app.api.reading.sent import Sent, read_headers
 from app.api.signing import SCHEME, Signed
 from app.errors import Invalid
@@ -72,11 +70,41 @@ class DebugSignatureSchema(DoorSchema):
     string_to_sign_base64 = Raw(load_default=None)
 
 
+class SaidSchema(DoorSchema):
+    """A check or a mistake; `state` is `ok`, `wrong`, or `note`, which decides nothing."""
+
+    code = Text(most=40, required=True)
+    zh = Text(most=400, required=True)
+    en = Text(most=400, required=True)
+    state = Text(most=10, required=True)
+
+
+class ComparedLineSchema(DoorSchema):
+    zh = Text(most=40, required=True)
+    en = Text(most=40, required=True)
+    ours = Raw(required=True)
+    theirs = Raw(required=True, allow_none=True)
+    at = Whole(required=True, allow_none=True)
+
+
+class SignatureSchema(DoorSchema):
+    """What is told about a signature; `expected_signature` is null where no key was named."""
+
+    holds = YesNo(required=True)
+    checks = Items(Part(SaidSchema), most=20, required=True)
+    mistakes = Items(Part(SaidSchema), most=3, required=True)
+    lines = Items(Part(ComparedLineSchema), most=_MOST, required=True)
+    string_to_sign = Raw(required=True)
+    body_sha256 = Text(most=64, required=True)
+    body_bytes = Whole(required=True)
+    expected_signature = Text(most=44, required=True, allow_none=True)
+
+
 @reading.post("/docs/signing")
 @requires(Role.ANYONE, limit=limits.DEBUGGER)
-def explain_signature() -> Response:
+@weighs(DebugSignatureSchema, SignatureSchema)
+def explain_signature(asked: AskedSignature) -> Found:
     """Say which check of a signature fails, what we sign in its place, and the likely mistake."""
-    asked = load(DebugSignatureSchema, sent_body())
     sent = Sent(
         method=asked.method,
         path=asked.path,
@@ -88,13 +116,12 @@ def explain_signature() -> Response:
     )
     key_id = sent.part("key_id")
     known = _find(key_id) if key_id else None
-    found = explain(
+    return explain(
         sent,
         secret=None if known is None else known.key.secret,
         now=int(time.time()),
         may_sign=known is None or known.is_open,
     )
-    return Response(json.dumps(asdict(found), ensure_ascii=False), content_type="application/json")
 
 
 def _find(key_id: str) -> CallingKey:
