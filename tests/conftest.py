@@ -4,6 +4,7 @@ One embedded server is shared by all workers of a run (and by runs at the same t
 has its own database. `PLAZA_TEST_PG=16` takes the other version of the wheel;
 `PLAZA_TEST_DATABASE_URL` names a server of one's own instead, as its superuser: one for tests
 alone, since the roles plaza_owner and plaza_app get a password there.
+`PLAZA_TEST_PROFILE=thorough` draws 5,000 examples for every property that names no number itself.
 """
 
 import base64
@@ -14,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import psycopg
 import pytest
+from hypothesis import HealthCheck
 from psycopg import sql
 from sqlalchemy.orm import Session
 
@@ -27,6 +30,19 @@ from migrations.run import create_district
 from tests.counting import sent_by
 
 PROJECT = Path(__file__).parent.parent
+
+# How long an example takes says how busy the machine is, and nothing of the property. Fixtures are
+# shared by the examples of a test on purpose: a till, or a transaction in which each makes its own.
+hypothesis.settings.register_profile(
+    "plaza",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+hypothesis.settings.register_profile(
+    "thorough", parent=hypothesis.settings.get_profile("plaza"), max_examples=5_000
+)
+hypothesis.settings.load_profile(os.environ.get("PLAZA_TEST_PROFILE", "plaza"))
 
 _ROLES = ("plaza_owner", "plaza_app")
 _PASSWORD = "plaza-test"

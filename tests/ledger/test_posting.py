@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -244,9 +244,7 @@ def test_opposite_orders_of_accounts_do_not_deadlock(database: Database, distric
         assert balance(session, books.lot) + balance(session, books.stranger_lot) == 20_000
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["earn", "burn", "reverse"]), st.integers(1, 60)), max_size=12

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.database import Database
@@ -62,9 +62,7 @@ def _damage(value: Any) -> st.SearchStrategy[Any]:
     return ODD
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(request=damaged())
 def test_a_damaged_request_is_refused_by_the_tables(
     till: Till, request: tuple[str, dict[str, Any]]
@@ -80,9 +78,7 @@ def test_a_damaged_request_is_refused_by_the_tables(
         assert answer.json["code"] not in ("internal", "overloaded")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(body=st.binary(max_size=200), path=st.sampled_from(sorted(BODIES)))
 def test_any_bytes_are_answered(till: Till, body: bytes, path: str) -> None:
     answer = till.send("POST", f"/v1/pos/{path}", body, key=unique("idem-key-"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 from sqlalchemy.orm import Session
@@ -88,9 +88,7 @@ STEPS = st.lists(
     ),
     max_size=10,
 )
-slow = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+slow = settings(max_examples=30)
 
 
 @pytest.mark.parametrize("policy", list(NegativePolicy), indirect=True)
