@@ -8,6 +8,7 @@ from app.cli import (
     audit,
     bench,
     districts,
+    lab,
     member,
     merchant,
     pos,
@@ -47,6 +48,7 @@ COMMANDS: tuple[click.Command, ...] = (
     till.refund,
     replay.replay_command,
     simulate.simulate,
+    lab.lab,
 )
 
 

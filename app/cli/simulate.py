@@ -34,7 +34,7 @@ def simulate(command: Command, *, seconds: int, seed: int | None) -> None:
         run.drop_district(owner_url, DISTRICT)
     run.create_district(owner_url, DISTRICT, name="模拟 / simulation", sandbox=True)
     seed = secrets.randbits(32) if seed is None else seed
-    click.echo(f"种子 seed {seed} · 版本 commit {_commit()}")
+    click.echo(f"种子 seed {seed} · 版本 commit {commit()}")
     began = time.monotonic()
     rounds = steps = 0
     while time.monotonic() - began < seconds:
@@ -54,7 +54,7 @@ def simulate(command: Command, *, seconds: int, seed: int | None) -> None:
     click.echo(f"✔ {rounds} 轮 rounds · {steps} 步 steps")
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit that runs, or the version where there is no git."""
     try:
         found = subprocess.run(

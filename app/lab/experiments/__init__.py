@@ -1,0 +1,1 @@
+"""Abuse of the real application, counted and held against a threshold (docs/experiments.md)."""

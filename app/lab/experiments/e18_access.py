@@ -1,0 +1,171 @@
+"""E18: every route of the URL map, by everybody, for one's own, somebody else's and nobody's (G9).
+
+Staff has no door over HTTP yet, so the roles are those of the policy: stores, members, anybody.
+"""
+
+import random
+from dataclasses import dataclass, replace
+
+from app.api.auth import Role
+from app.lab.experiments.callers import Answer, Caller, Desk, Nobody, Person
+from app.lab.experiments.district import Lab, Size
+from app.lab.experiments.findings import Tally
+from app.lab.experiments.samples import (
+    USED_WITH,
+    Ask,
+    Route,
+    Stage,
+    absent,
+    ask_for,
+    owned_fields,
+    routes_of,
+    thing,
+)
+from app.lab.experiments.tables import moved
+
+SIZE = SHORT_SIZE = Size(stores=2, members=2)
+TITLE = ("越权访问：全部路由 × 角色 × 对象", "other people's things: routes × roles × objects")
+
+_NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of two who are alike: a store, and a member."""
+
+    desk: Desk
+    person: Person
+
+    def caller(self, role: Role) -> Desk | Person:
+        """Return the one of this side that a route is for."""
+        return self.desk if role is Role.STORE else self.person
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One route, attacked by one side for what is the other's."""
+
+    lab: Lab
+    tally: Tally
+    route: Route
+    one: Side
+    other: Side
+
+    def ask_of(self, side: Side) -> Ask:
+        """Return a right request, made for that side."""
+        with self.lab.session() as session:
+            stage = Stage(session=session, desk=side.desk, person=side.person)
+            return ask_for(self.route, stage)
+
+    def send(self, caller: Caller, ask: Ask) -> Answer:
+        """Send a request as somebody."""
+        return self.lab.door.ask(caller, self.route.method, self.route.path(ask), ask.body)
+
+    def expect(self, what: str, *, wanted: object, got: object) -> None:
+        """Count one outcome for this route."""
+        self.tally.expect(what, wanted=wanted, got=got, case=self.route.endpoint)
+
+
+def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:  # noqa: ARG001
+    """Ask for everything as everybody: the routes are the cases."""
+    sides = [
+        Side(desk=desk, person=person) for desk, person in zip(lab.desks, lab.people, strict=True)
+    ]
+    routes = [each for each in routes_of(lab.app) if each.role in (Role.STORE, Role.MEMBER)]
+    for route in dice.sample(routes, len(routes)):
+        # Some routes sign a member out: each is asked on a device of its own.
+        ours, theirs = (replace(side, person=lab.on_another_device(side.person)) for side in sides)
+        for one, other in ((ours, theirs), (theirs, ours)):
+            attempt = Attempt(lab=lab, tally=tally, route=route, one=one, other=other)
+            _as_somebody_else(attempt)
+            _for_things_of_others(attempt)
+            for name in owned_fields(route):
+                _for_things_in_bodies(attempt, name)
+            _as_oneself(attempt)
+
+
+def _as_oneself(attempt: Attempt) -> None:
+    """The control: whoever it is for gets it."""
+    answer = attempt.send(attempt.one.caller(attempt.route.role), attempt.ask_of(attempt.one))
+    good = 200 <= answer.status < 300
+    attempt.expect("own role, own thing", wanted="2xx", got="2xx" if good else answer.code)
+
+
+def _as_somebody_else(attempt: Attempt) -> None:
+    """Whoever is not of the route's role is nobody there, whatever he names."""
+    sides = (attempt.one, attempt.other)
+    strangers: list[Caller] = [Nobody()]
+    if attempt.route.role is Role.STORE:
+        strangers += [side.person for side in sides]
+    else:
+        strangers += [side.desk for side in sides]
+    own, foreign = (attempt.ask_of(side) for side in sides)
+    before = attempt.lab.state()
+    for caller in strangers:
+        for ask in (own, foreign, _gone(own)):
+            attempt.expect("another role", wanted=401, got=attempt.send(caller, ask).status)
+    changed = moved(before, attempt.lab.state())
+    attempt.expect("another role changes", wanted=_NOTHING, got=changed or _NOTHING)
+
+
+def _for_things_of_others(attempt: Attempt) -> None:
+    """Somebody else's thing in the path or the query is as good as none."""
+    foreign = attempt.ask_of(attempt.other)
+    gone = _gone(foreign)
+    if gone == foreign:
+        return
+    caller = attempt.one.caller(attempt.route.role)
+    before = attempt.lab.state()
+    theirs, nobodys = attempt.send(caller, foreign), attempt.send(caller, gone)
+    changed = moved(before, attempt.lab.state())
+    attempt.expect("foreign thing", wanted="404 not-found", got=theirs.code)
+    attempt.expect("absent thing", wanted="404 not-found", got=nobodys.code)
+    attempt.expect(
+        "foreign looks as absent", wanted=True,
+        got=_face(theirs, _names(foreign)) == _face(nobodys, _names(gone)),
+    )  # fmt: skip
+    attempt.expect("foreign thing changes", wanted=_NOTHING, got=changed or _NOTHING)
+
+
+def _for_things_in_bodies(attempt: Attempt, name: str) -> None:
+    """The same for a thing that a body names."""
+    ask = attempt.ask_of(attempt.one)
+    owner = attempt.other
+    with attempt.lab.session() as session:
+        stage = Stage(session=session, desk=owner.desk, person=owner.person)
+        foreign = thing(name, attempt.route.role, stage)
+    gone, caller = absent(foreign), attempt.one.caller(attempt.route.role)
+    besides = USED_WITH.get((attempt.route.endpoint, name), {})
+    before = attempt.lab.state()
+    theirs, nobodys = (
+        attempt.send(caller, replace(ask, body={**(ask.body or {}), **besides, name: each}))
+        for each in (foreign, gone)
+    )
+    changed = moved(before, attempt.lab.state())
+    alike = _face(theirs, [foreign]) == _face(nobodys, [gone])
+    refused = 400 <= theirs.status < 500
+    attempt.expect(
+        "foreign thing in a body", wanted="4xx, as absent",
+        got="4xx, as absent" if alike and refused else f"{theirs.code}, {nobodys.code}",
+    )  # fmt: skip
+    attempt.expect("foreign thing in a body changes", wanted=_NOTHING, got=changed or _NOTHING)
+
+
+def _gone(ask: Ask) -> Ask:
+    """Return a request for things that nothing is."""
+    query = dict(ask.query)
+    if "number" in query:
+        query["number"] = absent(query["number"])
+    return replace(ask, ids={name: absent(each) for name, each in ask.ids.items()}, query=query)
+
+
+def _names(ask: Ask) -> list[str]:
+    return [*ask.ids.values(), *ask.query.values()]
+
+
+def _face(answer: Answer, names: list[str]) -> str:
+    """Return what a refusal shows, without the request's own id and what was asked for."""
+    shown = str({**answer.fields, "instance": answer.status})
+    for name in names:
+        shown = shown.replace(name, "…")
+    return shown

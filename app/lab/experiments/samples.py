@@ -1,0 +1,364 @@
+"""A right request for every route, made for whoever calls: what the experiments spoil.
+
+Routes come from the URL map. One that is added later and takes no body needs nothing here; one that
+takes a body stops the experiments that would send it, until it has its sample.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from apiflask import APIFlask
+from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
+
+from app.api.auth import Role
+from app.api.edge import Contract
+from app.api.fields import DoorSchema, Items, Part, PublicId
+from app.api.policy import role_of
+from app.checkout import orders, quotes
+from app.clock import server_now
+from app.errors import NotFound
+from app.lab.experiments.callers import Desk, Person
+from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
+from app.members import closing, confirming, devices, exporting, presence, refreshing, sign_in
+from app.members.closing import Leftover
+from app.members.presence import Mode
+from app.members.purposes import Purpose, current_text
+from config.database import new_id, now_of
+
+FEN = 3_000
+LINE: dict[str, Any] = {
+    "sku": "6901",
+    "name": "龙井",
+    "category": "tea",
+    "amount_fen": FEN,
+    "quantity": 3,
+}
+CASH: list[dict[str, Any]] = [{"name": "cash", "fen": FEN}]
+
+
+class NoSample(NotFound):
+    """A route takes a body and nobody has said what a right one is."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__("sample", f"{endpoint} (app/lab/experiments/samples.py)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A right request: the ids in its path, its query and its body."""
+
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """An object inside a body: where it is, the names it knows, the body with a name more there."""
+
+    pointer: str
+    known: frozenset[str]
+    add: Callable[[str, object], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Who calls, and a member who stands at the till."""
+
+    session: Session
+    desk: Desk
+    person: Person
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One method of one rule of the URL map, and whom it is for."""
+
+    endpoint: str
+    method: str
+    rule: Rule
+    role: Role
+    contract: Contract | None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it takes a body."""
+        return self.contract is not None and self.contract.takes is not None
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it wants an idempotency key."""
+        return self.contract is not None and self.contract.keyed
+
+    def path(self, ask: Ask) -> str:
+        """Return the path and query of a request."""
+        built = self.rule.build({**ask.ids, **ask.query})
+        if built is None:
+            raise NotFound("route", self.endpoint)
+        return built[1]
+
+
+def routes_of(app: APIFlask) -> list[Route]:
+    """Return every route that the policy lets anybody call."""
+    policy: Mapping[str, Role] = app.extensions["plaza_policy"]
+    found = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda each: each.endpoint):
+        role = role_of(app, rule.endpoint)
+        if role is None or policy.get(rule.endpoint) is not role:
+            continue
+        contract = getattr(app.view_functions[rule.endpoint], "contract", None)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            found.append(
+                Route(
+                    endpoint=rule.endpoint,
+                    method=method,
+                    rule=rule,
+                    role=role,
+                    contract=contract if isinstance(contract, Contract) else None,
+                )
+            )
+    return found
+
+
+def ask_for(route: Route, stage: Stage) -> Ask:
+    """Return a right request for a route.
+
+    Raises:
+        NoSample: it takes a body, and there is no sample of it.
+    """
+    sample = _SAMPLES.get(route.endpoint)
+    if sample is not None:
+        return sample(stage)
+    takes = route.contract.takes if route.contract else None
+    query = route.contract.query if route.contract else None
+    needs = [
+        *(takes().fields.values() if takes else ()),
+        *(query().fields.values() if query else ()),
+    ]
+    if any(each.required for each in needs):
+        raise NoSample(route.endpoint)
+    return Ask(
+        ids={name: thing(name, route.role, stage) for name in sorted(route.rule.arguments)},
+        body=None if takes is None else {},
+    )
+
+
+def thing(name: str, role: Role, stage: Stage) -> str:
+    """Return the id of something that is the caller's own.
+
+    Raises:
+        NoSample: nobody has said how such a thing comes to be.
+    """
+    make = _THINGS.get((role, name))
+    if make is None:
+        raise NoSample(f"{role} {name}")
+    return make(stage)
+
+
+def owned_fields(route: Route) -> list[str]:
+    """Return the fields of a body that name something which may be somebody else's."""
+    takes = route.contract.takes if route.contract else None
+    if takes is None:
+        return []
+    fields: Mapping[str, object] = takes().fields
+    return [
+        name
+        for name, each in fields.items()
+        if isinstance(each, PublicId) and (route.role, name) not in _SHARED
+    ]
+
+
+def absent(public_id: str) -> str:
+    """Return an id of the same kind that nothing has."""
+    return new_id(public_id.partition("_")[0])
+
+
+def spots(takes: DoorSchema, body: Mapping[str, Any], pointer: str = "") -> Iterator[Spot]:
+    """Return every object in a body that a schema takes."""
+    known = {each.data_key or name: each for name, each in takes.fields.items()}
+    yield Spot(
+        pointer=pointer, known=frozenset(known), add=lambda name, value: {**body, name: value}
+    )
+    for key, each in known.items():
+        inner = each.inner if isinstance(each, Items) else each
+        if not isinstance(inner, Part) or not body.get(key):
+            continue
+        listed = isinstance(each, Items)
+        first = body[key][0] if listed else body[key]
+        for spot in spots(
+            cast("DoorSchema", inner.schema), first, f"{pointer}/{key}" + "/0" * listed
+        ):
+            yield Spot(
+                pointer=spot.pointer, known=spot.known, add=_within(body, key, spot, listed=listed)
+            )
+
+
+def _within(
+    body: Mapping[str, Any], key: str, spot: Spot, *, listed: bool
+) -> Callable[[str, object], Mapping[str, Any]]:
+    def add(name: str, value: object) -> Mapping[str, Any]:
+        inside = spot.add(name, value)
+        return {**body, key: [inside, *body[key][1:]] if listed else inside}
+
+    return add
+
+
+def _at(stage: Stage) -> dict[str, Any]:
+    return {"terminal_id": stage.desk.tills[0], "cashier_id": "007"}
+
+
+def _sale(stage: Stage) -> dict[str, Any]:
+    return {**_at(stage), "number": new_id("n"), "lines": [LINE], "tenders": CASH}
+
+
+def _placed(stage: Stage) -> str:
+    return orders.place(stage.session, basket(stage.session, stage.desk, fen=FEN)).public_id
+
+
+def _paid(stage: Stage) -> str:
+    return sold(stage.session, stage.desk, fen=FEN)
+
+
+def _own_order(stage: Stage) -> str:
+    return sold(stage.session, stage.desk, fen=FEN, person=stage.person)
+
+
+def _found_by_number(stage: Stage) -> Ask:
+    order = orders.get_locked(stage.session, _paid(stage))
+    return Ask(query={"terminal_id": stage.desk.tills[0], "number": order.number})
+
+
+def _refunded(stage: Stage, **fields: object) -> Ask:
+    return Ask(ids={"order_id": _paid(stage)}, body={**_at(stage), "number": new_id("r"), **fields})
+
+
+def _exchanged(stage: Stage) -> Ask:
+    body = {**_sale(stage), "refund_number": new_id("r")}
+    return Ask(ids={"order_id": _paid(stage)}, body=body)
+
+
+def _uploaded(stage: Stage) -> Ask:
+    sale = {**_sale(stage), "occurred_at": now_of(stage.session).isoformat(timespec="seconds")}
+    return Ask(body={"orders": [sale]})
+
+
+def _identification(stage: Stage) -> str:
+    till = till_of(stage.session, stage.desk)
+    member = member_of(stage.session, stage.person)
+    return presence.identify(stage.session, member, terminal_id=till.id, mode=Mode.EARN).public_id
+
+
+def _quote(stage: Stage) -> str:
+    return quotes.quote(stage.session, basket(stage.session, stage.desk, fen=FEN)).public_id
+
+
+def _burn(stage: Stage) -> str:
+    return confirming.ask(
+        stage.session,
+        member=member_of(stage.session, stage.person),
+        terminal_id=till_of(stage.session, stage.desk).id,
+        points=1,
+        worth_fen=1,
+        now=server_now(stage.session),
+    ).public_id
+
+
+def _export(stage: Stage) -> str:
+    member = member_of(stage.session, stage.person)
+    return exporting.ask(stage.session, member=member, now=server_now(stage.session)).public_id
+
+
+def _leaving(stage: Stage, *, wanted: bool) -> None:
+    """See that the member is leaving, or is not."""
+    member, now = member_of(stage.session, stage.person), server_now(stage.session)
+    is_leaving = closing.find(stage.session, member) is not None
+    if wanted and not is_leaving:
+        closing.ask(
+            stage.session, member=member, points=Leftover.BURN, evidence={"door": "lab"}, now=now
+        )
+    elif is_leaving and not wanted:
+        closing.undo(stage.session, member=member, now=now)
+
+
+def _close(stage: Stage) -> Ask:
+    _leaving(stage, wanted=False)
+    return Ask(body={"points": "burn"})
+
+
+def _stay(stage: Stage) -> Ask:
+    _leaving(stage, wanted=True)
+    return Ask(body={})
+
+
+def _decision(_: Stage) -> Ask:
+    version = current_text(Purpose.MARKETING).version
+    return Ask(
+        body={"purpose": "marketing", "channel": "sms", "decision": "given", "version": version}
+    )
+
+
+def _sign_in(stage: Stage) -> Ask:
+    now = server_now(stage.session)
+    phone = f"+86197{int.from_bytes(new_id('x')[-6:].encode()) % 10**8:08d}"
+    made = sign_in.make_code(stage.session, phone, now=now, sends=False)
+    version = current_text(Purpose.MEMBERSHIP).version
+    return Ask(
+        body={"district": DISTRICT, "phone": phone, "code": made.code, "consent_version": version}
+    )
+
+
+def _code(_: Stage) -> Ask:
+    phone = f"+86197{int.from_bytes(new_id('x')[-6:].encode()) % 10**8:08d}"
+    return Ask(body={"district": DISTRICT, "phone": phone})
+
+
+def _refresh(stage: Stage) -> Ask:
+    now = server_now(stage.session)
+    member = member_of(stage.session, stage.person)
+    device = devices.open_on(stage.session, member=member, source="web", now=now)
+    return Ask(body={"refresh_token": refreshing.issue(stage.session, device, now=now).token})
+
+
+USED_WITH: Mapping[tuple[str, str], Mapping[str, object]] = {
+    # Whoever exchanges need not be there, unless points are burned.
+    ("pos.exchange_order", "identification_id"): {"burn_points": 1},
+}
+"""What a body says besides, for a thing in it to be of any use."""
+
+_SHARED = {(Role.MEMBER, "merchant_id")}
+"""Ids that are nobody's own: a district's merchants are known to all of it."""
+
+_THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
+    (Role.STORE, "order_id"): _paid,
+    (Role.STORE, "identification_id"): _identification,
+    (Role.STORE, "quote_id"): _quote,
+    (Role.MEMBER, "order_id"): _own_order,
+    (Role.MEMBER, "burn_id"): _burn,
+    (Role.MEMBER, "export_id"): _export,
+}
+"""How a thing of the caller's own comes to be, by the name of its id in a path or a body."""
+
+_SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
+    "pos.identify": lambda stage: Ask(body={**_at(stage), "phone": stage.person.phone}),
+    "pos.make_quote": lambda stage: Ask(body={**_at(stage), "lines": [LINE]}),
+    "pos.place_order": lambda stage: Ask(body=_sale(stage)),
+    "pos.pay_order": lambda stage: Ask(
+        ids={"order_id": _placed(stage)}, body={**_at(stage), "tenders": CASH}
+    ),
+    "pos.cancel_order": lambda stage: Ask(ids={"order_id": _placed(stage)}, body=_at(stage)),
+    "pos.find_order": _found_by_number,
+    "pos.refund_order": lambda stage: _refunded(stage, parts=[{"line": 1, "quantity": 1}]),
+    "pos.void_order": _refunded,
+    "pos.exchange_order": _exchanged,
+    "pos.upload_orders": _uploaded,
+    "pos.read_totals": lambda stage: Ask(query={"terminal_id": stage.desk.tills[0]}),
+    "member.send_sign_in_code": _code,
+    "member.start_session": _sign_in,
+    "member.refresh_session": _refresh,
+    "member.change_profile": lambda _: Ask(body={"name": "王五"}),
+    "member.decide_consent": _decision,
+    "member.close_account": _close,
+    "member.undo_closing": _stay,
+}
