@@ -59,8 +59,8 @@ class Lane:
             if self.session.in_transaction() or self.session.identity_map:
                 self.session.close()
             self.session.info.clear()
-            if self.connection.in_transaction():
-                self.connection.rollback()
+            if self.connection.get_transaction() is not None:
+                self.connection.rollback()  # One that failed at COMMIT is not active, but there.
             self.driver.rollback()
         except (DBAPIError, psycopg.Error):
             return False
