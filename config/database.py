@@ -47,6 +47,7 @@ from sqlalchemy.types import UserDefinedType
 
 from config.errors import (
     Collision,
+    DiskFull,
     DistrictStopped,
     NotASandbox,
     OutcomeUnknown,
@@ -61,6 +62,8 @@ T = TypeVar("T")
 
 _DIALECT = cast("Callable[[], Dialect]", PGDialect_psycopg)()
 _RETRIED = ("40001", "40P01", "55P03")  # serialization, deadlock, lock not available
+_DISK_FULL = "53100"
+_READ_ONLY = "25006"
 _TRIES = 5
 _PATIENCE_SECONDS = 2  # for a free connection
 _LIFE_SECONDS = 1800  # of a connection: what balances loads before the server sees all of us again
@@ -213,6 +216,7 @@ class Database:
             UnknownDistrict: the registry has no such district.
             NotASandbox: `at` was given in a district that lives by the real clock.
             DistrictStopped: something was written in a stopped district.
+            DiskFull: the server has no room; nothing was written.
             OutcomeUnknown: the connection was lost at COMMIT.
             Overloaded: no connection became free within two seconds.
         """
@@ -232,8 +236,10 @@ class Database:
                 session.flush()
                 _commit(lane)
             except DBAPIError as error:
-                if found.stopped is not None and _sqlstate(error) == "25006":
+                if found.stopped is not None and _sqlstate(error) == _READ_ONLY:
                     raise DistrictStopped(district, found.stopped) from error
+                if is_disk_full(error):
+                    raise DiskFull from error
                 raise
             self._after_commit(session)
 
@@ -378,6 +384,11 @@ def forget(session: Session) -> None:
     The transaction leaves the shared memory, so what it reads before its commit stays its own.
     """
     session.info["memory"] = {}
+
+
+def is_disk_full(error: DBAPIError) -> bool:
+    """Whether PostgreSQL refused because it has no room left."""
+    return _sqlstate(error) == _DISK_FULL
 
 
 def now_of(session: Session) -> datetime:

@@ -99,9 +99,18 @@ def check_folder(data: Path, *, server: str, user: pwd.struct_passwd | None) -> 
             "Run as the user who made it, or move the folder away.",
         )
     needed = _ROOM_TO_START_BYTES if data.exists() else _ROOM_TO_CREATE_BYTES
-    free = shutil.disk_usage(data.parent).free
-    if free < needed:
-        raise disk_full(server, data.parent, free_bytes=free, needed_bytes=needed)
+    check_room(data.parent, server=server, needed_bytes=needed)
+
+
+def check_room(folder: Path, *, server: str, needed_bytes: int) -> None:
+    """Refuse a folder on whose disk less than that is free.
+
+    Raises:
+        ServerRefused: says how much is free and how much is needed.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise disk_full(server, folder, free_bytes=free, needed_bytes=needed_bytes)
 
 
 def disk_full(server: str, folder: Path, *, free_bytes: int, needed_bytes: int) -> ServerRefused:

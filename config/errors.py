@@ -49,6 +49,16 @@ class Overloaded(ConfigError):
     """No database connection became free in time."""
 
 
+class DiskFull(ConfigError):
+    """PostgreSQL has no room left; nothing of the transaction was written."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "数据库磁盘已满，本次操作未写入任何内容；请清理磁盘后重试 / "
+            "The database's disk is full and nothing was written; make room, then try again"
+        )
+
+
 class ServerRefused(ConfigError):
     """An embedded server cannot start or be used as things stand; nothing was changed."""
 

@@ -47,6 +47,7 @@ class WebSettings:
 class Settings:
     """All that a process must know before its first request.
 
+    Below `min_free_mb` of free disk `plaza up` does not start.
     `shows_codes` is for a demonstration alone: whoever asks for a sign-in code is shown it.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     token_key: bytes = field(repr=False)
     web: WebSettings
     worker_processes: int
+    min_free_mb: int
     log_level: str
     shows_codes: bool
 
@@ -108,6 +110,7 @@ def _read(reader: "_Reader") -> Settings:
         metrics_folder=reader.folder("PROMETHEUS_MULTIPROC_DIR"),
     )
     worker_processes = reader.number("PLAZA_WORKER_PROCESSES", default=2, least=1, most=64)
+    min_free_mb = reader.number("PLAZA_MIN_FREE_MB", default=512, least=64, most=10**9)
     log_level = reader.choice("PLAZA_LOG_LEVEL", _LOG_LEVELS, default="INFO")
     shows_codes = reader.choice("PLAZA_SHOW_CODES", ("YES", "NO"), default="NO") == "YES"
     reader.folder("PLAZA_FOLDER")
@@ -120,6 +123,7 @@ def _read(reader: "_Reader") -> Settings:
         token_key=token,
         web=web,
         worker_processes=worker_processes,
+        min_free_mb=min_free_mb,
         log_level=log_level,
         shows_codes=shows_codes,
     )

@@ -1,6 +1,7 @@
 """The `plaza` command: a module per group of commands, each one only opening a transaction."""
 
 import click
+import psycopg
 from sqlalchemy.exc import OperationalError
 
 from app import VERSION
@@ -24,7 +25,8 @@ from app.cli import (
 )
 from app.cli.context import Command
 from app.errors import AppError
-from config.errors import ConfigError
+from config.database import is_disk_full
+from config.errors import ConfigError, DiskFull
 from ledger.errors import LedgerError
 
 REFUSALS = (ConfigError, AppError, LedgerError)
@@ -60,7 +62,11 @@ class _Main(click.Group):
             return super().invoke(ctx)
         except REFUSALS as error:
             raise click.ClickException(str(error)) from error
+        except psycopg.errors.DiskFull as error:  # Of an import, past SQLAlchemy.
+            raise click.ClickException(str(DiskFull())) from error
         except OperationalError as error:
+            if is_disk_full(error):  # Of a migration, past `Database`.
+                raise click.ClickException(str(DiskFull())) from error
             raise click.ClickException(
                 f"数据库无应答：{error.orig} / The database does not answer: {error.orig}"
             ) from error

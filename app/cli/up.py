@@ -24,7 +24,7 @@ from app.lab import seed
 from app.merchants import keys
 from app.wiring import build
 from config.dotenv import ensure_keys
-from config.embedded import die_with_parent, wait_until
+from config.embedded import check_room, die_with_parent, wait_until
 from config.errors import ConfigError
 from config.servers import Running
 from config.settings import Settings, WebSettings
@@ -125,9 +125,13 @@ class _Supervisor:
             "PLAZA_OWNER_DATABASE_URL": "postgresql://embedded",
             "PLAZA_REDIS_URL": "redis://embedded",
         }
-        if not any(named.get(name) for name in placeholder):
-            # Everything else is checked before anything is started.
-            _check_port(Settings.from_environ({**named, **placeholder}))
+        given = {name: named.get(name) or value for name, value in placeholder.items()}
+        # All but the addresses of servers that are still to come is checked before they start.
+        early = Settings.from_environ({**named, **given})
+        _check_port(early)
+        check_room(
+            self._command.home, server=".plaza", needed_bytes=early.min_free_mb * 1024 * 1024
+        )
         addresses, self._servers = join_servers(
             named,
             self._command.home,
@@ -135,9 +139,7 @@ class _Supervisor:
             tell=lambda server: self._tell(f"正在启动 {server} / starting {server}"),
         )
         environ = {**named, **addresses}
-        settings = Settings.from_environ(environ)
-        _check_port(settings)
-        return settings, environ
+        return Settings.from_environ(environ), environ
 
     def _prepare_districts(self, settings: Settings) -> None:
         owner_url = settings.database.owner_url

@@ -112,6 +112,18 @@ def test_a_setting_nobody_knows_is_refused_before_anything_starts(tmp_path: Path
     assert not started
 
 
+def test_too_little_free_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
+    refused = _plaza(tmp_path, "up", PLAZA_MIN_FREE_MB="1000000000")
+    started = (tmp_path / ".plaza" / "postgres").exists()
+    shutil.rmtree((tmp_path / ".plaza").resolve(), ignore_errors=True)
+
+    assert refused.returncode == 1
+    assert "磁盘空间不足" in refused.stderr
+    assert "1000000000 MB are needed" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not started
+
+
 def test_a_misused_command_ends_with_status_2(folder: Path) -> None:
     runner = CliRunner(env={"PLAZA_FOLDER": str(folder)})
 
