@@ -7,7 +7,8 @@ transaction then makes sure, without a statement of its own, that the key still 
 import hmac
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import wraps
@@ -254,6 +255,19 @@ class Gate:
         """Return the bucket of an address, which no Redis key shows."""
         index = self._ring.blind_index("address:v1", address).hex()
         return Bucket(name=f"address:{index}:{kind}", limit=limit)
+
+
+@contextmanager
+def in_its_district(claim: Claim | MemberClaim) -> Iterator[None]:
+    """Say of a proven caller whose district is gone no more than of any other that is not let in.
+
+    Raises:
+        BadSignature, Unauthenticated: the district that the key or token names is no more.
+    """
+    try:
+        yield
+    except UnknownDistrict as gone:
+        raise (BadSignature() if isinstance(claim, Claim) else Unauthenticated()) from gone
 
 
 def gate() -> Gate:

@@ -91,7 +91,10 @@ def reads(
         def door(**path: str) -> Response:
             asked = {} if query is None else {"asked": load(query, _query())}
             claim = auth.caller()
-            with services().database.transaction(claim.district, read_only=True) as session:
+            with (
+                auth.in_its_district(claim),
+                services().database.transaction(claim.district, read_only=True) as session,
+            ):
                 caller = _enter(session, claim)
                 answer = _answer(gives, view(session, caller, **asked, **path), HTTPStatus.OK)
             return respond(answer)
@@ -131,7 +134,8 @@ def writes(
                 scope = Scope(principal=caller.public_id, key=key, fingerprint=fingerprint)
                 return idempotency.once(session, scope, run, refusal=_refusal)
 
-            outcome = services().database.run(claim.district, work)
+            with auth.in_its_district(claim):
+                outcome = services().database.run(claim.district, work)
             return respond(outcome.answer, replayed=outcome.replayed)
 
         door.contract = Contract(takes=takes, gives=gives, status=status, keyed=keyed)  # type: ignore[attr-defined]

@@ -143,7 +143,8 @@ def _each(shared: _Request, parts: Sequence[Any]) -> Response:
         chunk = waiting.pop(0)
         judge = partial(shared.judge, parts=chunk, before=verdicts, last=not waiting)
         try:
-            done = services().database.run(shared.claim.district, judge)
+            with auth.in_its_district(shared.claim):
+                done = services().database.run(shared.claim.district, judge)
         except _Refused:
             half = len(chunk) // 2
             waiting[:0] = [chunk[:half], chunk[half:]]

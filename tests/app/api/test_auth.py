@@ -24,7 +24,7 @@ from app.merchants.directory import ListedStore
 from app.merchants.locking import lock_store
 from config.database import Database, district_of
 from config.settings import Settings
-from migrations.run import create_district
+from migrations import run
 from tests.app.api.tills import Till, open_till
 from tests.counting import sent_by_all
 from tests.factories import unique
@@ -188,6 +188,22 @@ def test_the_key_of_a_frozen_merchant_opens_nothing(
     assert till.get("/v1/pos/who").status_code == 401
 
 
+def test_the_key_of_a_district_that_is_gone_opens_nothing(
+    client: FlaskClient, database: Database, owner_url: str
+) -> None:
+    """Reliability §8: the same answer as to any forger, though the process knows the key."""
+    run.create_district(owner_url, "vanished", name="已撤", sandbox=True)
+    till = open_till(client, database, "vanished")
+    before = till.get("/v1/pos/who")
+    run.drop_district(owner_url, "vanished")
+
+    after = [till.get("/v1/pos/who"), till.post("/v1/pos/act", {})]
+
+    assert before.status_code == 200
+    assert [answer.status_code for answer in after] == [401, 401]
+    assert {answer.json["code"] for answer in after if answer.json} == {"bad-signature"}
+
+
 def test_proving_costs_no_statement_when_warm(till: Till, settings: Settings) -> None:
     till.get("/v1/pos/who")
     database = till.client.application.extensions["plaza"].database
@@ -251,14 +267,14 @@ def test_a_store_of_a_sandbox_with_a_pace_sends_so_many_times_more(
     app: APIFlask, client: FlaskClient, owner_url: str, database: Database
 ) -> None:
     """Reliability §12: the owner role lifts the limits of a sandbox; nobody those of a district."""
-    create_district(owner_url, "hasty", name="沙盒", sandbox=True, pace=3)
+    run.create_district(owner_url, "hasty", name="沙盒", sandbox=True, pace=3)
     till = open_till(client, database, "hasty")
 
     statuses = [till.get("/v1/pos/few").status_code for _ in range(10)]
 
     assert statuses == [200] * 6 + [429] * 4
     with pytest.raises(IntegrityError, match="only_a_sandbox_has_a_pace"):
-        create_district(owner_url, "no-sandbox", name="真实商圈", sandbox=False, pace=3)
+        run.create_district(owner_url, "no-sandbox", name="真实商圈", sandbox=False, pace=3)
     with (
         pytest.raises(ProgrammingError, match="permission denied"),
         database.transaction("hasty") as session,
