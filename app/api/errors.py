@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from app.errors import AppError
 
+_SHOWN = 80  # characters of a pointer, in a text for people
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -161,5 +163,5 @@ class InFlight(DoorError):
 
 
 def _places(faults: Sequence[Fault]) -> str:
-    named = [f"{fault.pointer or '/'} ({fault.code})" for fault in faults[:5]]
+    named = [f"{fault.pointer[:_SHOWN] or '/'} ({fault.code})" for fault in faults[:5]]
     return ", ".join(named) + (" …" if len(faults) > len(named) else "")

@@ -26,6 +26,9 @@ _CODES: dict[str, str | list[Any] | dict[Any, Any]] = {
 }
 _SCHEMA_CODES = {"unknown": UNKNOWN, "type": "wrong-type"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MOST_FAULTS = 100
+_LONGEST_NAME = 80
+_LONGEST_POINTER = 500
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -162,9 +165,10 @@ def load(schema: type[DoorSchema], sent: Mapping[str, Any]) -> Any:
         return instance(schema).load(sent)
     except ValidationError as error:
         faults = list(_faults(error.messages, ""))
+        told = faults[:_MOST_FAULTS]
         if all(fault.code == UNKNOWN for fault in faults):
-            raise UnknownField(faults) from error
-        raise ValidationFailed(faults) from error
+            raise UnknownField(told) from error
+        raise ValidationFailed(told) from error
 
 
 def _without_control(text: str) -> None:
@@ -177,10 +181,15 @@ def _faults(messages: Any, pointer: str) -> Iterator[Fault]:
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
             whole = name == "_schema"
-            step = "" if whole else "/" + str(name).replace("~", "~0").replace("/", "~1")
+            step = "" if whole else "/" + _shown(str(name)).replace("~", "~0").replace("/", "~1")
             yield from _faults(inner, pointer + step)
     elif isinstance(messages, Sequence) and not isinstance(messages, str):
         for inner in messages:
             yield from _faults(inner, pointer)
     else:
-        yield Fault(pointer=pointer, code=str(messages))
+        yield Fault(pointer=pointer[:_LONGEST_POINTER], code=str(messages))
+
+
+def _shown(name: str) -> str:
+    """Return the name of a field as it may be told: who sent it may have written anything."""
+    return _CONTROL.sub("\ufffd", name[:_LONGEST_NAME])

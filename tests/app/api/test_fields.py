@@ -90,6 +90,20 @@ def test_unknown_fields_are_refused_with_their_places() -> None:
     assert _codes({"x": 1, "open": 1}) == [("/open", "wrong-type"), ("/x", "unknown-field")]
 
 
+def test_names_that_somebody_made_up_are_told_short_and_without_control_characters() -> None:
+    """Reliability §14: a refusal gives nothing back that could write into a log or a screen."""
+    sent = {f"{number}\x1b[2J{'x' * 1_000}": 1 for number in range(300)}
+
+    with pytest.raises(UnknownField) as refused:
+        load(Whole, {**sent, "bits": [{"fen": 1}]})
+
+    pointers = [fault.pointer for fault in refused.value.faults]
+    assert len(pointers) == 100
+    assert {len(pointer) for pointer in pointers} == {81}
+    assert all("\ufffd[2J" in pointer and "\x1b" not in pointer for pointer in pointers)
+    assert len(str(refused.value)) < 2_000
+
+
 def test_instants_go_in_and_out_with_their_offset() -> None:
     loaded = load(Whole, {"at": "2026-12-01T10:00:00.5+08:00"})
 
