@@ -26,6 +26,8 @@ _CODES: dict[str, str | list[Any] | dict[Any, Any]] = {
 }
 _SCHEMA_CODES = {"unknown": UNKNOWN, "type": "wrong-type"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PRINTED = r"^[^\x00-\x1f\x7f]*$"
+_MOBILE = r"^(\+86|0086|86)?1[3-9][0-9]{9}$|^\+([1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13})$"
 _MOST_FAULTS = 100
 _LONGEST_NAME = 80
 _LONGEST_POINTER = 500
@@ -40,6 +42,7 @@ class DoorSchema(Schema):
 
     error_messages = _SCHEMA_CODES
     makes: ClassVar[type[Any] | None] = None
+    also: ClassVar[Mapping[str, Any]] = {}  # What JSON Schema says of how its fields go together.
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
@@ -68,6 +71,13 @@ class Points(Whole):
     """A number of points."""
 
 
+class Sum(Whole):
+    """Fen or points of many sales together, which may be more than one sale can have."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(most=2**63 - 1, **kwargs)
+
+
 class Text(fields.String):
     """A text of some length, without control characters."""
 
@@ -75,8 +85,17 @@ class Text(fields.String):
         checks: list[Any] = [validate.Length(min=least, max=most, error="wrong-length")]
         if pattern is not None:
             checks.append(validate.Regexp(pattern, re.ASCII, error="wrong-form"))
+        else:
+            kw.setdefault("metadata", {"pattern": _PRINTED})
         checks.append(_without_control)
         super().__init__(validate=checks, error_messages=_CODES, **kw)
+
+
+class Phone(Text):
+    """A mobile number; spaces, hyphens and full-width digits are taken too, but not described."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=7, most=24, metadata={"pattern": _MOBILE}, **kwargs)
 
 
 class Code(Text):

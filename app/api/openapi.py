@@ -108,7 +108,11 @@ def describe(app: APIFlask) -> dict[str, Any]:
         ]
         path = _PARAMETER.sub(r"{\1}", rule.rule)
         spec.path(path=path, operations={method.lower(): operation})
-    return _explained(spec.to_dict())
+    described = spec.to_dict()
+    for schema in _below(DoorSchema):
+        if schema.also and _name(schema) in described["components"]["schemas"]:
+            described["components"]["schemas"][_name(schema)] |= schema.also
+    return _explained(described)
 
 
 def _explained(described: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +133,12 @@ def _explain(shape: dict[str, Any], word: Word | None) -> None:
     shape["description"] = word.both
     if word.example is not None:
         shape.get("schema", shape)["examples"] = [word.example]
+
+
+def _below(schema: type[DoorSchema]) -> Iterator[type[DoorSchema]]:
+    for each in schema.__subclasses__():
+        yield each
+        yield from _below(each)
 
 
 def _routes(app: APIFlask) -> Iterator[tuple[Rule, Contract]]:

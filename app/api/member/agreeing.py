@@ -1,8 +1,9 @@
 """`consents`: what the member agreed to, one purpose and channel at a time (M8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any, ClassVar
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +14,7 @@ from app.api.fields import DoorSchema, Instant, Items, Part, PublicId, Text
 from app.api.member import member
 from app.members import consents
 from app.members.consents import Decision, Matter, Stance
-from app.members.purposes import CHANNELS, Channel, Purpose, current_text
+from app.members.purposes import CHANNELS, TEXTS, Channel, Purpose, current_text
 from app.merchants.directory import Directory, get_directory
 
 _PURPOSES = f"^({'|'.join(Purpose)})$"
@@ -48,6 +49,20 @@ class StancesSchema(DoorSchema):
     texts = Items(Part(ConsentTextSchema), most=100, required=True)
 
 
+def _matter(purpose: Purpose, channels: Sequence[Channel]) -> Mapping[str, Any]:
+    """Return what may stand together: the channels, texts and merchant of a purpose."""
+    shares = purpose is Purpose.MERCHANT_SHARING
+    return {
+        "required": ["merchant_id"] if shares else [],
+        "properties": {
+            "purpose": {"const": purpose.value},
+            "channel": {"enum": [channel.value for channel in channels]},
+            "version": {"enum": [text.version for text in TEXTS[purpose]]},
+            "merchant_id": {"type": "string" if shares else "null"},
+        },
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class AskedDecision:
     """What `DecideSchema` loads."""
@@ -63,6 +78,9 @@ class DecideSchema(DoorSchema):
     """One decision about one text; no field has a default that agrees to anything."""
 
     makes = AskedDecision
+    also: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [_matter(purpose, channels) for purpose, channels in CHANNELS.items()]
+    }
     purpose = Text(most=40, pattern=_PURPOSES, required=True)
     channel = Text(most=20, pattern=_CHANNELS, required=True)
     merchant_id = PublicId("mch", load_default=None)

@@ -12,7 +12,7 @@ from app.api.auth import Role, SignedIn, requires
 from app.api.context import request_id, services
 from app.api.edge import Refused, opens, writes
 from app.api.errors import ConsentRequired, Unauthenticated, WrongCode
-from app.api.fields import DoorSchema, Instant, Text, Whole, YesNo
+from app.api.fields import DoorSchema, Instant, Phone, Text, Whole, YesNo
 from app.api.member import member
 from app.api.tokens import LIFETIME_SECONDS
 from app.clock import server_now
@@ -42,7 +42,7 @@ class AskedCode:
 class AskCodeSchema(DoorSchema):
     makes = AskedCode
     district = Text(most=31, least=2, pattern=_DISTRICT, required=True)
-    phone = Text(least=7, most=24, required=True)
+    phone = Phone(required=True)
 
 
 class SentCodeSchema(DoorSchema):
@@ -66,7 +66,7 @@ class SignInSchema(DoorSchema):
 
     makes = AskedSignIn
     district = Text(most=31, least=2, pattern=_DISTRICT, required=True)
-    phone = Text(least=7, most=24, required=True)
+    phone = Phone(required=True)
     code = Text(most=6, least=6, pattern=r"^\d{6}$", required=True)
     source = Text(most=10, pattern=_SOURCES, load_default="web")
     consent_version = Text(most=40, load_default=None)

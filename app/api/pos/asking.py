@@ -4,9 +4,10 @@ A till's own number comes first: it is looked up before an identification, a quo
 time is judged, so a sale that is sent again after they ended is still found (decision 21).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -63,7 +64,17 @@ class TenderSchema(DoorSchema):
 
 
 class BasketSchema(TillSchema):
-    """A sale as a till asks for it, to be priced or placed."""
+    """A sale as a till asks for it, to be priced or placed; who burns points is named."""
+
+    also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"properties": {"burn_points": {"maximum": 0}}},
+            {
+                "required": ["identification_id"],
+                "properties": {"identification_id": {"type": "string"}},
+            },
+        ]
+    }
 
     lines = Items(Part(LineSchema), least=1, most=LIMIT_LINES, required=True)
     identification_id = PublicId("idn", load_default=None)

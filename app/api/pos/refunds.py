@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
@@ -56,6 +56,30 @@ class RefundPartSchema(DoorSchema):
     """Units of a line, an amount of a line or of the order, or all that is left of a line."""
 
     makes = AskedPart
+    also: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [
+            {
+                "required": ["line", "quantity"],
+                "properties": {
+                    "line": {"type": "integer"},
+                    "quantity": {"type": "integer"},
+                    "amount_fen": {"type": "null"},
+                },
+            },
+            {
+                "required": ["amount_fen"],
+                "properties": {"amount_fen": {"type": "integer"}, "quantity": {"type": "null"}},
+            },
+            {
+                "required": ["line"],
+                "properties": {
+                    "line": {"type": "integer"},
+                    "quantity": {"type": "null"},
+                    "amount_fen": {"type": "null"},
+                },
+            },
+        ]
+    }
     line = Whole(least=1, most=LIMIT_LINES, load_default=None)
     quantity = Whole(least=1, most=LIMIT_QUANTITY, load_default=None)
     amount_fen = Fen(least=1, load_default=None)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.api import limits
 from app.api.auth import Role, requires
 from app.api.edge import Refused, tells, writes
-from app.api.fields import DoorSchema, Instant, PublicId, Text, Whole, YesNo
+from app.api.fields import DoorSchema, Instant, Phone, PublicId, Text, Whole, YesNo
 from app.api.pos import pos
 from app.api.pos.asking import TillSchema, terminal_of
 from app.clock import server_now
@@ -43,9 +44,15 @@ class IdentifySchema(TillSchema):
     """By the member code, to earn or to spend as it says; by card or phone, to earn alone (M3)."""
 
     makes = AskedIdentity
+    also: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [
+            {"required": [name], "properties": {name: {"type": "string"}}}
+            for name in ("member_code", "card_number", "phone")
+        ]
+    }
     member_code = Text(most=64, load_default=None)
     card_number = Text(most=40, load_default=None)
-    phone = Text(least=7, most=24, load_default=None)
+    phone = Phone(load_default=None)
 
     @validates_schema
     def check(self, data: Mapping[str, str | None], **_: object) -> None:

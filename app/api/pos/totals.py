@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.api.auth import Role, requires
 from app.api.edge import reads
-from app.api.fields import Code, Day, DoorSchema, Fen, Items, Part, Points, Text, Whole
+from app.api.fields import Code, Day, DoorSchema, Items, Part, Sum, Text, Whole
 from app.api.pos import pos
 from app.api.pos.asking import terminal_of
 from app.checkout.models import Order, OrderState, Refund
@@ -57,20 +57,20 @@ class Sums:
 
 class TenderTotalSchema(DoorSchema):
     name = Text(most=32, required=True)
-    taken_fen = Fen(required=True)
-    given_fen = Fen(required=True)
+    taken_fen = Sum(required=True)
+    given_fen = Sum(required=True)
 
 
 class CashierTotalSchema(DoorSchema):
     cashier_id = Text(most=40, required=True, allow_none=True)
     orders = Whole(required=True)
     refunds = Whole(required=True)
-    sold_fen = Fen(required=True)
-    refunded_fen = Fen(required=True)
-    burned_points = Points(required=True)
-    earned_points = Points(required=True)
-    restored_points = Points(required=True)
-    clawed_points = Points(required=True)
+    sold_fen = Sum(required=True)
+    refunded_fen = Sum(required=True)
+    burned_points = Sum(required=True)
+    earned_points = Sum(required=True)
+    restored_points = Sum(required=True)
+    clawed_points = Sum(required=True)
     tenders = Items(Part(TenderTotalSchema), most=100, required=True)
 
 

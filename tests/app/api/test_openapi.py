@@ -75,3 +75,22 @@ def test_requests_refuse_unknown_fields_and_writes_want_a_key(described: dict[st
     assert "Idempotency-Key" in [each["name"] for each in place["parameters"]]
     assert order["properties"]["burn_points"]["type"] == "integer"
     assert schemas["Receipt"]["properties"]["balance_points"]["type"] == ["integer", "null"]
+
+
+def test_what_goes_together_is_described(described: dict[str, Any]) -> None:
+    """P7: what the door refuses by its shape, the description forbids."""
+    schemas = described["components"]["schemas"]
+    named = [each["required"] for each in schemas["Identify"]["oneOf"]]
+    matters = {
+        each["properties"]["purpose"]["const"]: each["properties"]["channel"]["enum"]
+        for each in schemas["Decide"]["oneOf"]
+    }
+
+    assert named == [["member_code"], ["card_number"], ["phone"]]
+    assert matters["marketing"] == ["sms", "wechat", "alipay", "app"]
+    assert matters["membership"] == ["any"]
+    assert len(schemas["RefundPart"]["oneOf"]) == 3
+    for name in ("PlaceOrder", "QuoteBasket"):
+        assert schemas[name]["anyOf"][0] == {"properties": {"burn_points": {"maximum": 0}}}
+    assert schemas["Line"]["properties"]["name"]["pattern"] == r"^[^\x00-\x1f\x7f]*$"
+    assert schemas["CashierTotal"]["properties"]["sold_fen"]["maximum"] == 2**63 - 1
