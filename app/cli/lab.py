@@ -74,20 +74,12 @@ def _title(name: str) -> str:
 
 
 def _show(report: Report) -> None:
-    widths = [max(len(each.what) for each in report.findings), 34, 34]
-    heads = ("", "应为 expected", "实为 got", "阈值 threshold")
-    click.echo(
-        "   ".join(head.ljust(width) for head, width in zip(heads, [*widths, 0], strict=True))
-    )
+    wide = max(len(each.what) for each in report.findings) + 2
+    row = f"{{:{wide}}}  {{:34}}  {{:34}}  {{}}".format
+    click.echo(row("", "应为 expected", "实为 got", "阈值 threshold"))
     for each in report.findings:
-        mark = "✔" if each.met else "✘"
-        cells = (f"{mark} {each.what}", each.expected, each.got, each.threshold)
-        click.echo(
-            "  ".join(
-                cell.ljust(width)
-                for cell, width in zip(cells, [widths[0] + 2, *widths[1:], 0], strict=True)
-            )
-        )
+        what = f"{'✔' if each.met else '✘'} {each.what}"
+        click.echo(row(what, each.expected, each.got, each.threshold))
     for example in report.examples:
         click.echo(f"    {example}")
     verdict = "达标 / met" if report.met else "未达标 / not met"

@@ -41,7 +41,9 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """Status and the problem's code, such as `404 not-found`."""
+        """Status and, of a problem, its code, such as `404 not-found`."""
+        if self.status < 400:
+            return str(self.status)
         return f"{self.status} {self.fields.get('code', '')}".strip()
 
 

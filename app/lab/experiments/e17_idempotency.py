@@ -12,7 +12,8 @@ from app.api.auth import Role
 from app.lab.experiments.callers import Answer, Desk, Person, fresh_key, written
 from app.lab.experiments.district import Lab, Size
 from app.lab.experiments.findings import Tally
-from app.lab.experiments.samples import Ask, Route, Stage, ask_for, routes_of
+from app.lab.experiments.routes import Ask, Route, routes_of
+from app.lab.experiments.samples import Stage, ask_for
 from app.lab.experiments.tables import moved
 from config.database import now_of
 

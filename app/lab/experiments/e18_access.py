@@ -10,17 +10,8 @@ from app.api.auth import Role
 from app.lab.experiments.callers import Answer, Caller, Desk, Nobody, Person
 from app.lab.experiments.district import Lab, Size
 from app.lab.experiments.findings import Tally
-from app.lab.experiments.samples import (
-    USED_WITH,
-    Ask,
-    Route,
-    Stage,
-    absent,
-    ask_for,
-    owned_fields,
-    routes_of,
-    thing,
-)
+from app.lab.experiments.routes import Ask, Route, owned_fields, routes_of
+from app.lab.experiments.samples import USED_WITH, Stage, absent, ask_for, thing
 from app.lab.experiments.tables import moved
 
 SIZE = SHORT_SIZE = Size(stores=2, members=2)
@@ -166,6 +157,6 @@ def _names(ask: Ask) -> list[str]:
 def _face(answer: Answer, names: list[str]) -> str:
     """Return what a refusal shows, without the request's own id and what was asked for."""
     shown = str({**answer.fields, "instance": answer.status})
-    for name in names:
+    for name in sorted(names, key=len, reverse=True):
         shown = shown.replace(name, "…")
     return shown

@@ -9,7 +9,8 @@ from app.api.fields import UNKNOWN, instance
 from app.lab.experiments.callers import Answer, Caller, Nobody
 from app.lab.experiments.district import Lab, Size
 from app.lab.experiments.findings import Tally
-from app.lab.experiments.samples import Ask, Route, Spot, Stage, ask_for, routes_of, spots
+from app.lab.experiments.routes import Ask, Route, Spot, routes_of, spots
+from app.lab.experiments.samples import Stage, ask_for
 from app.lab.experiments.tables import moved
 from migrations.models import metadata
 

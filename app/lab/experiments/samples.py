@@ -4,23 +4,19 @@ Routes come from the URL map. One that is added later and takes no body needs no
 takes a body stops the experiments that would send it, until it has its sample.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from apiflask import APIFlask
 from sqlalchemy.orm import Session
-from werkzeug.routing import Rule
 
 from app.api.auth import Role
-from app.api.edge import Contract
-from app.api.fields import DoorSchema, Items, Part, PublicId
-from app.api.policy import role_of
 from app.checkout import orders, quotes
 from app.clock import server_now
 from app.errors import NotFound
 from app.lab.experiments.callers import Desk, Person
 from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
+from app.lab.experiments.routes import Ask, Route
 from app.members import closing, confirming, devices, exporting, presence, refreshing, sign_in
 from app.members.closing import Leftover
 from app.members.presence import Mode
@@ -46,80 +42,12 @@ class NoSample(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
-    """A right request: the ids in its path, its query and its body."""
-
-    ids: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spot:
-    """An object inside a body: where it is, the names it knows, the body with a name more there."""
-
-    pointer: str
-    known: frozenset[str]
-    add: Callable[[str, object], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Stage:
     """Who calls, and a member who stands at the till."""
 
     session: Session
     desk: Desk
     person: Person
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """One method of one rule of the URL map, and whom it is for."""
-
-    endpoint: str
-    method: str
-    rule: Rule
-    role: Role
-    contract: Contract | None
-
-    @property
-    def writes(self) -> bool:
-        """Whether it takes a body."""
-        return self.contract is not None and self.contract.takes is not None
-
-    @property
-    def keyed(self) -> bool:
-        """Whether it wants an idempotency key."""
-        return self.contract is not None and self.contract.keyed
-
-    def path(self, ask: Ask) -> str:
-        """Return the path and query of a request."""
-        built = self.rule.build({**ask.ids, **ask.query})
-        if built is None:
-            raise NotFound("route", self.endpoint)
-        return built[1]
-
-
-def routes_of(app: APIFlask) -> list[Route]:
-    """Return every route that the policy lets anybody call."""
-    policy: Mapping[str, Role] = app.extensions["plaza_policy"]
-    found = []
-    for rule in sorted(app.url_map.iter_rules(), key=lambda each: each.endpoint):
-        role = role_of(app, rule.endpoint)
-        if role is None or policy.get(rule.endpoint) is not role:
-            continue
-        contract = getattr(app.view_functions[rule.endpoint], "contract", None)
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            found.append(
-                Route(
-                    endpoint=rule.endpoint,
-                    method=method,
-                    rule=rule,
-                    role=role,
-                    contract=contract if isinstance(contract, Contract) else None,
-                )
-            )
-    return found
 
 
 def ask_for(route: Route, stage: Stage) -> Ask:
@@ -157,52 +85,9 @@ def thing(name: str, role: Role, stage: Stage) -> str:
     return make(stage)
 
 
-def owned_fields(route: Route) -> list[str]:
-    """Return the fields of a body that name something which may be somebody else's."""
-    takes = route.contract.takes if route.contract else None
-    if takes is None:
-        return []
-    fields: Mapping[str, object] = takes().fields
-    return [
-        name
-        for name, each in fields.items()
-        if isinstance(each, PublicId) and (route.role, name) not in _SHARED
-    ]
-
-
 def absent(public_id: str) -> str:
     """Return an id of the same kind that nothing has."""
     return new_id(public_id.partition("_")[0])
-
-
-def spots(takes: DoorSchema, body: Mapping[str, Any], pointer: str = "") -> Iterator[Spot]:
-    """Return every object in a body that a schema takes."""
-    known = {each.data_key or name: each for name, each in takes.fields.items()}
-    yield Spot(
-        pointer=pointer, known=frozenset(known), add=lambda name, value: {**body, name: value}
-    )
-    for key, each in known.items():
-        inner = each.inner if isinstance(each, Items) else each
-        if not isinstance(inner, Part) or not body.get(key):
-            continue
-        listed = isinstance(each, Items)
-        first = body[key][0] if listed else body[key]
-        for spot in spots(
-            cast("DoorSchema", inner.schema), first, f"{pointer}/{key}" + "/0" * listed
-        ):
-            yield Spot(
-                pointer=spot.pointer, known=spot.known, add=_within(body, key, spot, listed=listed)
-            )
-
-
-def _within(
-    body: Mapping[str, Any], key: str, spot: Spot, *, listed: bool
-) -> Callable[[str, object], Mapping[str, Any]]:
-    def add(name: str, value: object) -> Mapping[str, Any]:
-        inside = spot.add(name, value)
-        return {**body, key: [inside, *body[key][1:]] if listed else inside}
-
-    return add
 
 
 def _at(stage: Stage) -> dict[str, Any]:
@@ -326,9 +211,6 @@ USED_WITH: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("pos.exchange_order", "identification_id"): {"burn_points": 1},
 }
 """What a body says besides, for a thing in it to be of any use."""
-
-_SHARED = {(Role.MEMBER, "merchant_id")}
-"""Ids that are nobody's own: a district's merchants are known to all of it."""
 
 _THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
     (Role.STORE, "order_id"): _paid,
