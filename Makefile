@@ -8,10 +8,11 @@ PLAZA := $(BIN)/plaza
 PG ?= 18
 T ?= tests
 N ?= 2000
+CASES ?= 20000
 
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test vendor coverage check lint types format contracts bench replay audit migration lock clean
+.PHONY: help setup run test vendor coverage fuzz check lint types format contracts bench replay audit migration lock clean
 
 help: ## 列出所有命令 / list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -30,6 +31,9 @@ vendor: $(READY) ## 文档页面与命令，需 chromium、curl、openssl / the 
 
 coverage: $(READY) ## 全部测试与分支覆盖率 / all tests, and the branches that they take
 	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+
+fuzz: $(READY) ## 按接口描述随机请求：make fuzz CASES=20000 / fuzz the API by its description
+	@PLAZA_TEST_PG=$(PG) PLAZA_TEST_CASES=$(CASES) $(BIN)/pytest -s tests/fuzz
 
 check: lint types ## CI 的全部检查 / all that CI checks
 	@$(MAKE) --no-print-directory test PG=16
@@ -66,7 +70,7 @@ lock: $(READY) ## 重新锁定依赖 / lock the dependencies anew
 	    requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 
 clean: ## 删除虚拟环境与缓存，保留数据 / remove environment and caches, keep the data
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache
 
 $(READY): $(LOCKS) Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
