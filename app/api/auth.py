@@ -240,7 +240,7 @@ class Gate:
             return None
 
     def _read(self, session: Session, district: str) -> Mapping[str, CallingKey]:
-        read = remember(session, "api.callers", _load)
+        read = get_callers(session)
         self._known[district] = read
         return read
 
@@ -349,6 +349,11 @@ def idempotency_key() -> str:
     if len(sent) >= 2 and sent.startswith('"') and sent.endswith('"'):
         return sent[1:-1]
     return sent
+
+
+def get_callers(session: Session) -> Mapping[str, CallingKey]:
+    """Return the keys that may sign with their stores, by id; no SQL once they are warm."""
+    return remember(session, "api.callers", _load)
 
 
 def _load(session: Session) -> Mapping[str, CallingKey]:

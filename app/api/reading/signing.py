@@ -12,7 +12,7 @@ from marshmallow import fields, validate
 from sqlalchemy.orm import Session
 
 from app.api import limits, signing
-from app.api.auth import CallingKey, Role, requires
+from app.api.auth import CallingKey, Role, get_callers, requires
 from app.api.context import services
 from app.api.edge import weighs
 from app.api.errors import Fault, ValidationFailed
@@ -23,7 +23,6 @@ from app.api.reading.sent import Sent, read_headers
 from app.api.signing import SCHEME, Signed
 from app.errors import Invalid
 from app.merchants import keys
-from app.merchants.directory import get_directory
 from config.database import district_of, now_of
 from config.errors import UnknownDistrict
 
@@ -149,10 +148,10 @@ def _find(key_id: str) -> CallingKey:
 
 
 def _read(session: Session, key_id: str) -> CallingKey | None:
-    key = keys.get_keys(session).get(key_id)
-    if not district_of(session).sandbox or key is None or not key.valid_at(now_of(session)):
+    found = get_callers(session).get(key_id)
+    if not district_of(session).sandbox or found is None:
         return None
-    return CallingKey(key=key, store=get_directory(session).stores[key.store_id])
+    return found if found.key.valid_at(now_of(session)) else None
 
 
 def _bytes(name: str, encoded: str | None, text: str | None) -> bytes | None:
