@@ -7,7 +7,7 @@ import base64
 import secrets
 import sys
 
-from plaza_client import Line, RefundPart, Refused, Tender, Till, Unanswered
+from plaza_client import Line, RefundPart, Refused, Tender, Till, Unanswered, Write
 
 BASE = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
 KEY_ID = "pk_sandbox_PUBLISHED"
@@ -46,8 +46,8 @@ def main() -> None:
             print(f"{refused.code}: {refused.detail}")
 
 
-def keep(key: str, body: bytes) -> None:
-    """Write the key and the body to the till's own disk, here: so a power cut loses nothing."""
+def keep(write: Write) -> None:
+    """Keep path, key and body on the till's own disk, here: so a power cut loses nothing."""
 
 
 if __name__ == "__main__":
