@@ -44,6 +44,7 @@ GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, refunded_fen
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
 GRANT UPDATE (made_good) ON write_off TO plaza_app;
+GRANT UPDATE (state, captured_points, captured_fen, order_id, ended_at) ON burn TO plaza_app;
 GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
 
 -- Stored answers and who stands at which till, for as long as they are of use.
@@ -53,6 +54,8 @@ GRANT DELETE ON idempotency, identification TO plaza_app;
 CREATE OR REPLACE TRIGGER paid_for_good
     BEFORE UPDATE OF state, earned_points, parts, slices, homes, earnings ON "order"
     FOR EACH ROW WHEN (OLD.state <> 'awaiting_payment') EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER ended_for_good BEFORE UPDATE ON burn
+    FOR EACH ROW WHEN (OLD.state <> 'authorised') EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER gone_for_good
     BEFORE UPDATE OF refunded_fen, refunded_quantity ON order_line
     FOR EACH ROW WHEN (NEW.refunded_fen < OLD.refunded_fen

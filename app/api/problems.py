@@ -178,6 +178,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.BusinessKeyConflict: replace(OTHER_CONTENT, tells=True),
     checkout.PaymentMismatch: CONFLICT,
     checkout.LockExpired: LOCK_EXPIRED,
+    checkout.BurnExpired: LOCK_EXPIRED,
+    checkout.NothingToBurn: RULE_NOT_MET,
     checkout.QuoteExpired: EXPIRED,
 }
 ROOTS = (ConfigError, AppError, LedgerError)

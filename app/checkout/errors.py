@@ -1,6 +1,9 @@
 """What checkout refuses."""
 
+from collections.abc import Sequence
+
 from app.errors import AppError, StateConflict
+from app.points.burning import Limit
 
 
 class RefundExceedsRemaining(AppError):
@@ -75,6 +78,35 @@ class LockExpired(StateConflict):
             "积分冻结已过期，且积分已不能再用于此单，请取消后重新下单",
             "its hold has ended and its points can no longer be used: cancel it and place another",
         )  # fmt: skip
+
+
+class BurnExpired(StateConflict):
+    """The points of a burn were held until an instant, which is over (decision 20)."""
+
+    def __init__(self, burn: str) -> None:
+        super().__init__(
+            "burn", burn, "expired",
+            "积分冻结已过期，请重新授权", "its hold has ended: authorise another",
+        )  # fmt: skip
+
+
+class BurnEnded(StateConflict):
+    """The burn was captured, or given up: it cannot become the other, nor another amount."""
+
+    def __init__(self, burn: str, state: str) -> None:
+        super().__init__(
+            "burn", burn, state,
+            "已完成或已撤销，退还请按其订单退款", "it has ended: to give back, refund its order",
+        )  # fmt: skip
+
+
+class NothingToBurn(AppError):
+    """The terms of the store, or what the member burned today, let no point be burned."""
+
+    def __init__(self, limits: Sequence[Limit]) -> None:
+        zh, en = (limits[-1].zh, limits[-1].en) if limits else ("价值不足 1 分", "worth no fen")
+        super().__init__(f"按规则不能抵扣：{zh} / By its terms nothing can be burned: {en}")
+        self.limits = limits
 
 
 class OrderNotRefundable(StateConflict):

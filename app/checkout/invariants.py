@@ -7,7 +7,7 @@ from ledger.upkeep import Violation
 
 
 def audit(session: Session) -> list[Violation]:
-    """Return orders and members that disagree with their lines, refunds, write-offs or journals.
+    """Return orders and members that disagree with lines, refunds, write-offs, burns or journals.
 
     Reads the whole history; wants a repeatable-read transaction.
     """
@@ -70,6 +70,10 @@ _AUDIT = text(
                coalesce(g.points, 0), coalesce(b.points, 0)
         FROM made_good g FULL JOIN got_back b USING (member_id)
         JOIN member m ON m.id = member_id
+        UNION ALL
+        SELECT b.public_id, 'a captured burn is what its order burned', b.captured_points,
+               o.burned_points
+        FROM burn b JOIN "order" o ON o.id = b.order_id
     )
     SELECT invariant, subject, expected, found FROM checks
     WHERE expected IS DISTINCT FROM found ORDER BY invariant, subject LIMIT 50

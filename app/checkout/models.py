@@ -1,4 +1,4 @@
-"""Tables of checkout: quotes, orders with lines and slices, refunds, refunds that came early."""
+"""Tables of checkout: quotes, orders with lines and slices, burns, refunds, early refunds too."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -27,10 +27,19 @@ class OrderState(StrEnum):
 
 
 class OrderKind(StrEnum):
-    """A plain sale, or the new order of an exchange."""
+    """A plain sale, the new order of an exchange, or the burn of a sale that is kept elsewhere."""
 
     SALE = "sale"
     EXCHANGE = "exchange"
+    BURN = "burn"
+
+
+class BurnState(StrEnum):
+    """Points set aside until an instant; taken; or given up."""
+
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    VOIDED = "voided"
 
 
 class Quote(Base):
@@ -160,6 +169,44 @@ class Refund(Base):
     debt_points: Mapped[int]
     written_off_points: Mapped[int]
     lines: Mapped[list[Any]]
+
+
+class Burn(Base):
+    """Points held for a sale that a system of the till's own keeps; captured, they are an order.
+
+    `points` of the member, worth `worth_fen` of a sale of `order_fen`, are held in the lots `parts`
+    until an instant. `number` is the till's own; with store and terminal it is the business key.
+    """
+
+    __tablename__ = "burn"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("store_id", "terminal_id", "number"),
+        UniqueConstraint("order_id"),
+        Index("burn_member_id_recorded_at_idx", "member_id", "recorded_at"),
+        CheckConstraint("(state = 'authorised') = (ended_at IS NULL)", name="end"),
+        CheckConstraint("(state = 'captured') = (order_id IS NOT NULL)", name="order"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminal.id"))
+    number: Mapped[str]
+    cashier: Mapped[str | None]
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    state: Mapped[str]
+    recorded_at: Mapped[datetime]
+    until: Mapped[datetime]
+    fingerprint: Mapped[bytes]
+    order_fen: Mapped[int]
+    points: Mapped[int]
+    worth_fen: Mapped[int]
+    parts: Mapped[list[Any]]
+    captured_points: Mapped[int] = mapped_column(server_default=text("0"))
+    captured_fen: Mapped[int] = mapped_column(server_default=text("0"))
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("order.id"))
+    ended_at: Mapped[datetime | None]
 
 
 class WriteOff(Base):

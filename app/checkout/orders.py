@@ -106,14 +106,34 @@ def settle_new(
     before: Sequence[Journal] = (),
 ) -> Sale:
     """Price, post and write a new paid order; `wallet` is locked, `before` is posted with it."""
-    priced = price(session, basket, wallet)
+    return settle_priced(
+        session,
+        price(session, basket, wallet),
+        wallet,
+        tenders,
+        quote_id=quote_id,
+        before=before,
+    )
+
+
+def settle_priced(
+    session: Session,
+    priced: Priced,
+    wallet: Wallet | None,
+    tenders: Sequence[Tender],
+    *,
+    quote_id: int | None = None,
+    hold: str | None = None,
+    before: Sequence[Journal] = (),
+) -> Sale:
+    """Post and write a new paid order that is priced; `hold` names what is captured with it."""
     public_id = new_id("ord")
-    settled = settle(session, priced, wallet, tenders, order=public_id, before=before)
+    settled = settle(session, priced, wallet, tenders, order=public_id, hold=hold, before=before)
     draft = Draft(
         priced=priced,
         public_id=public_id,
         state=OrderState.PAID,
-        fingerprint=basket.fingerprint(tenders),
+        fingerprint=priced.basket.fingerprint(tenders),
         quote_id=quote_id,
         settled=settled,
     )

@@ -267,8 +267,8 @@ def _burned_on(session: Session, wallet: Wallet, day: date) -> int:
     return int(burned or 0)
 
 
-# An exchange keeps the day of its first sale, but its points are spent when it is recorded. Two
-# looks by index, so that a long history costs nothing.
+# An exchange keeps the day of its first sale, but its points are spent when it is recorded. A burn
+# that is captured is an order. Three looks by index, so that a long history costs nothing.
 _BURNED_ON = text(
     """
     SELECT coalesce((
@@ -280,5 +280,9 @@ _BURNED_ON = text(
         WHERE member_id = :member AND kind = 'exchange'
             AND recorded_at >= :start AND recorded_at < :end
             AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
+        + coalesce((
+        SELECT sum(points) FROM burn
+        WHERE member_id = :member AND recorded_at >= :start AND recorded_at < :end
+            AND state = 'authorised' AND until > :now), 0)
     """
 )

@@ -100,6 +100,7 @@ def test_functions_with_the_owners_rights_fix_their_search_path(session: Session
 
 
 CHANGEABLE = {
+    "burn": {"captured_fen", "captured_points", "ended_at", "order_id", "state"},
     "burn_confirmation": {"confirmed_at", "used_at"},
     "cashier": {"status"},
     "cashier_member": {"member_id"},

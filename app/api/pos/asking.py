@@ -46,6 +46,14 @@ class TillSchema(DoorSchema):
     cashier_id = Code(required=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AskedTill:
+    """What a `TillSchema` loads that names nothing else."""
+
+    terminal_id: str
+    cashier_id: str
+
+
 class LineSchema(DoorSchema):
     makes = BasketLine
     sku = Text(most=64, required=True)
@@ -113,9 +121,7 @@ def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: 
     terminal = get_directory(session).get_terminal(store, asked.terminal_id)
     present = None
     if asked.identification_id is not None:
-        present = presence.find(session, asked.identification_id, terminal_id=terminal.id)
-        if present is None:
-            raise IdentificationOver
+        present = present_at(session, terminal, asked.identification_id)
     at, untimely = business_time(session, asked.occurred_at, burns=asked.burn_points > 0)
     return Wanted(
         basket=Basket(
@@ -128,7 +134,7 @@ def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: 
             cashier=asked.cashier_id,
         ),
         present=present,
-        refusal=untimely or _over(present, asked.burn_points),
+        refusal=untimely or over(present, asked.burn_points),
     )
 
 
@@ -177,7 +183,20 @@ def own_order(session: Session, store: ListedStore, public_id: str) -> Order:
     return found
 
 
-def _over(present: Present | None, burn_points: int) -> AppError | None:
+def present_at(session: Session, terminal: ListedTerminal, identification: str) -> Present:
+    """Return whom a terminal knows by an identification, be it over; one round trip.
+
+    Raises:
+        IdentificationOver: nobody is known by it at this terminal.
+    """
+    present = presence.find(session, identification, terminal_id=terminal.id)
+    if present is None:
+        raise IdentificationOver
+    return present
+
+
+def over(present: Present | None, burn_points: int) -> AppError | None:
+    """Return why somebody may not buy now, or burn: the identification is over, or earns alone."""
     if present is None:
         return None
     if not present.alive:

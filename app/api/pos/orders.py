@@ -26,6 +26,7 @@ from app.api.pos import pos
 from app.api.pos.asking import (
     LIMIT_TENDERS,
     AskedBasket,
+    AskedTill,
     BasketSchema,
     TenderSchema,
     TillSchema,
@@ -73,14 +74,6 @@ class AskedPayment:
 class PayOrderSchema(TillSchema):
     makes = AskedPayment
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedTill:
-    """What `CancelOrderSchema` loads."""
-
-    terminal_id: str
-    cashier_id: str
 
 
 class CancelOrderSchema(TillSchema):

@@ -1,7 +1,18 @@
 """The tills' API with every resource on it: importing one puts its views on the blueprint."""
 
-from app.api.pos import exchanges, orders, pos, quotes, refunds, sandbox, till, totals, uploads
+from app.api.pos import (
+    burns,
+    exchanges,
+    orders,
+    pos,
+    quotes,
+    refunds,
+    sandbox,
+    till,
+    totals,
+    uploads,
+)
 
-RESOURCES = (till, quotes, orders, refunds, exchanges, uploads, totals, sandbox)
+RESOURCES = (till, quotes, orders, refunds, exchanges, burns, uploads, totals, sandbox)
 
 __all__ = ["RESOURCES", "pos"]

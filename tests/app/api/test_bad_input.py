@@ -12,6 +12,7 @@ from tests.app.api.tills import Till
 from tests.factories import unique
 
 NOBODY = "ord_" + "0" * 26
+NO_BURN = "bur_" + "0" * 26
 SALE = order(tenders=cash(10_000), quote_id="quo_" + "0" * 26, burn_points=0)
 CAPTURED = {**AT, "number": "N", "occurred_at": "2026-11-27T10:00:00Z", "lines": [TEA]}
 BODIES: dict[str, dict[str, Any]] = {
@@ -26,6 +27,11 @@ BODIES: dict[str, dict[str, Any]] = {
     f"orders/{NOBODY}/exchange": {
         **AT, "refund_number": "R", "number": "N", "lines": [TEA], "tenders": cash(1),
     },
+    "burns": {
+        **AT, "number": "B", "order_fen": 1, "points": 1, "identification_id": "idn_" + "0" * 26,
+    },
+    f"burns/{NO_BURN}/capture": {**AT, "points": 1},
+    f"burns/{NO_BURN}/void": AT,
 }  # fmt: skip
 ALLOWED = {200, 201, 400, 404, 409, 410, 422, 429}
 ODD = st.one_of(

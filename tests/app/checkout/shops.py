@@ -18,9 +18,9 @@ from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole
 from app.clock import business_date
 from app.members.identification import KnownMember
 from app.merchants.directory import ListedMerchant, ListedTerminal, get_directory
-from app.points import lots, rules
+from app.points import lots, programme, rules
 from app.points.definitions import Birthday, Conditions, Definition, Kind
-from app.points.policy import NegativePolicy
+from app.points.policy import BurnTerms, NegativePolicy
 from app.points.rules import Names
 from config.database import forget, now_of
 from ledger import Journal
@@ -191,7 +191,13 @@ def set_policy(session: Session, policy: NegativePolicy, *, floor: int | None = 
     forget(session)
 
 
+def agree_burn_terms(session: Session, terms: BurnTerms) -> None:
+    """Two people agree how points may be burned."""
+    change = programme.propose(session, terms, by="mei", reason="test")
+    programme.approve(session, change.public_id, by="li")
+
+
 __all__ = [
-    "Shop", "add_rule", "books_digest", "borne", "give_points", "make_member", "open_shop",
-    "points_of", "posted", "prepay", "set_policy",
+    "Shop", "add_rule", "agree_burn_terms", "books_digest", "borne", "give_points", "make_member",
+    "open_shop", "points_of", "posted", "prepay", "set_policy",
 ]  # fmt: skip
