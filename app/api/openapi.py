@@ -19,7 +19,7 @@ from werkzeug.routing import Rule
 from app import VERSION
 from app.api.auth import Role, requires
 from app.api.edge import Contract
-from app.api.fields import DoorSchema, Items, Part, Text, Whole, YesNo
+from app.api.fields import DoorSchema, Items, Part, PublicId, Text, Whole, YesNo
 from app.api.policy import role_of
 from app.api.signing import SCHEME
 from app.api.words import Word, find_word
@@ -53,6 +53,7 @@ class ProblemSchema(DoorSchema):
     retryable = YesNo(required=True)
     detail = Text(most=2000)
     errors = Items(Part(FaultSchema), most=1000)
+    burn_id = PublicId("brn")
 
 
 @meta.get("/openapi.json")

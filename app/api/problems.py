@@ -71,6 +71,11 @@ OTHER_CONTENT = Problem(
     title="同一业务编号已有不同内容 / This key has other content already",
     tells=False,
 )
+NOT_CONFIRMED = Problem(
+    code="burn-not-confirmed",
+    status=409,
+    title="须会员在手机上确认 / To be confirmed on the member's phone",
+)
 LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
 UNPROVEN = Problem(code="bad-signature", status=401, title="签名无效 / Bad signature")
 UNAUTHENTICATED = Problem(code="unauthenticated", status=401, title="请先登录 / Unauthenticated")
@@ -165,6 +170,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     members.MemberCodeUsed: Problem(
         code="member-code-used", status=409, title="会员码已使用 / Member code was used"
     ),
+    members.BurnNotConfirmed: NOT_CONFIRMED,
     members.TooOften: RATE_LIMITED,
     members.TwoMembers: replace(CONFLICT, tells=False),  # It names other people.
     members.DetailDiffers: CONFLICT,
@@ -180,6 +186,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.LockExpired: LOCK_EXPIRED,
     checkout.BurnExpired: LOCK_EXPIRED,
     checkout.NothingToBurn: RULE_NOT_MET,
+    checkout.TapNeeded: NOT_CONFIRMED,
     checkout.QuoteExpired: EXPIRED,
 }
 ROOTS = (ConfigError, AppError, LedgerError)
@@ -232,6 +239,7 @@ def refuse(error: Exception) -> Response:
         detail=str(error) if problem.tells else "",
         errors=_faults(error),
         headers=_headers(error),
+        burn_id=error.name if isinstance(error, members.BurnNotConfirmed) else "",
     )
 
 
@@ -241,8 +249,9 @@ def answer(
     detail: str = "",
     errors: object = None,
     headers: Mapping[str, str] | None = None,
+    burn_id: str = "",
 ) -> Response:
-    """Return a problem as `application/problem+json`."""
+    """Return a problem as `application/problem+json`; `burn_id` is what the member must confirm."""
     body: dict[str, object] = {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
@@ -255,6 +264,8 @@ def answer(
         body["detail"] = detail
     if errors:
         body["errors"] = errors
+    if burn_id:
+        body["burn_id"] = burn_id
     response = Response(
         json.dumps(body, ensure_ascii=False),
         status=problem.status,

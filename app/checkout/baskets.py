@@ -56,11 +56,23 @@ class Tender:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Tap:
+    """A till asks its member to confirm dear burns: `confirmation` names one that was asked for.
+
+    `at` is the real instant of the request, by which a confirmation is over.
+    """
+
+    at: datetime
+    confirmation: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Basket:
     """A sale as the till asks for it. `number` is the till's own, unique per till for ever.
 
-    An exchange earns by the time of its first sale and burns by its own, `spent_at`; `replaces`
-    names the order and the refund that it stands for.
+    With `tap` the member is asked before dear points are burned. An exchange earns by the time of
+    its first sale and burns by its own, `spent_at`; `replaces` names the order and the refund that
+    it stands for.
     """
 
     terminal: ListedTerminal
@@ -73,6 +85,7 @@ class Basket:
     kind: str = field(default="sale")
     spent_at: datetime | None = None
     replaces: tuple[str, str] | None = None
+    tap: Tap | None = None
 
     def __post_init__(self) -> None:
         if self.occurred_at.tzinfo is None:

@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 import ledger
-from app.checkout.baskets import Basket, BasketLine
+from app.checkout import taps
+from app.checkout.baskets import Basket, BasketLine, Tap
 from app.checkout.errors import BurnEnded, BurnExpired, BusinessKeyConflict, NothingToBurn
 from app.checkout.models import Burn, BurnState, Order, OrderKind
 from app.checkout.orders import Sale, lock_wallet, settle_priced
@@ -62,6 +63,7 @@ def wish(
     points: int,
     now: datetime,
     cashier: str | None = None,
+    tap: Tap | None = None,
 ) -> Basket:
     """Return what a till asks for: points for a sale of so much, of which nothing else is known."""
     return Basket(
@@ -73,6 +75,7 @@ def wish(
         burn_points=points,
         cashier=cashier,
         kind=OrderKind.BURN.value,
+        tap=tap,
     )
 
 
@@ -86,15 +89,18 @@ def authorise(session: Session, basket: Basket) -> Burned:
         BusinessKeyConflict: the till's number names another burn.
         NothingToBurn: the terms cut the ask to nothing.
         InsufficientPoints, MemberNotActive, Frozen: as they say.
+        TapNeeded, BurnNotConfirmed: the member has to confirm the burn on the phone.
         Collision: the same burn is being written elsewhere; run the transaction again.
     """
     wallet = lock_wallet(session, basket)
     known = find_known(session, basket)
     if known is not None:
         return known
+    burns = taps.count(session, basket) if taps.asks(basket) else 0
     priced = price(session, basket, wallet)
     if wallet is None or not priced.parts:
         raise NothingToBurn(priced.burn.limits)
+    taps.require(session, priced, wallet, burns_in_the_hour=burns)
     public_id = new_id("bur")
     until = now_of(session) + timedelta(minutes=priced.programme.hold_minutes)
     ledger.holds.place(

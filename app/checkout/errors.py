@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.errors import AppError, StateConflict
+from app.members.identification import KnownMember
 from app.points.burning import Limit
 
 
@@ -107,6 +108,21 @@ class NothingToBurn(AppError):
         zh, en = (limits[-1].zh, limits[-1].en) if limits else ("价值不足 1 分", "worth no fen")
         super().__init__(f"按规则不能抵扣：{zh} / By its terms nothing can be burned: {en}")
         self.limits = limits
+
+
+class TapNeeded(AppError):
+    """The member has to be asked on the phone before so much is burned (reliability §9)."""
+
+    def __init__(
+        self, *, member: KnownMember, terminal_id: int, points: int, worth_fen: int
+    ) -> None:
+        super().__init__(
+            "本次抵扣须会员在手机上确认 / The member has to confirm this burn on the phone"
+        )
+        self.member = member
+        self.terminal_id = terminal_id
+        self.points = points
+        self.worth_fen = worth_fen
 
 
 class OrderNotRefundable(StateConflict):

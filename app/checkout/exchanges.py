@@ -60,23 +60,28 @@ def exchange(
         replaces=(request.order, request.number),
     )
     wallet = orders.lock_wallet(session, renewed)
-    known = _find_known(session, request, renewed, tenders)
+    found = orders.look_up(session, renewed, tenders)
+    known = _find_known(session, request, renewed, found.known)
     if known is not None:
         return known
     if wallet is not None:
         wallet.member.require_active()
     planned = refunds.plan(session, request, first)
     order = orders.settle_new(
-        session, renewed, _wallet(session, planned), tenders, before=planned.journals
+        session,
+        renewed,
+        _wallet(session, planned),
+        tenders,
+        before=planned.journals,
+        burns_in_the_hour=found.burns_in_the_hour,
     )
     return Exchanged(refund=refunds.record(session, request, planned), order=order)
 
 
 def _find_known(
-    session: Session, request: RefundRequest, renewed: Basket, tenders: Sequence[Tender]
+    session: Session, request: RefundRequest, renewed: Basket, sold: Sale | None
 ) -> Exchanged | None:
     refunded = refunds.find_known(session, request)
-    sold = orders.find_known(session, renewed, tenders)
     if refunded is not None and sold is not None:
         return Exchanged(refund=refunded, order=sold)
     # The halves are written together: one alone is a plain refund, or half of another exchange.

@@ -79,6 +79,12 @@ class Order(Base):
             "recorded_at",
             postgresql_where=text("kind = 'exchange'"),
         ),
+        Index(
+            "order_burns_idx",
+            "member_id",
+            "recorded_at",
+            postgresql_where=text("burned_points > 0"),
+        ),
         Index("order_until_idx", "until", postgresql_where=text("state = 'awaiting_payment'")),
         CheckConstraint("(state = 'paid') = (slices IS NOT NULL)", name="paid"),
     )

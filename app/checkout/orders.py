@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
+from app.checkout import taps
 from app.checkout.baskets import Basket, Tender
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState
@@ -74,6 +75,14 @@ class Draft:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LookedUp:
+    """The order that a till's number names already, and the member's burns within the hour."""
+
+    known: Sale | None
+    burns_in_the_hour: int
+
+
 def sell(
     session: Session, basket: Basket, tenders: Sequence[Tender], *, quote_id: int | None = None
 ) -> Sale:
@@ -86,14 +95,22 @@ def sell(
     Raises:
         BusinessKeyConflict: the till's number names another sale.
         PaymentMismatch, InsufficientPoints, MemberNotActive, Frozen: as they say.
+        TapNeeded, BurnNotConfirmed: the member has to confirm the burn on the phone.
         Collision: the same sale is being written elsewhere; run the transaction again.
     """
     wallet = lock_wallet(session, basket)
     # Only now: of two that send a number at once, the second finds the first one's sale here.
-    known = find_known(session, basket, tenders)
-    if known is not None:
-        return known
-    return settle_new(session, basket, wallet, tenders, quote_id=quote_id)
+    found = look_up(session, basket, tenders)
+    if found.known is not None:
+        return found.known
+    return settle_new(
+        session,
+        basket,
+        wallet,
+        tenders,
+        quote_id=quote_id,
+        burns_in_the_hour=found.burns_in_the_hour,
+    )
 
 
 def settle_new(
@@ -104,16 +121,12 @@ def settle_new(
     *,
     quote_id: int | None = None,
     before: Sequence[Journal] = (),
+    burns_in_the_hour: int = 0,
 ) -> Sale:
     """Price, post and write a new paid order; `wallet` is locked, `before` is posted with it."""
-    return settle_priced(
-        session,
-        price(session, basket, wallet),
-        wallet,
-        tenders,
-        quote_id=quote_id,
-        before=before,
-    )
+    priced = price(session, basket, wallet)
+    taps.require(session, priced, wallet, burns_in_the_hour=burns_in_the_hour)
+    return settle_priced(session, priced, wallet, tenders, quote_id=quote_id, before=before)
 
 
 def settle_priced(
@@ -149,10 +162,11 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
         As `sell`, but for payment.
     """
     wallet = lock_wallet(session, basket)
-    known = find_known(session, basket)
-    if known is not None:
-        return known
+    found = look_up(session, basket)
+    if found.known is not None:
+        return found.known
     priced = price(session, basket, wallet)
+    taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
     public_id = new_id("ord")
     until = now_of(session) + timedelta(minutes=priced.programme.hold_minutes)
     if wallet is not None and priced.parts:
@@ -283,19 +297,31 @@ def find_known(
     Raises:
         BusinessKeyConflict: it was another sale.
     """
-    rows = fetch(
-        session,
-        _KNOWN,
-        {
-            "store": basket.terminal.store.id,
-            "terminal": basket.terminal.id,
-            "number": basket.number,
-            "kind": basket.kind,
-        },
-    )
-    if not rows:
-        return None
-    return known_sale(rows[0], basket, tenders)
+    return look_up(session, basket, tenders).known
+
+
+def look_up(session: Session, basket: Basket, tenders: Sequence[Tender] | None = None) -> LookedUp:
+    """Return what there is to know before a basket is priced, in one round trip.
+
+    Raises:
+        BusinessKeyConflict: the till's number names another sale.
+    """
+    named = {
+        "store": basket.terminal.store.id,
+        "terminal": basket.terminal.id,
+        "number": basket.number,
+        "kind": basket.kind,
+    }
+    burns = 0
+    if taps.asks(basket):
+        rows = fetch(session, _KNOWN_AND_BURNS, named | taps.whose(session, basket))
+        burns = rows[0].burns
+    else:
+        rows = fetch(session, _KNOWN, named)
+    known = None
+    if rows and rows[0].public_id is not None:
+        known = known_sale(rows[0], basket, tenders)
+    return LookedUp(known=known, burns_in_the_hour=burns)
 
 
 def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sale:
@@ -406,6 +432,9 @@ _KNOWN: LiteralString = (
     "SELECT public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
     'earned_points, until FROM "order" WHERE store_id = %(store)s AND terminal_id = %(terminal)s '
     "AND number = %(number)s AND kind = %(kind)s"
+)
+_KNOWN_AND_BURNS: LiteralString = " ".join(
+    ("SELECT b.burns, k.* FROM (", taps.COUNT, ") b LEFT JOIN (", _KNOWN, ") k ON true")
 )
 _INSERT: LiteralString = """
     WITH given AS (

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     UniqueConstraint,
+    func,
     select,
     text,
     update,
@@ -22,7 +23,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app import outbox
 from app.errors import NotFound
 from app.members.errors import BurnNotConfirmed
-from app.members.identification import KnownMember
+from app.members.identification import KnownMember, known, select_known
+from app.members.models import Member
+from app.members.presence import Mode, Present
 from config.database import Base, new_id
 
 FREE_FEN = 10_000
@@ -67,6 +70,14 @@ class AskedBurn:
     until: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Whom a till has asked, as present there until the confirmation is over; `at` is now."""
+
+    present: Present
+    at: datetime
+
+
 def needs_confirmation(*, worth_fen: int, burns_in_the_hour: int) -> bool:
     """Whether a burn needs a tap: worth more than ¥100, or the third within an hour."""
     return worth_fen > FREE_FEN or burns_in_the_hour >= FREE_IN_AN_HOUR
@@ -81,7 +92,26 @@ def ask(
     worth_fen: int,
     now: datetime,
 ) -> AskedBurn:
-    """Ask a member to confirm a burn, and tell the phone by the outbox."""
+    """Ask a member to confirm a burn, and tell the phone by the outbox.
+
+    Asked again for the same burn at the same till while it waits, there is one thing to tap and
+    not two.
+    """
+    same = session.scalar(
+        select(BurnConfirmation)
+        .where(
+            BurnConfirmation.member_id == member.id,
+            BurnConfirmation.terminal_id == terminal_id,
+            BurnConfirmation.points == points,
+            BurnConfirmation.worth_fen == worth_fen,
+            BurnConfirmation.confirmed_at.is_(None),
+            BurnConfirmation.until > now,
+        )
+        .order_by(BurnConfirmation.id.desc())
+        .limit(1)
+    )
+    if same is not None:
+        return _asked(same)
     asked = AskedBurn(
         public_id=new_id("brn"),
         terminal_id=terminal_id,
@@ -98,6 +128,26 @@ def ask(
         payload={"burn": asked.public_id, "member": member.public_id, "points": points},
     )
     return asked
+
+
+def find(session: Session, public_id: str, *, terminal_id: int) -> Asking | None:
+    """Return whom a till has asked, be it over, in one round trip.
+
+    He showed the code of the pay screen then, and need not show another one.
+    """
+    row = session.execute(
+        select_known()
+        .add_columns(BurnConfirmation.until, func.now().label("at"))
+        .join(BurnConfirmation, BurnConfirmation.member_id == Member.id)
+        .where(
+            BurnConfirmation.public_id == public_id,
+            BurnConfirmation.terminal_id == terminal_id,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    present = Present(member=known(row), mode=Mode.SPEND, alive=row.at < row.until)
+    return Asking(present=present, at=row.at)
 
 
 def list_waiting(session: Session, member: KnownMember, *, now: datetime) -> Sequence[AskedBurn]:

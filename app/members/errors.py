@@ -126,10 +126,14 @@ class TooOften(AppError):
 
 
 class BurnNotConfirmed(StateConflict):
-    """The burn needs the member's tap on the phone, which is not there (reliability §9)."""
+    """The burn needs the member's tap on the phone, which is not there (reliability §9).
+
+    `name` is what the till repeats the call with, once the member has confirmed it.
+    """
 
     def __init__(self, burn: str) -> None:
         super().__init__(
             "burn", burn, "unconfirmed",
-            "请会员在手机上确认本次抵扣", "let the member confirm this burn on the phone",
+            "请会员在手机上确认本次抵扣，然后再试",
+            "let the member confirm this burn on the phone, then try again",
         )  # fmt: skip

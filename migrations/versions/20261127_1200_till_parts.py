@@ -51,6 +51,9 @@ CREATE TABLE burn (
 );
 CREATE INDEX burn_member_id_recorded_at_idx ON burn (member_id, recorded_at);
 
+-- What a member burned within the hour, to know when the phone has to be asked.
+CREATE INDEX order_burns_idx ON "order" (member_id, recorded_at) WHERE burned_points > 0;
+
 ALTER TABLE "order" DROP CONSTRAINT order_kind_check;
 ALTER TABLE "order" ADD CONSTRAINT order_kind_check
     CHECK (kind IN ('sale', 'exchange', 'burn')) NOT VALID;
@@ -58,6 +61,7 @@ ALTER TABLE "order" VALIDATE CONSTRAINT order_kind_check;
 """
 
 DOWN = """
+DROP INDEX order_burns_idx;
 ALTER TABLE "order" DROP CONSTRAINT order_kind_check;
 ALTER TABLE "order" ADD CONSTRAINT order_kind_check
     CHECK (kind IN ('sale', 'exchange')) NOT VALID;

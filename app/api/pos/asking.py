@@ -25,10 +25,10 @@ from app.api.fields import (
     Whole,
     YesNo,
 )
-from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Basket, BasketLine, Tender
+from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Basket, BasketLine, Tap, Tender
 from app.checkout.models import Order
 from app.errors import AppError, Invalid, NotFound
-from app.members import presence
+from app.members import confirming, presence
 from app.members.errors import EarnOnly, IdentificationOver
 from app.members.presence import Mode, Present
 from app.merchants.directory import ListedStore, ListedTerminal, get_directory
@@ -87,6 +87,7 @@ class BasketSchema(TillSchema):
     lines = Items(Part(LineSchema), least=1, most=LIMIT_LINES, required=True)
     identification_id = PublicId("idn", load_default=None)
     burn_points = Points(load_default=0)
+    burn_confirmation = PublicId("brn", load_default=None)
     occurred_at = Instant(load_default=None)
 
 
@@ -99,6 +100,7 @@ class AskedBasket:
     lines: Sequence[BasketLine]
     identification_id: str | None
     burn_points: int
+    burn_confirmation: str | None
     occurred_at: datetime | None
 
 
@@ -116,12 +118,15 @@ def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: 
 
     Raises:
         NotFound: the store has no such terminal.
-        IdentificationOver: nobody is known by this identification at this terminal.
+        IdentificationOver: nobody is known so at this terminal.
     """
     terminal = get_directory(session).get_terminal(store, asked.terminal_id)
-    present = None
-    if asked.identification_id is not None:
-        present = present_at(session, terminal, asked.identification_id)
+    present, tap = who(
+        session,
+        terminal,
+        identification=asked.identification_id,
+        confirmation=asked.burn_confirmation,
+    )
     at, untimely = business_time(session, asked.occurred_at, burns=asked.burn_points > 0)
     return Wanted(
         basket=Basket(
@@ -132,6 +137,7 @@ def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: 
             member=present.member if present else None,
             burn_points=asked.burn_points,
             cashier=asked.cashier_id,
+            tap=tap,
         ),
         present=present,
         refusal=untimely or over(present, asked.burn_points),
@@ -183,16 +189,32 @@ def own_order(session: Session, store: ListedStore, public_id: str) -> Order:
     return found
 
 
-def present_at(session: Session, terminal: ListedTerminal, identification: str) -> Present:
-    """Return whom a terminal knows by an identification, be it over; one round trip.
+def who(
+    session: Session,
+    terminal: ListedTerminal,
+    *,
+    identification: str | None,
+    confirmation: str | None,
+) -> tuple[Present | None, Tap]:
+    """Return whom a terminal knows, be it over, and how he is asked; one round trip, rarely two.
+
+    A confirmation that the terminal asked for names him too, in place of an identification that
+    may be over meanwhile. Where both are sent they name the same member.
 
     Raises:
-        IdentificationOver: nobody is known by it at this terminal.
+        IdentificationOver: nobody is known so at this terminal.
     """
-    present = presence.find(session, identification, terminal_id=terminal.id)
-    if present is None:
-        raise IdentificationOver
-    return present
+    present, tap = None, Tap(at=now_of(session))
+    if identification is not None:
+        present = presence.find(session, identification, terminal_id=terminal.id)
+        if present is None:
+            raise IdentificationOver
+    if confirmation is not None:
+        asking = confirming.find(session, confirmation, terminal_id=terminal.id)
+        if asking is None or (present and present.member.id != asking.present.member.id):
+            raise IdentificationOver
+        present, tap = asking.present, Tap(at=asking.at, confirmation=confirmation)
+    return present, tap
 
 
 def over(present: Present | None, burn_points: int) -> AppError | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,12 +13,15 @@ from app.api.auth import Role, requires
 from app.api.edge import Again, reads, writes
 from app.api.fields import DoorSchema, Fen, Instant, Part, Points, PublicId, Text
 from app.api.pos import pos
-from app.api.pos.asking import AskedTill, TillSchema, over, present_at, terminal_of
+from app.api.pos.asking import AskedTill, TillSchema, over, terminal_of, who
 from app.api.pos.receipts import ReceiptSchema, receipt
+from app.api.pos.tapping import ask_member
 from app.checkout import burns
 from app.checkout.burns import Burned
+from app.checkout.errors import TapNeeded
 from app.checkout.models import Burn
 from app.errors import NotFound
+from app.members.errors import IdentificationOver
 from app.members.identification import get_by_id
 from app.merchants.directory import ListedStore
 from config.database import now_of
@@ -32,7 +36,8 @@ class AskedBurn:
     number: str
     order_fen: int
     points: int
-    identification_id: str
+    identification_id: str | None
+    burn_confirmation: str | None
 
 
 class AuthoriseBurnSchema(TillSchema):
@@ -40,7 +45,14 @@ class AuthoriseBurnSchema(TillSchema):
     number = Text(most=64, required=True)
     order_fen = Fen(least=1, required=True)
     points = Points(least=1, required=True)
-    identification_id = PublicId("idn", required=True)
+    identification_id = PublicId("idn", load_default=None)
+    burn_confirmation = PublicId("brn", load_default=None)
+
+    @validates_schema
+    def check(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse points of nobody."""
+        if data["identification_id"] is None and data["burn_confirmation"] is None:
+            raise ValidationError("required", "identification_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +109,14 @@ class BurnSchema(DoorSchema):
 def authorise_burn(session: Session, store: ListedStore, asked: AskedBurn) -> object:
     """Hold points of a member who shows the spend code, cut by the terms of an order's worth."""
     terminal = terminal_of(session, store, asked.terminal_id)
-    present = present_at(session, terminal, asked.identification_id)
+    present, tap = who(
+        session,
+        terminal,
+        identification=asked.identification_id,
+        confirmation=asked.burn_confirmation,
+    )
+    if present is None:
+        raise IdentificationOver
     basket = burns.wish(
         terminal=terminal,
         member=present.member,
@@ -106,14 +125,18 @@ def authorise_burn(session: Session, store: ListedStore, asked: AskedBurn) -> ob
         points=asked.points,
         now=now_of(session),
         cashier=asked.cashier_id,
+        tap=tap,
     )
     refusal = over(present, asked.points)
-    if refusal is None:
+    if refusal is not None:
+        known = burns.find_known(session, basket)
+        if known is None:
+            raise refusal
+        return _told(session, known)
+    try:
         return _told(session, burns.authorise(session, basket))
-    known = burns.find_known(session, basket)
-    if known is None:
-        raise refusal
-    return _told(session, known)
+    except TapNeeded as needed:
+        return ask_member(session, needed)
 
 
 @pos.post("/burns/<public_id:burn_id>/capture")

@@ -17,20 +17,22 @@ from app.api.pos.asking import (
     TillSchema,
     own_order,
     terminal_of,
+    who,
 )
 from app.api.pos.orders import OrderSchema, member_of, order_view
 from app.api.pos.receipts import SignedPoints
 from app.api.pos.refunds import AskedPart, RefundPartSchema, RefundSchema, refund_view
+from app.api.pos.tapping import ask_member
 from app.checkout import refunds
-from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tender
+from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tap, Tender
+from app.checkout.errors import TapNeeded
 from app.checkout.exchanges import exchange
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundWhole
-from app.members import presence
 from app.members.errors import EarnOnly, IdentificationOver
 from app.members.identification import KnownMember
 from app.members.presence import Mode
-from app.merchants.directory import ListedStore
+from app.merchants.directory import ListedStore, ListedTerminal
 from config.database import now_of
 
 
@@ -47,6 +49,7 @@ class AskedExchange:
     tenders: Sequence[Tender]
     identification_id: str | None
     burn_points: int
+    burn_confirmation: str | None
 
 
 class ExchangeOrderSchema(TillSchema):
@@ -58,6 +61,7 @@ class ExchangeOrderSchema(TillSchema):
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
     identification_id = PublicId("idn", load_default=None)
     burn_points = Points(load_default=0)
+    burn_confirmation = PublicId("brn", load_default=None)
 
 
 class ExchangeSchema(DoorSchema):
@@ -84,22 +88,23 @@ def exchange_order(
         parts=[part.request() for part in asked.parts] if asked.parts else [RefundWhole()],
         cashier=asked.cashier_id,
     )
+    tap = None
     if asked.burn_points and refunds.find_known(session, request) is None:
-        _require_spender(session, member, asked, terminal_id=terminal.id)
-    done = exchange(
-        session,
-        request=request,
-        basket=Basket(
-            terminal=terminal,
-            number=asked.number,
-            occurred_at=first.occurred_at,
-            lines=asked.lines,
-            member=member,
-            burn_points=asked.burn_points,
-            cashier=asked.cashier_id,
-        ),
-        tenders=asked.tenders,
+        tap = _require_spender(session, member, asked, terminal)
+    basket = Basket(
+        terminal=terminal,
+        number=asked.number,
+        occurred_at=first.occurred_at,
+        lines=asked.lines,
+        member=member,
+        burn_points=asked.burn_points,
+        cashier=asked.cashier_id,
+        tap=tap,
     )
+    try:
+        done = exchange(session, request=request, basket=basket, tenders=asked.tenders)
+    except TapNeeded as needed:
+        return ask_member(session, needed)
     told: dict[str, Any] = {
         "refund": refund_view(session, first, done.refund),
         "order": order_view(session, done.order, member),
@@ -109,13 +114,19 @@ def exchange_order(
 
 
 def _require_spender(
-    session: Session, member: KnownMember | None, asked: AskedExchange, *, terminal_id: int
-) -> None:
+    session: Session, member: KnownMember | None, asked: AskedExchange, terminal: ListedTerminal
+) -> Tap:
     """Refuse to burn for anybody but the order's member, who is here and may spend."""
-    if asked.identification_id is None:
+    present, tap = who(
+        session,
+        terminal,
+        identification=asked.identification_id,
+        confirmation=asked.burn_confirmation,
+    )
+    if present is None:
         raise EarnOnly
-    present = presence.find(session, asked.identification_id, terminal_id=terminal_id)
-    if present is None or not present.alive or member is None or present.member.id != member.id:
+    if not present.alive or member is None or present.member.id != member.id:
         raise IdentificationOver
     if present.mode is not Mode.SPEND:
         raise EarnOnly
+    return tap

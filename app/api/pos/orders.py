@@ -36,9 +36,10 @@ from app.api.pos.asking import (
     terminal_of,
 )
 from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
+from app.api.pos.tapping import ask_member
 from app.checkout import orders, payments, quotes
 from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Tender
-from app.checkout.errors import QuoteExpired
+from app.checkout.errors import QuoteExpired, TapNeeded
 from app.checkout.models import Order, OrderLine
 from app.checkout.orders import Sale, find_by_number
 from app.errors import NotFound
@@ -134,7 +135,10 @@ class OrderDetailSchema(OrderSchema):
 def place_order(session: Session, store: ListedStore, asked: AskedOrder) -> object:
     """Sell in one step if `tenders` are given, else hold the points and wait for payment."""
     wanted = basket(session, store, asked, number=asked.number)
-    sale = _sale(session, wanted, asked)
+    try:
+        sale = _sale(session, wanted, asked)
+    except TapNeeded as needed:
+        return ask_member(session, needed)
     told = order_view(session, sale, wanted.basket.member)
     return Again(value=told) if sale.replayed else told
 

@@ -132,6 +132,7 @@ def test_an_expired_burn_is_told_so(till: Till, owner_url: str, known: str) -> N
         ({"order_fen": 0}, 400, "validation-failed"),
         ({"identification_id": None}, 400, "validation-failed"),
         ({"terminal_id": "T9"}, 404, "not-found"),
+        ({"burn_confirmation": "brn_" + "0" * 26}, 410, "expired"),
     ],
 )
 def test_what_cannot_be_held_is_refused(
