@@ -152,8 +152,8 @@ def redeem_code(
 ) -> Redeemed | None:
     """Use a code up and return who showed it; None if it does not hold, whatever the cause.
 
-    `at` is when it was shown: `now`, or the business time of a sale that was captured offline. A
-    miss is counted by alias and terminal, so the caller commits it with its refusal.
+    `at` is when it was shown. A miss is counted by alias and terminal, so the caller commits it
+    with its refusal.
 
     Raises:
         MemberCodeUsed: this very code was used before.
@@ -161,12 +161,36 @@ def redeem_code(
     """
     _require_patience(session, terminal_id, now=now)
     code = codes.parse(written)
-    row = None if code is None else _find(session, code.alias)
-    step = None
-    if code is not None and row is not None and _alive(row, at=at, now=now):
-        step = code.matching_step(_open(sealing.key_ring(session), row), at=at)
-    if code is None or row is None or step is None:
+    redeemed = None if code is None else _redeem(session, code, at=at, now=now)
+    if redeemed is None:
         _count_miss(session, code, terminal_id=terminal_id, now=now)
+    return redeemed
+
+
+def redeem_captured(
+    session: Session, written: str, *, at: datetime, now: datetime
+) -> KnownMember | None:
+    """Use up the identify code of a sale that was captured offline; None if it does not hold.
+
+    Misses are not counted: whatever an upload guesses could only give its member points, and bad
+    codes of one sale must not shut others out. A code of the pay screen does not hold here.
+
+    Raises:
+        MemberCodeUsed: this very code was used before.
+    """
+    code = codes.parse(written)
+    if code is None or code.mode is not Mode.EARN:
+        return None
+    redeemed = _redeem(session, code, at=at, now=now)
+    return None if redeemed is None else redeemed.member
+
+
+def _redeem(session: Session, code: MemberCode, *, at: datetime, now: datetime) -> Redeemed | None:
+    row = _find(session, code.alias)
+    step = None
+    if row is not None and _alive(row, at=at, now=now):
+        step = code.matching_step(_open(sealing.key_ring(session), row), at=at)
+    if row is None or step is None:
         return None
     used = session.scalar(
         insert(CodeUse)

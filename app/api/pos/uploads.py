@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from marshmallow import ValidationError, validates_schema
 from sqlalchemy.orm import Session
 
 from app.api import limits
@@ -30,17 +31,19 @@ from app.checkout import bulk, orders
 from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tender
 from app.checkout.bulk import Paid
 from app.checkout.orders import Sale
+from app.clock import server_now
 from app.errors import AppError
-from app.members.errors import UnknownMember
-from app.members.identification import KnownMember, list_by_phones
-from app.merchants.directory import ListedStore
+from app.members import seeds
+from app.members.errors import BadMemberCode, MemberCodeUsed, UnknownMember
+from app.members.identification import KnownMember, get_by_id, list_by_phones
+from app.merchants.directory import ListedStore, ListedTerminal
 
 LIMIT_ORDERS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskedUpload:
-    """One sale as it was captured; a member is known by phone, to earn alone."""
+    """One sale as it was captured; a member is known by phone or identify code, to earn alone."""
 
     terminal_id: str
     cashier_id: str
@@ -49,6 +52,7 @@ class AskedUpload:
     lines: Sequence[BasketLine]
     tenders: Sequence[Tender]
     phone: str | None
+    member_code: str | None
 
 
 class CapturedOrderSchema(TillSchema):
@@ -58,6 +62,13 @@ class CapturedOrderSchema(TillSchema):
     lines = Items(Part(LineSchema), least=1, most=LIMIT_LINES, required=True)
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
     phone = Text(least=7, most=24, load_default=None)
+    member_code = Text(most=64, load_default=None)
+
+    @validates_schema
+    def check(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a sale that names its member twice."""
+        if data["phone"] is not None and data["member_code"] is not None:
+            raise ValidationError("needs-phone-or-code", "member_code")
 
 
 class UploadOrdersSchema(DoorSchema):
@@ -110,14 +121,18 @@ def _captured(
 ) -> tuple[Paid, AppError | None]:
     """Return a sale as it was captured, and why its time cannot be, if so."""
     at, untimely = business_time(session, asked.occurred_at)
+    terminal = terminal_of(session, store, asked.terminal_id)
     if asked.phone is not None and asked.phone not in members:
         raise UnknownMember
+    member = None if asked.phone is None else members[asked.phone]
+    if asked.member_code is not None:
+        member = _by_code(session, terminal, asked.number, asked.member_code, at=at)
     basket = Basket(
-        terminal=terminal_of(session, store, asked.terminal_id),
+        terminal=terminal,
         number=asked.number,
         occurred_at=at,
         lines=asked.lines,
-        member=None if asked.phone is None else members[asked.phone],
+        member=member,
         cashier=asked.cashier_id,
     )
     return Paid(basket=basket, tenders=asked.tenders), untimely
@@ -135,3 +150,35 @@ def _sell(session: Session, paid: Paid, untimely: AppError | None) -> Sale:
 def _told(sale: Sale) -> object:
     told: Mapping[str, Any] = {**vars(sale), "order_id": sale.public_id}
     return Again(value=told) if sale.replayed else told
+
+
+def _by_code(
+    session: Session, terminal: ListedTerminal, number: str, code: str, *, at: datetime
+) -> KnownMember | None:
+    """Return who showed a code at the time of a sale.
+
+    A code is good once: a sale that is there already has used its own, so its number comes first.
+
+    Raises:
+        BadMemberCode, MemberCodeUsed: as they say, of this sale alone.
+    """
+    known = _member_of(session, terminal, number)
+    if known is not None:
+        return known
+    try:
+        member = seeds.redeem_captured(session, code, at=at, now=server_now(session))
+    except MemberCodeUsed:
+        known = _member_of(session, terminal, number)  # By its twin, a moment ago.
+        if known is None:
+            raise
+        return known
+    if member is None:
+        raise BadMemberCode
+    return member
+
+
+def _member_of(session: Session, terminal: ListedTerminal, number: str) -> KnownMember | None:
+    order = orders.find_by_number(session, terminal=terminal, number=number)
+    if order is None or order.member_id is None:
+        return None
+    return get_by_id(session, order.member_id)

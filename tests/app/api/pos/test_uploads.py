@@ -1,11 +1,16 @@
 """P1, semantics 40, decision 22: a day that was captured offline, each sale with its verdict."""
 
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from app.clock import server_now
+from app.members import codes, devices, seeds
 from app.members.identification import KnownMember
+from app.members.presence import Mode
+from app.members.seeds import IssuedSeed
 from config.database import Database, now_of
 from tests.app.api.pos.test_orders import AT, TEA, _balance, _count, cash, order, told
 from tests.app.api.tills import Till
@@ -127,3 +132,93 @@ def test_a_shape_that_is_wrong_is_told_with_its_place_and_nothing_is_sold(
 
     assert answer["errors"] == [{"pointer": "/orders/1/burn_points", "code": "unknown-field"}]
     assert _count(database, till) == 0
+
+
+@pytest.fixture
+def device(database: Database, member: tuple[str, KnownMember]) -> IssuedSeed:
+    """The seed of the member's phone, fetched a day ago."""
+    with database.transaction("test") as session:
+        then = server_now(session) - timedelta(hours=20)
+        opened = devices.open_on(session, member=member[1], source="web", now=then)
+        return seeds.issue(session, opened, now=then)
+
+
+def shown(device: IssuedSeed, at: str, mode: Mode = Mode.EARN) -> str:
+    return codes.write(device.seed, alias=device.alias, mode=mode, at=datetime.fromisoformat(at))
+
+
+def test_a_code_that_was_shown_offline_earns_at_its_own_time(
+    till: Till,
+    database: Database,
+    member: tuple[str, KnownMember],
+    device: IssuedSeed,
+    hours_ago: Any,
+) -> None:
+    """Decision 24, reliability §9: checked at the business time, good once, earn alone."""
+    then, now = hours_ago(5), hours_ago(0)
+    good = captured(then, member_code=shown(device, then))
+    sales = [
+        captured(then, member_code=shown(device, then, Mode.SPEND)),
+        captured(hours_ago(4), member_code=shown(device, then)),
+        captured(then, member_code="91" + "0" * 18),
+        captured(then, member_code="nonsense"),
+        good,
+        captured(then, member_code=good["member_code"]),
+        captured(now, member_code=shown(device, now)),
+    ]  # fmt: skip
+
+    verdicts = told(till.post("/v1/pos/orders/batch", {"orders": sales}), 200)["verdicts"]
+
+    assert [each["status"] for each in verdicts] == [404, 404, 404, 404, 201, 409, 201]
+    assert verdicts[4]["order"]["earned_points"] == 100
+    assert verdicts[5]["problem"]["code"] == "member-code-used"
+    assert _count(database, till) == 2
+    assert _balance(database, member[1]) == 200
+
+
+def test_a_sale_with_a_code_sent_again_is_known(
+    till: Till,
+    database: Database,
+    member: tuple[str, KnownMember],
+    device: IssuedSeed,
+    hours_ago: Any,
+) -> None:
+    """Decision 21: its number is looked up before its code is used up."""
+    then = hours_ago(5)
+    sale = captured(then, member_code=shown(device, then))
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = [
+            pool.submit(till.post, "/v1/pos/orders/batch", {"orders": [sale]}) for _ in range(4)
+        ]
+        statuses = [told(each.result(), 200)["verdicts"][0]["status"] for each in sent]
+
+    assert sorted(statuses) == [200, 200, 200, 201]
+    assert _balance(database, member[1]) == 100
+
+
+def test_bad_codes_of_an_upload_shut_nobody_out(
+    till: Till,
+    database: Database,
+    member: tuple[str, KnownMember],
+    device: IssuedSeed,
+    hours_ago: Any,
+) -> None:
+    """Not the next sale of the upload, not the terminal, and not the member's phone."""
+    then = hours_ago(5)
+    bad = [captured(then, member_code=f"91{device.alias}{number:08d}") for number in range(12)]
+    good = captured(then, member_code=shown(device, then))
+
+    verdicts = told(till.post("/v1/pos/orders/batch", {"orders": [*bad, good]}), 200)["verdicts"]
+
+    assert [each["status"] for each in verdicts] == [404] * 12 + [201]
+    known = {**AT, "member_code": shown(device, hours_ago(0), Mode.SPEND)}
+    assert till.post("/v1/pos/identify", known, key="").status_code == 201
+
+
+def test_a_captured_sale_names_its_member_once(till: Till, hours_ago: Any) -> None:
+    sale = captured(hours_ago(1), phone=new_phone(), member_code="91" + "0" * 18)
+
+    answer = told(till.post("/v1/pos/orders/batch", {"orders": [sale]}), 400)
+
+    assert answer["errors"] == [{"pointer": "/orders/0/member_code", "code": "needs-phone-or-code"}]
