@@ -39,8 +39,8 @@ GRANT UPDATE (name_zh, name_en) ON rule TO plaza_app;
 GRANT UPDATE ON rule_version TO plaza_app;
 
 -- Orders are paid or given up, and refunds move their lines on.
-GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, refunded_fen, refunds)
-    ON "order" TO plaza_app;
+GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, money, refunded_fen, refunds,
+              updated_at) ON "order" TO plaza_app;
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
 GRANT UPDATE (made_good) ON write_off TO plaza_app;
@@ -52,7 +52,7 @@ GRANT DELETE ON idempotency, identification TO plaza_app;
 
 -- What was paid, and what went back, is for good, whoever asks.
 CREATE OR REPLACE TRIGGER paid_for_good
-    BEFORE UPDATE OF state, earned_points, parts, slices, homes, earnings ON "order"
+    BEFORE UPDATE OF state, earned_points, parts, slices, homes, earnings, money ON "order"
     FOR EACH ROW WHEN (OLD.state <> 'awaiting_payment') EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER ended_for_good BEFORE UPDATE ON burn
     FOR EACH ROW WHEN (OLD.state <> 'authorised') EXECUTE FUNCTION refuse_change();

@@ -23,6 +23,7 @@ for _module in (
     "app.members.exporting",
     "app.points.models",
     "app.checkout.models",
+    "app.checkout.totals",
     "app.api.answers",
 ):
     import_module(_module)

@@ -36,6 +36,8 @@ POLICY: Mapping[str, Role] = {
     "pos.find_burn": Role.STORE,
     "pos.upload_orders": Role.STORE,
     "pos.read_totals": Role.STORE,
+    "pos.close_totals": Role.STORE,
+    "pos.list_z_totals": Role.STORE,
     "pos.make_member_code": Role.STORE,
     "member.send_sign_in_code": Role.ANYONE,
     "member.start_session": Role.ANYONE,

@@ -38,23 +38,30 @@ _AUDIT = text(
         FROM refund r JOIN "order" o ON o.id = r.order_id GROUP BY o.member_id
     ), got_back AS (
         SELECT member_id, sum(made_good) AS points FROM write_off GROUP BY member_id
+    ), money AS (
+        SELECT o.id AS order_id, coalesce(sum(t.fen::bigint), 0) AS fen
+        FROM "order" o LEFT JOIN LATERAL jsonb_each_text(o.money) AS t (name, fen) ON true
+        WHERE o.money IS NOT NULL GROUP BY o.id
     ), facts AS (
         SELECT o.public_id, o.total_fen, o.refunded_fen, o.refunds,
                CASE WHEN o.state = 'paid' THEN o.burned_fen ELSE 0 END AS burned_fen,
                CASE WHEN o.state = 'paid' THEN o.burned_points ELSE 0 END AS burned_points,
-               o.earned_points, l.amount, l.burned, l.earned, l.refunded,
+               o.earned_points, o.due_fen, coalesce(m.fen, o.due_fen) AS money, l.amount,
+               l.burned, l.earned, l.refunded,
                coalesce(b.fen, 0) AS back_fen, coalesce(b.times, 0) AS back_times,
                coalesce(b.written_off, 0) AS written_off, coalesce(b.borne, 0) AS borne,
                coalesce(e.points, 0) AS journal_earned, coalesce(u.points, 0) AS journal_burned
         FROM "order" o
         LEFT JOIN lines l ON l.order_id = o.id
         LEFT JOIN back b ON b.order_id = o.id
+        LEFT JOIN money m ON m.order_id = o.id
         LEFT JOIN moved e ON e.kind = 'earn' AND e.order_id = o.public_id
         LEFT JOIN moved u ON u.kind = 'burn' AND u.order_id = o.public_id
     ), checks AS (
         SELECT f.public_id AS subject, c.*
         FROM facts f, LATERAL (VALUES
             ('an order is the sum of its lines', f.total_fen, f.amount),
+            ('the tenders of an order pay what is due', f.due_fen, f.money),
             ('points on lines are the order''s', f.burned_fen, f.burned),
             ('points earned on lines are the order''s', f.earned_points, f.earned),
             ('what went back of an order is what went back of its lines', f.refunded_fen,

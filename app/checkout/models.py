@@ -63,8 +63,9 @@ class Order(Base):
 
     `number` is the till's own; with store, terminal and kind it is the sale's business key.
     `parts` are the lots that a waiting order holds. `homes` say where the earned points came from
-    and went to; `earnings` which rules gave them. `sold_to_self`: its cashier is the member who
-    bought, which is flagged (semantics 56).
+    and went to; `earnings` which rules gave them, `money` what each tender paid. `sold_to_self`:
+    its cashier is the member who bought, which is flagged (semantics 56). `updated_at` is by the
+    real clock, in sandboxes too, and moves with every change.
     """
 
     __tablename__ = "order"
@@ -85,6 +86,7 @@ class Order(Base):
             "recorded_at",
             postgresql_where=text("burned_points > 0"),
         ),
+        Index(None, "store_id", "updated_at", "id"),
         Index("order_until_idx", "until", postgresql_where=text("state = 'awaiting_payment'")),
         CheckConstraint("(state = 'paid') = (slices IS NOT NULL)", name="paid"),
     )
@@ -116,6 +118,8 @@ class Order(Base):
     slices: Mapped[list[Any] | None]
     homes: Mapped[list[Any] | None]
     earnings: Mapped[list[Any] | None]
+    money: Mapped[dict[str, Any] | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class OrderLine(Base):
@@ -153,6 +157,7 @@ class Refund(Base):
         UniqueConstraint("public_id"),
         UniqueConstraint("order_id", "ordinal"),
         UniqueConstraint("store_id", "terminal_id", "number"),
+        Index(None, "store_id", "updated_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -175,6 +180,7 @@ class Refund(Base):
     debt_points: Mapped[int]
     written_off_points: Mapped[int]
     lines: Mapped[list[Any]]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class Burn(Base):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 import ledger
@@ -204,7 +204,7 @@ def cancel(session: Session, *, order: str) -> OrderState:
     if found.state == OrderState.AWAITING_PAYMENT:
         if found.parts:
             ledger.holds.void(session, key=f"{order}:hold")
-        found.state = OrderState.CANCELLED
+        found.state, found.updated_at = OrderState.CANCELLED, func.clock_timestamp()
         outbox.add(session, topic="order.cancelled", aggregate=order, payload={"order": order})
     return OrderState(found.state)
 
@@ -395,6 +395,7 @@ def _columns(draft: Draft) -> dict[str, object]:
         "slices": dump(settled.allocation) if settled else None,
         "homes": dump_homes(settled.homes) if settled else None,
         "earnings": settled.earnings() if settled else None,
+        "money": settled.money_fen if settled else None,
         "sold_to_self": priced.sold_to_self,
     }
 
@@ -446,18 +447,18 @@ _INSERT: LiteralString = """
         INSERT INTO "order" (public_id, store_id, terminal_id, number, kind, cashier, member_id,
             state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
             total_fen, burned_points, burned_fen, due_fen, earned_points,
-            parts, slices, homes, earnings, sold_to_self)
+            parts, slices, homes, earnings, money, sold_to_self)
         SELECT o.public_id, o.store_id, o.terminal_id, o.number, o.kind, o.cashier, o.member_id,
             o.state, o.occurred_at, o.business_date, %(now)s, o.until, o.fingerprint, o.quote_id,
             o.total_fen, o.burned_points, o.burned_fen, o.due_fen, o.earned_points,
-            o.parts, o.slices, o.homes, o.earnings, o.sold_to_self
+            o.parts, o.slices, o.homes, o.earnings, o.money, o.sold_to_self
         FROM json_to_recordset(CAST(%(orders)s AS json)) AS o (
             public_id text, store_id bigint, terminal_id bigint, number text, kind text,
             cashier text, member_id bigint, state text, occurred_at timestamptz,
             business_date date, until timestamptz, fingerprint bytea, quote_id bigint,
             total_fen bigint, burned_points bigint, burned_fen bigint, due_fen bigint,
             earned_points bigint, parts jsonb, slices jsonb, homes jsonb, earnings jsonb,
-            sold_to_self boolean)
+            money jsonb, sold_to_self boolean)
         ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
         RETURNING id, public_id, member_id
     ), lines AS (

@@ -162,6 +162,7 @@ def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced)
             "slices": _json(dump(settled.allocation)),
             "homes": _json(dump_homes(settled.homes)),
             "earnings": _json(settled.earnings()),
+            "money": _json(settled.money_fen),
             "numbers": [line.number for line in priced.lines],
             "line_burned": settled.line_burned_fen,
             "line_earned": list(settled.line_points),
@@ -196,7 +197,8 @@ _PAID = text(
     WITH paid AS (
         UPDATE "order" SET state = 'paid', earned_points = :earned, parts = NULL,
             slices = CAST(:slices AS jsonb), homes = CAST(:homes AS jsonb),
-            earnings = CAST(:earnings AS jsonb)
+            earnings = CAST(:earnings AS jsonb), money = CAST(:money AS jsonb),
+            updated_at = clock_timestamp()
         WHERE id = :id
     ), lines AS (
         UPDATE order_line l SET burned_fen = u.burned, earned_points = u.earned

@@ -356,7 +356,8 @@ _INSERT = text(
         ON CONFLICT (store_id, terminal_id, number) DO NOTHING
         RETURNING id, order_id, fen
     ), marked AS (
-        UPDATE "order" o SET refunded_fen = o.refunded_fen + w.fen, refunds = o.refunds + 1
+        UPDATE "order" o SET refunded_fen = o.refunded_fen + w.fen, refunds = o.refunds + 1,
+            updated_at = clock_timestamp()
         FROM written w WHERE o.id = w.order_id
     ), moved AS (
         UPDATE order_line l

@@ -54,6 +54,15 @@ class Settled:
             for slices in self.shared.parts
         ]
 
+    @property
+    def money_fen(self) -> dict[str, int]:
+        """What each tender paid of the sale; those that paid nothing are left out."""
+        money: dict[str, int] = {}
+        for paid in self.shared.paid_fen():
+            for name, fen in paid.items():
+                money[name] = money.get(name, 0) + fen
+        return {name: fen for name, fen in money.items() if fen}
+
     def earnings(self) -> list[Any]:
         """Return what each rule gave, for the order and its journal (E10)."""
         return earnings(self.earned)

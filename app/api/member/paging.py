@@ -1,6 +1,6 @@
-"""Pages of a member's own lists, stable while new rows come in (P6).
+"""Pages of lists that are a member's or a store's own, stable while new rows come in (P6).
 
-A cursor says where a page ended. It is sealed for its list and its member: nobody reads the keys
+A cursor says where a page ended. It is sealed for its list and its owner: nobody reads the keys
 of rows out of it, and somebody else's is as good as none.
 """
 
@@ -15,6 +15,7 @@ from app.api.auth import SignedIn
 from app.api.errors import Fault, ValidationFailed
 from app.api.fields import DoorSchema, Text, Whole
 from app.members import sealing
+from app.merchants.directory import ListedStore
 from config.keys import BadSeal, Place
 
 LIMIT = 100
@@ -44,7 +45,9 @@ class Page:
     limit: int
 
 
-def write_cursor(session: Session, caller: SignedIn, *, of: str, at: tuple[int, ...]) -> str:
+def write_cursor(
+    session: Session, caller: SignedIn | ListedStore, *, of: str, at: tuple[int, ...]
+) -> str:
     """Return the cursor of a page of the list `of` that ends at a row."""
     ring = sealing.key_ring(session)
     sealed = ring.wrap(
@@ -54,12 +57,12 @@ def write_cursor(session: Session, caller: SignedIn, *, of: str, at: tuple[int, 
 
 
 def read_cursor(
-    session: Session, caller: SignedIn, cursor: str | None, *, of: str
+    session: Session, caller: SignedIn | ListedStore, cursor: str | None, *, of: str
 ) -> tuple[int, ...] | None:
     """Return where the page before ended; None for the first page.
 
     Raises:
-        ValidationFailed: it is no cursor of this list and member.
+        ValidationFailed: it is no cursor of this list and owner.
     """
     if cursor is None:
         return None
@@ -72,5 +75,5 @@ def read_cursor(
     return tuple(map(int, opened.decode().split(".")))
 
 
-def _place(caller: SignedIn, *, of: str, version: int) -> Place:
+def _place(caller: SignedIn | ListedStore, *, of: str, version: int) -> Place:
     return Place(table="cursor", column=of, row_id=caller.public_id, key_version=version)

@@ -1,33 +1,44 @@
-"""`totals`: what a terminal took and gave on a business day, by cashier and tender (an X report).
+"""`totals`: what a terminal took and gave, by cashier and tender (X and Z reports, P6).
 
-Nothing is closed by it; it may be asked as often as one likes. Tenders are read from the slices,
-the one place that says who paid for what.
+An X report closes nothing and may be asked as often as one likes. A Z report closes what stands in
+none before it; it is numbered and never changes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.api.auth import Role, requires
-from app.api.edge import reads
-from app.api.fields import Code, Day, DoorSchema, Items, Part, Sum, Text, Whole
+from app.api.edge import Again, reads, writes
+from app.api.fields import (
+    Code,
+    Day,
+    DoorSchema,
+    Instant,
+    Items,
+    Part,
+    PublicId,
+    Sum,
+    Text,
+    Whole,
+)
+from app.api.member.paging import LIMIT, PageSchema, read_cursor, write_cursor
 from app.api.pos import pos
-from app.api.pos.asking import terminal_of
-from app.checkout.models import Order, OrderState, Refund
-from app.checkout.returns import difference, sold
-from app.checkout.slices import load
-from app.clock import business_date, day_start
-from app.merchants.directory import ListedStore, ListedTerminal
+from app.api.pos.asking import TillSchema, terminal_of
+from app.checkout import totals
+from app.checkout.totals import ZReport
+from app.clock import business_date
+from app.merchants.directory import ListedStore
 from config.database import now_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskedTotals:
-    """What `TotalsQuerySchema` loads; today unless a day is named."""
+    """What `TotalsQuerySchema` loads; without a day all since the last Z report."""
 
     terminal_id: str
     day: date | None
@@ -39,20 +50,32 @@ class TotalsQuerySchema(DoorSchema):
     day = Day(load_default=None)
 
 
-@dataclass(kw_only=True)
-class Sums:
-    """What one cashier did; `taken` and `given` are fen by tender."""
+@dataclass(frozen=True, kw_only=True)
+class AskedZ:
+    """What `CloseTotalsSchema` loads; `number` is the till's own."""
 
-    orders: int = 0
-    refunds: int = 0
-    sold_fen: int = 0
-    refunded_fen: int = 0
-    burned_points: int = 0
-    earned_points: int = 0
-    restored_points: int = 0
-    clawed_points: int = 0
-    taken: dict[str, int] = field(default_factory=dict)
-    given: dict[str, int] = field(default_factory=dict)
+    terminal_id: str
+    cashier_id: str
+    number: str
+
+
+class CloseTotalsSchema(TillSchema):
+    makes = AskedZ
+    number = Text(most=64, required=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedZs:
+    """What `ZQuerySchema` loads."""
+
+    terminal_id: str
+    cursor: str | None
+    limit: int
+
+
+class ZQuerySchema(PageSchema):
+    makes = AskedZs
+    terminal_id = Code(required=True)
 
 
 class TenderTotalSchema(DoorSchema):
@@ -65,9 +88,11 @@ class CashierTotalSchema(DoorSchema):
     cashier_id = Text(most=40, required=True, allow_none=True)
     orders = Whole(required=True)
     refunds = Whole(required=True)
+    burns = Whole(required=True)
     sold_fen = Sum(required=True)
     refunded_fen = Sum(required=True)
     burned_points = Sum(required=True)
+    burned_fen = Sum(required=True)
     earned_points = Sum(required=True)
     restored_points = Sum(required=True)
     clawed_points = Sum(required=True)
@@ -75,84 +100,94 @@ class CashierTotalSchema(DoorSchema):
 
 
 class TotalsSchema(DoorSchema):
+    """`since` is the last Z report's instant; null with a `day`, or where there is none yet."""
+
     terminal_id = Text(most=40, required=True)
-    day = Day(required=True)
+    day = Day(required=True, allow_none=True)
+    since = Instant(required=True, allow_none=True)
     cashiers = Items(Part(CashierTotalSchema), most=1000, required=True)
+
+
+class ZSchema(DoorSchema):
+    z_id = PublicId("zrp", required=True)
+    terminal_id = Text(most=40, required=True)
+    ordinal = Whole(least=1, required=True)
+    number = Text(most=64, required=True)
+    cashier_id = Text(most=40, required=True)
+    began_at = Instant(required=True, allow_none=True)
+    closed_at = Instant(required=True)
+    first_at = Instant(required=True, allow_none=True)
+    last_at = Instant(required=True, allow_none=True)
+    cashiers = Items(Part(CashierTotalSchema), most=1000, required=True)
+
+
+class ZsSchema(DoorSchema):
+    reports = Items(Part(ZSchema), most=LIMIT, required=True)
+    next_cursor = Text(most=200, required=True, allow_none=True)
 
 
 @pos.get("/totals")
 @requires(Role.STORE)
 @reads(TotalsSchema, query=TotalsQuerySchema)
 def read_totals(session: Session, store: ListedStore, asked: AskedTotals) -> Mapping[str, Any]:
-    """Return what a terminal took and gave on a business day, by cashier and tender."""
+    """Return what a terminal took and gave since its last Z report, or on a business day."""
     terminal = terminal_of(session, store, asked.terminal_id)
-    day = asked.day or business_date(now_of(session))
-    sums: dict[str | None, Sums] = {}
-    _add_orders(session, terminal, day, sums)
-    _add_refunds(session, terminal, day, sums)
+    day, last = asked.day, None
+    if day is None:
+        last = totals.find_last(session, terminal)
+    if last is None:
+        day = day or business_date(now_of(session))
+        done = totals.on_day(session, terminal, day)
+    else:
+        done = totals.since_last(session, terminal, last)
     return {
         "terminal_id": terminal.code,
         "day": day,
-        "cashiers": [
-            {**vars(each), "cashier_id": cashier, "tenders": _tenders(each)}
-            for cashier, each in sorted(sums.items(), key=lambda item: item[0] or "")
-        ],
+        "since": last and last.closed_at,
+        "cashiers": done.by_cashier(),
     }
 
 
-def _add_orders(
-    session: Session, terminal: ListedTerminal, day: date, sums: dict[str | None, Sums]
-) -> None:
-    rows = session.execute(
-        select(
-            Order.cashier, Order.total_fen, Order.burned_points, Order.earned_points, Order.slices
-        ).where(
-            Order.store_id == terminal.store.id,
-            Order.terminal_id == terminal.id,
-            Order.business_date == day,
-            Order.state == OrderState.PAID,
-        )
-    )
-    for row in rows:
-        each = sums.setdefault(row.cashier, Sums())
-        each.orders += 1
-        each.sold_fen += row.total_fen
-        each.burned_points += row.burned_points
-        each.earned_points += row.earned_points
-        allocation = load(row.slices)
-        for name, fen in difference(allocation, {}, sold(allocation)).money_fen.items():
-            each.taken[name] = each.taken.get(name, 0) + fen
+@pos.post("/totals/z")
+@requires(Role.STORE)
+@writes(CloseTotalsSchema, ZSchema)
+def close_totals(session: Session, store: ListedStore, asked: AskedZ) -> object:
+    """Close what a terminal took and gave since its last Z report, under the next number."""
+    terminal = terminal_of(session, store, asked.terminal_id)
+    closed = totals.close(session, terminal=terminal, number=asked.number, cashier=asked.cashier_id)
+    told = _view(closed.report, terminal.code)
+    return Again(value=told) if closed.replayed else told
 
 
-def _add_refunds(
-    session: Session, terminal: ListedTerminal, day: date, sums: dict[str | None, Sums]
-) -> None:
-    rows = session.execute(
-        select(
-            Refund.cashier, Refund.fen, Refund.restored_points, Refund.clawed_points, Refund.money
-        ).where(
-            Refund.store_id == terminal.store.id,
-            Refund.terminal_id == terminal.id,
-            Refund.occurred_at >= day_start(day),
-            Refund.occurred_at < day_start(day + timedelta(days=1)),
-        )
-    )
-    for row in rows:
-        each = sums.setdefault(row.cashier, Sums())
-        each.refunds += 1
-        each.refunded_fen += row.fen
-        each.restored_points += row.restored_points
-        each.clawed_points += row.clawed_points
-        for name, fen in row.money.items():
-            each.given[name] = each.given.get(name, 0) + fen
+@pos.get("/totals/z")
+@requires(Role.STORE)
+@reads(ZsSchema, query=ZQuerySchema)
+def list_z_totals(session: Session, store: ListedStore, asked: AskedZs) -> Mapping[str, Any]:
+    """Return the Z reports of a terminal, newest first."""
+    terminal = terminal_of(session, store, asked.terminal_id)
+    before = read_cursor(session, store, asked.cursor, of=f"z:{terminal.id}")
+    query = select(ZReport).where(ZReport.terminal_id == terminal.id)
+    if before is not None:
+        query = query.where(ZReport.ordinal < before[0])
+    rows = session.scalars(query.order_by(ZReport.ordinal.desc()).limit(asked.limit + 1)).all()
+    shown = rows[: asked.limit]
+    last = (shown[-1].ordinal,) if len(shown) < len(rows) else None
+    return {
+        "reports": [_view(row, terminal.code) for row in shown],
+        "next_cursor": last and write_cursor(session, store, of=f"z:{terminal.id}", at=last),
+    }
 
 
-def _tenders(sums: Sums) -> list[dict[str, object]]:
-    return [
-        {
-            "name": name,
-            "taken_fen": sums.taken.get(name, 0),
-            "given_fen": sums.given.get(name, 0),
-        }
-        for name in sorted({*sums.taken, *sums.given})
-    ]
+def _view(report: ZReport, terminal: str) -> Mapping[str, Any]:
+    return {
+        "z_id": report.public_id,
+        "terminal_id": terminal,
+        "ordinal": report.ordinal,
+        "number": report.number,
+        "cashier_id": report.cashier,
+        "began_at": report.began_at,
+        "closed_at": report.closed_at,
+        "first_at": report.first_at,
+        "last_at": report.last_at,
+        "cashiers": report.totals,
+    }

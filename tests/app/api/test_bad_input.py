@@ -32,6 +32,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     f"burns/{NO_BURN}/capture": {**AT, "points": 1},
     f"burns/{NO_BURN}/void": AT,
+    "totals/z": {**AT, "number": "Z"},
 }  # fmt: skip
 ALLOWED = {200, 201, 400, 404, 409, 410, 422, 429}
 ODD = st.one_of(

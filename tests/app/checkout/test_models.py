@@ -1,13 +1,17 @@
 """What was sold and shared stays so, whoever asks (ADR 0004)."""
 
+from importlib import import_module
+
 import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from app.checkout import orders
+from app.checkout.baskets import Tender
 from config.database import Database
-from tests.app.checkout.shops import make_member, open_shop
+from tests.app.checkout.shops import give_points, make_member, open_shop
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,26 @@ def test_even_the_owner_moves_no_line_back(
                 '(SELECT id FROM "order" WHERE public_id = %s)',
                 (order,),
             )
+
+
+def test_the_migration_reads_the_money_out_of_the_slices(session: Session) -> None:
+    """What an order keeps since then is what its slices say of each tender."""
+    money = import_module("migrations.versions.20261127_1200_till_parts").MONEY
+    shop, member = open_shop(session), make_member(session)
+    give_points(session, shop, member, 500)
+    basket = shop.basket(session, member, 3_334, 1, 6_665, burn=123, quantity=3)
+    both = [
+        Tender(name="wechat", fen=9_000), Tender(name="gift", fen=0), Tender(name="cash", fen=877)
+    ]  # fmt: skip
+    orders.sell(session, basket, both)
+    shop.sell(session, member, 100, burn=100)
+    shop.sell(session, None, 0)
+
+    rows = session.execute(
+        text(f'SELECT o.money, {money} AS again FROM "order" o WHERE o.store_id = :store'),
+        {"store": shop.till.store.id},
+    ).all()
+
+    assert [row.again for row in rows] == [row.money for row in rows]
+    assert {"wechat": 9_000, "cash": 877} in [row.money for row in rows]
+    assert [row.money for row in rows].count({}) == 2
