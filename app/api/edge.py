@@ -30,11 +30,15 @@ View = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What a route takes and gives; `keyed` routes want an `Idempotency-Key`."""
+    """What a route takes and gives; `keyed` routes want an `Idempotency-Key`.
+
+    `pages` is what it gives instead where it is asked for a list and not for one thing.
+    """
 
     gives: type[DoorSchema]
     takes: type[DoorSchema] | None = None
     query: type[DoorSchema] | None = None
+    pages: type[DoorSchema] | None = None
     status: HTTPStatus = HTTPStatus.OK
     keyed: bool = False
 
@@ -51,6 +55,13 @@ class Refused:
     """What a view returns for a refusal that stands together with what it wrote, as a count."""
 
     error: AppError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paged:
+    """What a view returns that was asked for a list, where its route also tells of one thing."""
+
+    value: object
 
 
 def tells(gives: type[DoorSchema]) -> Callable[[View], View]:
@@ -82,9 +93,15 @@ def weighs(takes: type[DoorSchema], gives: type[DoorSchema]) -> Callable[[View],
 
 
 def reads(
-    gives: type[DoorSchema], *, query: type[DoorSchema] | None = None
+    gives: type[DoorSchema],
+    *,
+    query: type[DoorSchema] | None = None,
+    pages: type[DoorSchema] | None = None,
 ) -> Callable[[View], View]:
-    """Make a view answer in a transaction that only reads; `query` checks what stands after `?`."""
+    """Make a view answer in a transaction that only reads; `query` checks what stands after `?`.
+
+    What it returns as `Paged` is written by `pages`.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -96,10 +113,14 @@ def reads(
                 services().database.transaction(claim.district, read_only=True) as session,
             ):
                 caller = _enter(session, claim)
-                answer = _answer(gives, view(session, caller, **asked, **path), HTTPStatus.OK)
+                made = view(session, caller, **asked, **path)
+                if isinstance(made, Paged) and pages is not None:
+                    answer = _answer(pages, made.value, HTTPStatus.OK)
+                else:
+                    answer = _answer(gives, made, HTTPStatus.OK)
             return respond(answer)
 
-        door.contract = Contract(gives=gives, query=query)  # type: ignore[attr-defined]
+        door.contract = Contract(gives=gives, query=query, pages=pages)  # type: ignore[attr-defined]
         return door
 
     return decorate

@@ -169,9 +169,12 @@ def _operation(contract: Contract, *, scheme: str | None) -> dict[str, Any]:
 
 
 def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
+    schema: Any = contract.gives
+    if contract.pages is not None:
+        schema = {"oneOf": [contract.gives, contract.pages]}
     good: dict[str, Any] = {
         "description": contract.status.phrase,
-        "content": {"application/json": {"schema": contract.gives}},
+        "content": {"application/json": {"schema": schema}},
     }
     statuses = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR]
     if proven or contract.takes is not None:

@@ -26,6 +26,7 @@ POLICY: Mapping[str, Role] = {
     "pos.cancel_order": Role.STORE,
     "pos.get_order": Role.STORE,
     "pos.find_order": Role.STORE,
+    "pos.list_refunds": Role.STORE,
     "pos.refund_order": Role.STORE,
     "pos.void_order": Role.STORE,
     "pos.exchange_order": Role.STORE,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.api.auth import Role, requires
-from app.api.edge import Again, reads, writes
+from app.api.edge import Again, Paged, reads, writes
 from app.api.fields import (
     DoorSchema,
     Fen,
@@ -35,6 +36,7 @@ from app.api.pos.asking import (
     own_order,
     terminal_of,
 )
+from app.api.pos.changes import AskedChanges, ChangesQuerySchema, OrdersSchema, list_orders
 from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
 from app.checkout import orders, payments, quotes
@@ -82,17 +84,25 @@ class CancelOrderSchema(TillSchema):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedNumber:
-    """What `FindOrderSchema` loads."""
+class AskedOrders(AskedChanges):
+    """What `FindOrdersSchema` loads: with `number` one order, else a page of them."""
 
-    terminal_id: str
-    number: str
+    number: str | None
 
 
-class FindOrderSchema(DoorSchema):
-    makes = AskedNumber
-    terminal_id = Text(most=40, required=True)
-    number = Text(most=64, required=True)
+class FindOrdersSchema(ChangesQuerySchema):
+    makes = AskedOrders
+    number = Text(most=64, load_default=None)
+
+    @validates_schema
+    def check(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a number of no terminal, and a page of one order."""
+        if data["number"] is None:
+            return
+        if data["terminal_id"] is None:
+            raise ValidationError("required", "terminal_id")
+        if data["updated_since"] is not None or data["cursor"] is not None:
+            raise ValidationError("needs-number-alone", "number")
 
 
 class OrderSchema(DoorSchema):
@@ -176,9 +186,11 @@ def get_order(session: Session, store: ListedStore, order_id: str) -> Mapping[st
 
 @pos.get("/orders")
 @requires(Role.STORE)
-@reads(OrderDetailSchema, query=FindOrderSchema)
-def find_order(session: Session, store: ListedStore, asked: AskedNumber) -> Mapping[str, Any]:
-    """Return the sale of a terminal's own number."""
+@reads(OrderDetailSchema, query=FindOrdersSchema, pages=OrdersSchema)
+def find_order(session: Session, store: ListedStore, asked: AskedOrders) -> object:
+    """Return the sale of a terminal's own number, or a page of the store's orders by change."""
+    if asked.number is None or asked.terminal_id is None:
+        return Paged(value=list_orders(session, store, asked))
     terminal = terminal_of(session, store, asked.terminal_id)
     found = find_by_number(session, terminal=terminal, number=asked.number)
     if found is None:

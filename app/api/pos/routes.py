@@ -2,6 +2,7 @@
 
 from app.api.pos import (
     burns,
+    changes,
     exchanges,
     orders,
     pos,
@@ -13,6 +14,6 @@ from app.api.pos import (
     uploads,
 )
 
-RESOURCES = (till, quotes, orders, refunds, exchanges, burns, uploads, totals, sandbox)
+RESOURCES = (till, quotes, orders, refunds, changes, exchanges, burns, uploads, totals, sandbox)
 
 __all__ = ["RESOURCES", "pos"]

@@ -95,7 +95,7 @@ def test_any_bytes_are_answered(till: Till, body: bytes, path: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["", "terminal_id=T1", "number=", "terminal_id=T1&number=%00", "terminal_id=T1&number=%FF",
+    ["number=1", "number=", "terminal_id=T1&number=%00", "terminal_id=T1&number=%FF",
      "terminal_id=T1&number=1&x=1", "terminal_id=" + "T" * 41 + "&number=1"],
 )  # fmt: skip
 def test_a_bad_query_is_refused(till: Till, query: str) -> None:

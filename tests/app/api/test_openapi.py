@@ -94,3 +94,14 @@ def test_what_goes_together_is_described(described: dict[str, Any]) -> None:
         assert schemas[name]["anyOf"][0] == {"properties": {"burn_points": {"maximum": 0}}}
     assert schemas["Line"]["properties"]["name"]["pattern"] == r"^[^\x00-\x1f\x7f]*$"
     assert schemas["CashierTotal"]["properties"]["sold_fen"]["maximum"] == 2**63 - 1
+
+
+def test_a_list_and_a_look_up_on_one_path_are_both_described(described: dict[str, Any]) -> None:
+    found = described["paths"]["/v1/pos/orders"]["get"]["responses"]["200"]["content"]
+
+    assert found["application/json"]["schema"] == {
+        "oneOf": [
+            {"$ref": "#/components/schemas/OrderDetail"},
+            {"$ref": "#/components/schemas/Orders"},
+        ]
+    }
