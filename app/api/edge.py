@@ -32,7 +32,8 @@ View = Callable[..., Any]
 class Contract:
     """What a route takes and gives; `keyed` routes want an `Idempotency-Key`.
 
-    `pages` is what it gives instead where it is asked for a list and not for one thing.
+    `again`: there is a business key beside it, and its first result is told again. `pages` is what
+    the route gives instead where it is asked for a list and not for one thing.
     """
 
     gives: type[DoorSchema]
@@ -41,6 +42,7 @@ class Contract:
     pages: type[DoorSchema] | None = None
     status: HTTPStatus = HTTPStatus.OK
     keyed: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +134,12 @@ def writes(
     *,
     status: HTTPStatus = HTTPStatus.CREATED,
     keyed: bool = True,
+    again: bool = False,
 ) -> Callable[[View], View]:
-    """Make a view answer in one transaction, once a key; not `keyed`: as often as it is asked."""
+    """Make a view answer in one transaction, once a key; not `keyed`: as often as it is asked.
+
+    A view that may return `Again` says so by `again`.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -159,7 +165,9 @@ def writes(
                 outcome = services().database.run(claim.district, work)
             return respond(outcome.answer, replayed=outcome.replayed)
 
-        door.contract = Contract(takes=takes, gives=gives, status=status, keyed=keyed)  # type: ignore[attr-defined]
+        door.contract = Contract(  # type: ignore[attr-defined]
+            takes=takes, gives=gives, status=status, keyed=keyed, again=again
+        )
         return door
 
     return decorate

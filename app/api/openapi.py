@@ -184,6 +184,7 @@ def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
     responses = {str(int(contract.status)): good}
     if contract.keyed:
         good["headers"] = {"Idempotency-Replayed": _TRUE}
+    if contract.again:
         again = {
             "description": HTTPStatus.OK.phrase,
             "content": good["content"],

@@ -67,6 +67,16 @@ class OrderNotPayable(StateConflict):
         super().__init__("order", order, state, "订单已不能支付", "the order cannot be paid")
 
 
+class PaidOtherwise(StateConflict):
+    """The order is paid already, and not by the tenders that are told now."""
+
+    def __init__(self, order: str, state: str) -> None:
+        super().__init__(
+            "order", order, state,
+            "订单已用其他支付方式付清", "it was paid by other tenders",
+        )  # fmt: skip
+
+
 class LockExpired(StateConflict):
     """The order's points were held until an instant; now they are not there any more (decision 20).
 

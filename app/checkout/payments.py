@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app.checkout.baskets import Basket, BasketLine, Tender
-from app.checkout.errors import LockExpired, OrderNotPayable
+from app.checkout.errors import LockExpired, OrderNotPayable, PaidOtherwise
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
 from app.checkout.pricing import Priced, bound, price, usable_lots
@@ -30,13 +30,14 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     """Turn a placed order into a paid one.
 
     The order is locked first, so a payment that is told twice settles once: the second finds it
-    paid. Until the order's `until` its hold is captured, though its points may have expired since
-    (semantics 26). After it the hold is dead, and the promise is judged anew: the same points from
-    the same lots, by the terms of now, or nothing.
+    paid by these tenders. Until the order's `until` its hold is captured, though its points may
+    have expired since (semantics 26). After it the hold is dead, and the promise is judged anew:
+    the same points from the same lots, by the terms of now, or nothing.
 
     Raises:
         NotFound: no such order.
         OrderNotPayable: cancelled.
+        PaidOtherwise: it is paid already, by other tenders.
         LockExpired: it is late, and its points can no longer be spent so.
         MemberNotActive: its member has been frozen meanwhile.
         PaymentMismatch: the tenders are not what is due.
@@ -44,6 +45,8 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     """
     found = get_locked(session, order)
     if found.state == OrderState.PAID:
+        if found.money != {tender.name: tender.fen for tender in tenders if tender.fen}:
+            raise PaidOtherwise(order, found.state)
         return _sale(found, replayed=True)
     if found.state != OrderState.AWAITING_PAYMENT:
         raise OrderNotPayable(order, found.state)

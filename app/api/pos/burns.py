@@ -105,7 +105,7 @@ class BurnSchema(DoorSchema):
 
 @pos.post("/burns")
 @requires(Role.STORE)
-@writes(AuthoriseBurnSchema, BurnSchema)
+@writes(AuthoriseBurnSchema, BurnSchema, again=True)
 def authorise_burn(session: Session, store: ListedStore, asked: AskedBurn) -> object:
     """Hold points of a member who shows the spend code, cut by the terms of an order's worth."""
     terminal = terminal_of(session, store, asked.terminal_id)
@@ -141,7 +141,7 @@ def authorise_burn(session: Session, store: ListedStore, asked: AskedBurn) -> ob
 
 @pos.post("/burns/<public_id:burn_id>/capture")
 @requires(Role.STORE)
-@writes(CaptureBurnSchema, BurnSchema, status=HTTPStatus.OK)
+@writes(CaptureBurnSchema, BurnSchema, status=HTTPStatus.OK, again=True)
 def capture_burn(session: Session, store: ListedStore, asked: AskedCapture, burn_id: str) -> object:
     """Take the points that a burn holds, or fewer: the rest is free at once."""
     terminal_of(session, store, asked.terminal_id)
@@ -154,7 +154,7 @@ def capture_burn(session: Session, store: ListedStore, asked: AskedCapture, burn
 
 @pos.post("/burns/<public_id:burn_id>/void")
 @requires(Role.STORE)
-@writes(VoidBurnSchema, BurnSchema, status=HTTPStatus.OK)
+@writes(VoidBurnSchema, BurnSchema, status=HTTPStatus.OK, again=True)
 def void_burn(session: Session, store: ListedStore, asked: AskedTill, burn_id: str) -> object:
     """Give up a burn before it is captured; what it held is free at once."""
     terminal_of(session, store, asked.terminal_id)

@@ -72,7 +72,7 @@ class ExchangeSchema(DoorSchema):
 
 @pos.post("/orders/<public_id:order_id>/exchange")
 @requires(Role.STORE)
-@writes(ExchangeOrderSchema, ExchangeSchema)
+@writes(ExchangeOrderSchema, ExchangeSchema, again=True)
 def exchange_order(
     session: Session, store: ListedStore, asked: AskedExchange, order_id: str
 ) -> object:

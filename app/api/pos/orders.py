@@ -141,7 +141,7 @@ class OrderDetailSchema(OrderSchema):
 
 @pos.post("/orders")
 @requires(Role.STORE)
-@writes(PlaceOrderSchema, OrderSchema)
+@writes(PlaceOrderSchema, OrderSchema, again=True)
 def place_order(session: Session, store: ListedStore, asked: AskedOrder) -> object:
     """Sell in one step if `tenders` are given, else hold the points and wait for payment."""
     wanted = basket(session, store, asked, number=asked.number)
@@ -155,7 +155,7 @@ def place_order(session: Session, store: ListedStore, asked: AskedOrder) -> obje
 
 @pos.post("/orders/<public_id:order_id>/payment")
 @requires(Role.STORE)
-@writes(PayOrderSchema, OrderSchema, status=HTTPStatus.OK)
+@writes(PayOrderSchema, OrderSchema, status=HTTPStatus.OK, again=True)
 def pay_order(session: Session, store: ListedStore, asked: AskedPayment, order_id: str) -> object:
     """Turn a placed order into a paid one; an order that is paid already is told again."""
     terminal_of(session, store, asked.terminal_id)

@@ -141,7 +141,7 @@ class RefundSchema(DoorSchema):
 
 @pos.post("/orders/<public_id:order_id>/refunds")
 @requires(Role.STORE)
-@writes(RefundOrderSchema, RefundSchema)
+@writes(RefundOrderSchema, RefundSchema, again=True)
 def refund_order(session: Session, store: ListedStore, asked: AskedRefund, order_id: str) -> object:
     """Give back lines, units, an amount or all that is left; points go the way they came."""
     order = own_order(session, store, order_id)
@@ -161,7 +161,7 @@ def refund_order(session: Session, store: ListedStore, asked: AskedRefund, order
 
 @pos.post("/orders/<public_id:order_id>/void")
 @requires(Role.STORE)
-@writes(VoidOrderSchema, RefundSchema)
+@writes(VoidOrderSchema, RefundSchema, again=True)
 def void_order(session: Session, store: ListedStore, asked: AskedVoid, order_id: str) -> object:
     """Undo a sale of this very business day as a whole."""
     order = own_order(session, store, order_id)

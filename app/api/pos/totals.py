@@ -150,7 +150,7 @@ def read_totals(session: Session, store: ListedStore, asked: AskedTotals) -> Map
 
 @pos.post("/totals/z")
 @requires(Role.STORE)
-@writes(CloseTotalsSchema, ZSchema)
+@writes(CloseTotalsSchema, ZSchema, again=True)
 def close_totals(session: Session, store: ListedStore, asked: AskedZ) -> object:
     """Close what a terminal took and gave since its last Z report, under the next number."""
     terminal = terminal_of(session, store, asked.terminal_id)

@@ -96,6 +96,22 @@ def test_what_goes_together_is_described(described: dict[str, Any]) -> None:
     assert schemas["CashierTotal"]["properties"]["sold_fen"]["maximum"] == 2**63 - 1
 
 
+def test_only_routes_with_a_business_key_promise_to_tell_its_first_result(
+    described: dict[str, Any],
+) -> None:
+    promising = {
+        operation["operationId"]
+        for operation in _operations(described)
+        for answer in operation["responses"].values()
+        if "Business-Replayed" in answer.get("headers", {})
+    }
+
+    assert promising == {
+        "place_order", "pay_order", "refund_order", "void_order", "exchange_order",
+        "authorise_burn", "capture_burn", "void_burn", "close_totals",
+    }  # fmt: skip
+
+
 def test_a_list_and_a_look_up_on_one_path_are_both_described(described: dict[str, Any]) -> None:
     found = described["paths"]["/v1/pos/orders"]["get"]["responses"]["200"]["content"]
 

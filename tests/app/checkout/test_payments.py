@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app.checkout import orders, payments
 from app.checkout.baskets import Tender
-from app.checkout.errors import LockExpired
+from app.checkout.errors import LockExpired, PaidOtherwise
 from app.checkout.models import OrderState
 from app.checkout.orders import Sale
 from app.clock import SHANGHAI, business_date, month_end
@@ -194,3 +194,18 @@ def _take_no_points_from(session: Session, shop: Shop, *, days: int) -> None:
         reason="test",
     )
     terms.approve(session, request.public_id, by="li")
+
+
+def test_a_paid_order_is_not_paid_again_by_other_tenders(session: Session) -> None:
+    """The same tenders in any order are the same payment; others are a mistake at the till."""
+    shop = open_shop(session)
+    placed = orders.place(session, shop.basket(session, None, 1_000)).public_id
+    both = [Tender(name="cash", fen=400), Tender(name="card", fen=600), Tender(name="gift", fen=0)]
+    payments.pay(session, order=placed, tenders=both)
+
+    again = payments.pay(session, order=placed, tenders=both[1::-1])
+
+    assert again.replayed
+    for other in ([Tender(name="cash", fen=1_000)], [], both[:1]):
+        with pytest.raises(PaidOtherwise):
+            payments.pay(session, order=placed, tenders=other)
