@@ -166,6 +166,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     merchants.FirstStaffIsAdmin: CONFLICT,
     members.IdentificationOver: EXPIRED,
     members.EarnOnly: RULE_NOT_MET,
+    members.TooYoung: RULE_NOT_MET,
     members.BadMemberCode: NOT_FOUND,
     members.MemberCodeUsed: Problem(
         code="member-code-used", status=409, title="会员码已使用 / Member code was used"

@@ -31,7 +31,7 @@ from app.members import consents, devices
 from app.members.devices import Ending
 from app.members.identification import KnownMember, get_by_id
 from app.members.models import CashierMember, ChannelIdentity, Member, MemberStatus
-from app.members.purposes import Purpose
+from app.members.purposes import OPTIONAL, Purpose
 from app.members.sign_in import SignInCode
 from config.database import Base, new_id
 
@@ -40,7 +40,6 @@ TIME_TO_UNDO = timedelta(days=7)
 NOTICE_OF_FORFEIT = timedelta(days=15)
 
 _AT_A_TIME = 100
-_AT_ONCE = (Purpose.MARKETING, Purpose.PERSONALISATION, Purpose.MERCHANT_SHARING)
 
 
 class Leftover(StrEnum):
@@ -125,7 +124,7 @@ def ask(
     )
     session.add(Closing(**vars(leaving), member_id=member.id))
     session.flush()
-    consents.withdraw_all(session, member=member, purposes=_AT_ONCE, evidence=evidence)
+    consents.withdraw_all(session, member=member, purposes=OPTIONAL, evidence=evidence)
     _tell(session, "member.closing_asked", member.public_id, leaving.public_id)
     return leaving
 

@@ -23,6 +23,15 @@ class BadBirthday(Invalid):
         )
 
 
+class TooYoung(AppError):
+    """Under 14 nobody joins or agrees to anything without a guardian (reliability §13)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "未满 14 周岁，须由监护人到服务台办理 / Under 14: a guardian has to come to the counter"
+        )
+
+
 class UnknownMember(NotFound):
     """Nobody is known by this id, or by this phone or card (which are not repeated)."""
 

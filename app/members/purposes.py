@@ -54,6 +54,9 @@ CHANNELS: Mapping[Purpose, Sequence[Channel]] = {
 }
 """The channels of a purpose: each is agreed to and withdrawn by itself."""
 
+OPTIONAL = (Purpose.MARKETING, Purpose.PERSONALISATION, Purpose.MERCHANT_SHARING)
+"""What membership does not need: taken back at once by who leaves, or is too young to agree."""
+
 TEXTS: Mapping[Purpose, Sequence[ConsentText]] = {
     text.purpose: (text,)
     for text in (

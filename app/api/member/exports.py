@@ -42,7 +42,7 @@ class AskedExportSchema(DoorSchema):
 
 
 class OwnProfileSchema(ProfileSchema):
-    """The profile with the phone in clear."""
+    """The profile with phone and birthday in clear."""
 
 
 class OwnIdentitySchema(DoorSchema):
@@ -97,7 +97,11 @@ def fetch_export(
     person = privacy.own_person(session, caller.public_id)
     return {
         "made_at": now_of(session),
-        "profile": {**profile_view(session, caller), "phone": person.phone},
+        "profile": {
+            **profile_view(session, caller),
+            "phone": person.phone,
+            "birthday": person.birthday,
+        },
         "identities": privacy.own_identities(session, caller.public_id),
         "memberships": membership_views(session, caller),
         "consents": _consents(session, caller),

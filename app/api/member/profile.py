@@ -3,28 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
+from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.api.auth import Role, SignedIn, requires
-from app.api.edge import reads, writes
+from app.api.context import request_id
+from app.api.edge import Refused, reads, writes
 from app.api.fields import DoorSchema, Instant, Items, Part, PublicId, Text, YesNo
 from app.api.member import member
+from app.clock import business_date
 from app.members import consents, privacy
+from app.members.birthdays import declare_birthday, masked_birthday, old_enough
 from app.members.consents import Decision, Matter
+from app.members.errors import TooYoung
 from app.members.models import Membership
 from app.members.phones import masked_phone
-from app.members.purposes import Purpose
+from app.members.purposes import OPTIONAL, Purpose
 from app.merchants.directory import get_directory
+from config.database import now_of
 
 
 class ProfileSchema(DoorSchema):
-    """The phone is masked: others may look on. It is in clear in the export."""
+    """Phone and birthday are masked: others may look on. They are in clear in the export."""
 
     member_id = PublicId("mem", required=True)
     name = Text(most=60, required=True, allow_none=True)
     phone = Text(most=24, required=True, allow_none=True)
+    birthday = Text(most=5, required=True, allow_none=True)
     card_number = Text(most=40, required=True, allow_none=True)
     tier = Text(most=30, required=True)
     status = Text(most=20, required=True)
@@ -33,14 +41,22 @@ class ProfileSchema(DoorSchema):
 
 @dataclass(frozen=True, kw_only=True)
 class AskedProfile:
-    """What `ChangeProfileSchema` loads."""
+    """What `ChangeProfileSchema` loads; what is not named stays as it is."""
 
-    name: str
+    name: str | None
+    birthday: str | None
 
 
 class ChangeProfileSchema(DoorSchema):
     makes = AskedProfile
-    name = Text(most=60, required=True)
+    name = Text(most=60, load_default=None)
+    birthday = Text(most=10, load_default=None)
+
+    @validates_schema
+    def check(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a change of nothing."""
+        if all(value is None for value in data.values()):
+            raise ValidationError("empty")
 
 
 class ChangedSchema(DoorSchema):
@@ -72,10 +88,28 @@ def get_profile(session: Session, caller: SignedIn) -> Mapping[str, object]:
 @member.patch("/profile")
 @requires(Role.MEMBER)
 @writes(ChangeProfileSchema, ChangedSchema, status=HTTPStatus.OK)
-def change_profile(session: Session, caller: SignedIn, asked: AskedProfile) -> dict[str, bool]:
-    """Correct the member's name (G3); the answer, which is stored, does not repeat it."""
-    privacy.rename(session, caller.public_id, name=asked.name)
+def change_profile(session: Session, caller: SignedIn, asked: AskedProfile) -> object:
+    """Correct the name, say the birthday once (G3); the stored answer repeats neither."""
+    if asked.birthday is not None:
+        try:
+            birthday = old_enough(asked.birthday, today=business_date(now_of(session)))
+        except TooYoung as young:
+            return _protect(session, caller, young)
+        declare_birthday(session, caller.public_id, birthday)
+    if asked.name is not None:
+        privacy.rename(session, caller.public_id, name=asked.name)
     return {"changed": True}
+
+
+def _protect(session: Session, caller: SignedIn, young: TooYoung) -> Refused:
+    """Take back what a child agreed to alone, and refuse the rest; the two stand together."""
+    consents.withdraw_all(
+        session,
+        member=caller.member,
+        purposes=OPTIONAL,
+        evidence={"door": "profile", "device": caller.device.public_id, "request": request_id()},
+    )
+    return Refused(error=young)
 
 
 @member.get("/memberships")
@@ -120,6 +154,7 @@ def profile_view(session: Session, caller: SignedIn) -> Mapping[str, object]:
         "member_id": caller.public_id,
         "name": person.name,
         "phone": None if person.phone is None else masked_phone(person.phone),
+        "birthday": masked_birthday(person.birthday),
         "card_number": caller.member.card_number,
         "tier": caller.member.tier,
         "status": caller.member.status,

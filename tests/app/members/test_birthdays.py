@@ -1,15 +1,23 @@
 """Birthdays are kept sealed, changed on record, and read without another look-up (§13, E5)."""
 
+from datetime import date
+
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app import audit
-from app.errors import NotFound
+from app.errors import NotFound, StateConflict
 from app.members import birthdays, enrolment
 from app.members.arrivals import NewMember
-from app.members.birthdays import birthday_of, parse_birthday, set_birthday
-from app.members.errors import BadBirthday, UnknownMember
+from app.members.birthdays import (
+    birthday_of,
+    declare_birthday,
+    old_enough,
+    parse_birthday,
+    set_birthday,
+)
+from app.members.errors import BadBirthday, TooYoung, UnknownMember
 from app.members.identification import find_by_phone, get_by_public_id
 from app.members.models import Member, Source
 from config.keys import BadSeal
@@ -111,3 +119,46 @@ def test_nobody_and_somebody_shredded_have_none(session: Session) -> None:
         set_birthday(session, member.public_id, "05-20", by="stf_1", reason="x")
     with pytest.raises(UnknownMember):
         set_birthday(session, "mem_unknown", "05-20", by="stf_1", reason="x")
+
+
+@pytest.mark.parametrize(
+    ("born", "today", "old"),
+    [
+        ("2012-11-27", date(2026, 11, 27), True),
+        ("2012-11-28", date(2026, 11, 27), False),
+        ("2012-02-29", date(2026, 2, 28), True),
+        ("2012-02-29", date(2026, 2, 27), False),
+        ("2016-02-29", date(2030, 2, 28), True),
+        ("2014-02-28", date(2028, 2, 28), True),
+        ("2026-11-27", date(2026, 11, 27), False),
+        ("1900-01-01", date(2026, 11, 27), True),
+    ],
+)
+def test_fourteen_is_old_enough_from_the_birthday_on(born: str, today: date, old: bool) -> None:
+    """Reliability §13, semantics 30; the year is forgotten."""
+    if old:
+        assert old_enough(born, today=today) == born[5:]
+    else:
+        with pytest.raises(TooYoung):
+            old_enough(born, today=today)
+
+
+@pytest.mark.parametrize("born", ["2026-11-28", "2011-02-29", "2011-13-01", "0000-01-01"])
+def test_a_birthday_that_has_not_been_is_none(born: str) -> None:
+    with pytest.raises(BadBirthday):
+        old_enough(born, today=date(2026, 11, 27))
+
+
+def test_a_birthday_without_a_year_says_no_age() -> None:
+    assert old_enough("02-29", today=date(2026, 11, 27)) == "02-29"
+
+
+def test_a_member_declares_one_birthday_and_no_other(session: Session) -> None:
+    member = make_member(session)
+
+    declare_birthday(session, member.public_id, "05-20")
+    declare_birthday(session, member.public_id, "05-20")
+
+    with pytest.raises(StateConflict, match="服务台"):
+        declare_birthday(session, member.public_id, "05-21")
+    assert birthday_of(session, get_by_public_id(session, member.public_id)) == (5, 20)

@@ -1,5 +1,10 @@
 """S1, S6, G3: the member's own data, and of which merchants he is."""
 
+from datetime import UTC, datetime
+
+import pytest
+
+from app.clock import business_date
 from app.members.purposes import Purpose, current_text
 from config.database import Database
 from tests.app.api.phones import Phone, told
@@ -19,6 +24,52 @@ def test_a_member_corrects_the_name(phone: Phone) -> None:
     )
     assert phone.send("PATCH", "profile", {"name": "  "}).status_code == 400
     assert phone.send("PATCH", "profile", {"tier": "gold"}).status_code == 400
+
+
+def test_a_member_says_the_birthday_once(phone: Phone) -> None:
+    """E5: it is worth points, so another one is for the counter; the year is not kept."""
+    before = told(phone.get("profile"))
+
+    said = told(phone.send("PATCH", "profile", {"birthday": "1990-05-20", "name": "李四"}))
+    same = told(phone.send("PATCH", "profile", {"birthday": "05-20"}))
+    other = told(phone.send("PATCH", "profile", {"birthday": "05-21", "name": "王五"}), 409)
+
+    after = told(phone.get("profile"))
+    assert said == same == {"changed": True}
+    assert other["code"] == "state-conflict"
+    assert "服务台" in other["detail"]
+    assert (before["birthday"], after["birthday"], after["name"]) == (None, "**-**", "李四")
+    export = told(phone.post("exports"), 201)["export_id"]
+    kept = told(phone.post(f"exports/{export}/download"))["profile"]
+    assert kept["birthday"] == "05-20"
+    assert "1990" not in str(kept)
+
+
+@pytest.mark.parametrize("birthday", ["05-32", "2030-05-20", "5-20", "1990-02-29", ""])
+def test_what_is_no_birthday_is_refused(phone: Phone, birthday: str) -> None:
+    assert phone.send("PATCH", "profile", {"birthday": birthday}).status_code == 400
+    assert phone.send("PATCH", "profile", {}).status_code == 400
+
+
+def test_a_child_agrees_to_nothing_alone(phone: Phone) -> None:
+    """Reliability §13: under 14 only with a guardian; what was agreed to is taken back at once."""
+    given = {"purpose": "marketing", "channel": "sms", "decision": "given",
+             "version": current_text(Purpose.MARKETING).version}  # fmt: skip
+    told(phone.post("consents", given))
+    born = f"{business_date(datetime.now(UTC)).year - 13}-01-01"
+
+    answer = told(phone.send("PATCH", "profile", {"birthday": born, "name": "小明"}), 422)
+
+    assert answer["code"] == "rule-not-met"
+    assert "监护人" in answer["detail"]
+    stances = {
+        (each["purpose"], each["channel"]): each["decision"]
+        for each in told(phone.get("consents"))["consents"]
+    }
+    assert stances["marketing", "sms"] == "withdrawn"
+    assert stances["membership", "any"] == "given"
+    profile = told(phone.get("profile"))
+    assert (profile["birthday"], profile["name"]) == (None, None)
 
 
 def test_a_member_sees_of_which_merchants_he_is_and_what_they_know(
