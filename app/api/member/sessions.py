@@ -15,9 +15,10 @@ from app.api.errors import ConsentRequired, Unauthenticated, WrongCode
 from app.api.fields import DoorSchema, Instant, Phone, Text, Whole, YesNo
 from app.api.member import member
 from app.api.tokens import LIFETIME_SECONDS
-from app.clock import server_now
+from app.clock import business_date, server_now
 from app.members import consents, devices, enrolment, refreshing, seeds, sign_in
 from app.members.arrivals import NewMember
+from app.members.birthdays import old_enough
 from app.members.consents import Decision, Matter
 from app.members.devices import Device, Ending
 from app.members.enrolment import Enrolled
@@ -25,7 +26,9 @@ from app.members.identification import find_by_phone
 from app.members.models import Source
 from app.members.purposes import Purpose, current_text
 from app.members.refreshing import IssuedToken, district_of_token
-from config.database import district_of
+from config.database import district_of, now_of
+
+SIGN_IN = "system:sign_in"
 
 _DISTRICT = r"^[a-z][a-z0-9-]{1,30}$"
 _SOURCES = "^(web|wechat|alipay)$"
@@ -59,10 +62,15 @@ class AskedSignIn:
     code: str
     source: str
     consent_version: str | None
+    birthday: str | None
+    as_new_member: bool
 
 
 class SignInSchema(DoorSchema):
-    """`consent_version` is the text of membership that a new member has agreed to."""
+    """`consent_version` is the text of membership that a new member has agreed to.
+
+    `as_new_member`: the phone was somebody else's before, and is this person's now.
+    """
 
     makes = AskedSignIn
     district = Text(most=31, least=2, pattern=_DISTRICT, required=True)
@@ -70,6 +78,8 @@ class SignInSchema(DoorSchema):
     code = Text(most=6, least=6, pattern=r"^\d{6}$", required=True)
     source = Text(most=10, pattern=_SOURCES, load_default="web")
     consent_version = Text(most=40, load_default=None)
+    birthday = Text(most=10, load_default=None)
+    as_new_member = YesNo(load_default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +204,35 @@ def make_code_seed(session: Session, caller: SignedIn, _: object) -> dict[str, o
 
 
 def _enrol(session: Session, asked: AskedSignIn) -> Enrolled:
+    """Return the member of a phone whose code was used; who is not known joins, with consent.
+
+    Whoever holds a number now need not be who held it before (semantics 47): a person who says so,
+    and has proved by the code to hold it, gets an account of his own.
+
+    Raises:
+        ConsentRequired, TooYoung: a new member's; rolled back, so the code is still good.
+        MemberNotActive: who is frozen does not begin anew.
+    """
     known = find_by_phone(session, asked.phone)
+    source = Source(asked.source)
+    if known is not None and not asked.as_new_member:
+        return enrolment.enrol(session, NewMember(source=source, phone=asked.phone))
     text = current_text(Purpose.MEMBERSHIP)
-    if known is None and asked.consent_version != text.version:
-        raise ConsentRequired(text.version)  # Rolled back, so the code is still good.
-    return enrolment.enrol(session, NewMember(source=Source(asked.source), phone=asked.phone))
+    if asked.consent_version != text.version:
+        raise ConsentRequired(text.version)
+    birthday = None
+    if asked.birthday is not None:
+        birthday = old_enough(asked.birthday, today=business_date(now_of(session)))
+    new = NewMember(source=source, phone=asked.phone, birthday=birthday)
+    if known is None:
+        return enrolment.enrol(session, new)
+    known.require_active()
+    return enrolment.enrol_after_challenge(
+        session,
+        new,
+        by=SIGN_IN,
+        reason="回收号码，新持有人验证码登录 / the number has a new holder",
+    )
 
 
 def _record_consent(session: Session, device: Device) -> None:

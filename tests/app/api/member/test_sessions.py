@@ -8,10 +8,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from app.clock import server_now
+from app import audit
+from app.clock import business_date, server_now
 from app.factory import create_app
-from app.members import codes, sign_in
+from app.members import codes, freezing, sign_in
+from app.members.identification import find_by_phone, get_by_public_id
 from app.members.presence import Mode
+from app.members.purposes import Purpose, current_text
 from config.database import Database
 from config.settings import Settings
 from tests.app.api.phones import Phone, new_member, told
@@ -207,3 +210,64 @@ def test_the_seed_is_in_no_stored_answer(phone: Phone, database: Database) -> No
 def test_another_member_s_burn_is_no_burn(phone: Phone, client: FlaskClient) -> None:
     assert told(phone.get("burns")) == {"burns": []}
     assert new_member(client).post(f"burns/brn_{'0' * 26}/confirm").status_code == 404
+
+
+def test_a_recycled_number_gives_its_new_holder_an_account_of_his_own(
+    stranger: Phone, database: Database
+) -> None:
+    """Semantics 47 (号码回收): the code proves who holds it now; nothing of the former one goes."""
+    with database.transaction("test") as session:
+        former = make_member(session, phone=stranger.number, name="张三")
+    version, code = current_text(Purpose.MEMBERSHIP).version, stranger.code()
+
+    bare = told(stranger.sign_in(code=code, as_new_member=True), 403)
+    joined = told(stranger.sign_in(code=code, as_new_member=True, consent_version=version), 200)
+
+    newcomer = stranger.member(database)
+    phone = dataclasses.replace(stranger, access=joined["access_token"])
+    profile = told(phone.get("profile"))
+    assert bare["code"] == "consent-required"
+    assert joined["is_new_member"] is True
+    assert newcomer.id != former.id
+    assert profile["name"] is None
+    with database.transaction("test") as session:
+        assert get_by_public_id(session, former.public_id).status == "parked"
+        (parked, *_) = audit.list_records(session, about=former.public_id)
+    assert (parked.action, parked.actor) == ("member.park", "system:sign_in")
+
+
+def test_who_is_frozen_does_not_begin_anew(stranger: Phone, database: Database) -> None:
+    with database.transaction("test") as session:
+        member = make_member(session, phone=stranger.number)
+        freezing.freeze(session, member.public_id, by="stf_lin", reason="调查")
+    version = current_text(Purpose.MEMBERSHIP).version
+
+    answer = stranger.sign_in(code=stranger.code(), as_new_member=True, consent_version=version)
+
+    assert told(answer, 409)["code"] == "state-conflict"
+    with database.transaction("test") as session:
+        assert get_by_public_id(session, member.public_id).status == "frozen"
+
+
+def test_a_number_that_nobody_had_simply_joins(stranger: Phone) -> None:
+    version = current_text(Purpose.MEMBERSHIP).version
+
+    joined = stranger.sign_in(code=stranger.code(), as_new_member=True, consent_version=version)
+
+    assert told(joined, 200)["is_new_member"] is True
+
+
+def test_a_child_does_not_become_a_member_alone(stranger: Phone, database: Database) -> None:
+    """Reliability §13: under 14 a guardian comes to the counter; nothing is kept of the try."""
+    version, code = current_text(Purpose.MEMBERSHIP).version, stranger.code()
+    year = business_date(datetime.now(UTC)).year
+
+    young = stranger.sign_in(code=code, consent_version=version, birthday=f"{year - 13}-01-01")
+    with database.transaction("test") as session:
+        nobody = find_by_phone(session, stranger.number)
+    old = stranger.sign_in(code=code, consent_version=version, birthday=f"{year - 15}-12-31")
+
+    assert told(young, 422)["code"] == "rule-not-met"
+    assert nobody is None
+    assert told(old, 200)["is_new_member"] is True
+    assert told(stranger.signed_in(old).get("profile"))["birthday"] == "**-**"
