@@ -25,6 +25,7 @@ class Code(StrEnum):
     REDEEMED = "redeemed"
     BREAKAGE = "breakage"
     PREPAID_SOLD = "prepaid_sold"
+    DONATED = "donated"
 
 
 class Kind(StrEnum):
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     BURN = "burn"
     REFUND = "refund"
     PREPAY = "prepay"
+    LAPSE = "lapse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,10 @@ RULES: tuple[Line, ...] = (
     Line(event="refund of an earn already spent, postpaid", debit=Code.DEBT, credit=Code.ISSUED),
     Line(event="refund of an earn already spent, prepaid", debit=Code.DEBT, credit=Code.PREPAID),
     Line(event="merchant buys points ahead", debit=Code.PREPAID_SOLD, credit=Code.PREPAID),
+    Line(event="points of an erased member pay a debt", debit=Code.LOT, credit=Code.DEBT),
+    Line(event="debt of an erased member, borne", debit=Code.BREAKAGE, credit=Code.DEBT),
+    Line(event="points of an erased member lapse", debit=Code.LOT, credit=Code.BREAKAGE),
+    Line(event="points of an erased member are donated", debit=Code.LOT, credit=Code.DONATED),
 )
 
 
@@ -116,6 +122,12 @@ def prepaid_sold_account(session: Session) -> int:
         name=Code.PREPAID_SOLD, code=Code.PREPAID_SOLD, unit=Unit.POINTS, exact=False
     )
     return ledger.open_accounts(session, [account])[Code.PREPAID_SOLD]
+
+
+def donated_account(session: Session) -> int:
+    """Return the district's account of points that were given away by who left."""
+    account = NewAccount(name=Code.DONATED, code=Code.DONATED, unit=Unit.POINTS, exact=False)
+    return ledger.open_accounts(session, [account])[Code.DONATED]
 
 
 def move(debit_id: int, credit_id: int, points: int) -> Posting:

@@ -25,6 +25,7 @@ from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.members import presence, refreshing, seeds, sign_in
 from app.members.closing import erase_due
+from app.points.lapsing import lapse
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, lock_of, now_of
 from config.embedded import die_with_parent
@@ -71,7 +72,8 @@ def _make_partitions(session: Session) -> object:
 
 
 def _erase_members(session: Session) -> object:
-    return erase_due(session, now=server_now(session))
+    """Erase who has left, and let the points that are left of all who did lapse."""
+    return [erase_due(session, now=server_now(session)), lapse(session)]
 
 
 def _purge(session: Session) -> object:

@@ -3,7 +3,7 @@
 Marketing stops at once. What is erased is the data key, and with it all that it sealed; the blind
 indexes, by which somebody could be found again, go too. Wallet, orders and memberships stay under
 the member's public id, which then names nobody. What is to become of points that are left is
-written down; they stay in the wallet until the district books them so.
+written down; `points.lapsing` books them so.
 """
 
 from collections.abc import Mapping

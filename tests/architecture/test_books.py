@@ -9,8 +9,11 @@ from sqlalchemy.orm import Session
 import ledger
 from app.books import RULES, Code, Kind, move, prepaid_sold_account
 from app.checkout import orders
+from app.members import closing
+from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
+from app.points.lapsing import lapse
 from app.points.policy import NegativePolicy
 from config.database import now_of
 from config.settings import PROJECT
@@ -40,6 +43,8 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
     """L1, L3: whatever is done at a till, the books know no other debit and credit."""
     for funding in Funding:
         _live_through_all_events(session, funding)
+    for choice in (Leftover.FORFEIT, Leftover.DONATE):
+        _leave(session, choice)
     set_policy(session, NegativePolicy.WRITE_OFF)
     for funding in Funding:
         _bear_points_and_get_them_back(session, funding)
@@ -121,6 +126,24 @@ def _bear_points_and_get_them_back(session: Session, funding: Funding) -> None:
     burned = shop.sell(session, member, 100, burn=100)
     shop.refund(session, sale.public_id)
     shop.refund(session, burned.public_id)
+
+
+def _leave(session: Session, choice: Leftover) -> None:
+    """Leave with points, with a debt beside them, and with a debt alone."""
+    shop, members = open_shop(session), [make_member(session) for _ in range(3)]
+    saving, both, owing = members
+    give_points(session, shop, saving, 5)
+    sale = shop.sell(session, both, 10_000)
+    kept = orders.place(session, shop.basket(session, both, 1_000, burn=60))
+    shop.refund(session, sale.public_id)
+    orders.cancel(session, order=kept.public_id)
+    sale = shop.sell(session, owing, 10_000)
+    shop.sell(session, owing, 100, burn=100)
+    shop.refund(session, sale.public_id)
+    for member in members:
+        closing.ask(session, member=member, points=choice, evidence={}, now=now_of(session))
+    closing.erase_due(session, now=now_of(session) + choice.notice)
+    lapse(session)
 
 
 def _leave_a_debt_beside_a_lot(session: Session, shop: Shop, member: KnownMember) -> None:
