@@ -26,6 +26,8 @@ _CODES: dict[str, str | list[Any] | dict[Any, Any]] = {
 }
 _SCHEMA_CODES = {"unknown": UNKNOWN, "type": "wrong-type"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: A birthday, with the year to say the age.
+BIRTHDAY = r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"
 _PRINTED = r"^[^\x00-\x1f\x7f]*$"
 _MOBILE = r"^(\+86|0086|86)?1[3-9][0-9]{9}$|^\+([1-79][0-9]{6,14}|8[0-57-9][0-9]{5,13})$"
 _MOST_FAULTS = 100

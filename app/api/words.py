@@ -12,6 +12,7 @@ _ORDER = "ord_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 _MERCHANT = "mch_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 _AT = "2026-11-27T02:03:04.000+00:00"
 _SOON = "2026-11-27T02:18:04.000+00:00"
+_BURN = "bur_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,40 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     ),
     "burn_points": ("想抵扣的积分，按订单自动裁减", "points to pay with, cut to the order", 0),
     "Quote.burn_points": ("本次抵扣的积分", "points that pay for a part", 100),
+    "burn_confirmation": (
+        "会员已在手机上确认的 burn_id",
+        "the burn_id of a refusal, once the member has tapped on the phone",
+    ),
+    "order_fen": ("该笔销售的金额，单位分", "what the sale is worth, in fen", 12800),
+    "AuthoriseBurn.number": (
+        "收银机自己的抵扣单号",
+        "the till's own number of the burn",
+        "T1-0001",
+    ),
+    "AuthoriseBurn.points": ("想抵扣的积分，按规则裁减", "points to burn, cut by the terms", 500),
+    "CaptureBurn.points": (
+        "实际抵扣的积分；省略为全部",
+        "fewer points; without it all that is held",
+    ),
+    "Burn.burn_id": ("抵扣编号", "the burn's id", _BURN),
+    "Burn.state": (
+        "状态",
+        "authorised, captured, voided or expired",
+        "captured",
+    ),
+    "Burn.points": ("冻结的积分", "points that were held", 500),
+    "Burn.worth_fen": ("冻结积分可抵的金额，单位分", "what these pay for, in fen", 500),
+    "captured_points": ("已抵扣的积分", "points that were taken", 400),
+    "captured_fen": ("已抵扣的金额，单位分", "what was paid by them, in fen", 400),
+    "Burn.order_id": (
+        "抵扣后的订单编号，退款用",
+        "the order that a captured burn became; refund it by this",
+        _ORDER,
+    ),
+    "Problem.burn_id": (
+        "须会员确认的抵扣，随 burn-not-confirmed",
+        "what the member has to confirm, with burn-not-confirmed",
+    ),
     "occurred_at": ("业务发生时间，带时区", "when it happened, with offset", _AT),
     "QuoteBasket.occurred_at": ("离线单的业务时间，省略为现在", "for sales captured offline"),
     "PlaceOrder.occurred_at": ("离线单的业务时间，省略为现在", "for sales captured offline"),
@@ -104,6 +139,10 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     "phone": ("手机号", "phone number", "13800138000"),
     "Identify.phone": ("手机号，三选一", "phone number; one of the three"),
     "CapturedOrder.phone": ("会员手机号，只积分", "the member's phone; earns alone", "13800138000"),
+    "CapturedOrder.member_code": (
+        "当时扫到的识别码，只积分；与手机号二选一",
+        "the identify code that was scanned then; earns alone; in place of a phone",
+    ),
     "Identification.phone": ("手机号（打码）", "the phone, masked", "138****8000"),
     "Profile.phone": ("手机号（打码）", "the phone, masked", "138****8000"),
     "tier": ("等级", "the member's tier", "basic"),
@@ -181,6 +220,32 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     "sold_fen": ("销售合计，单位分", "what was sold, in fen", 12800),
     "taken_fen": ("收款，单位分", "what was taken, in fen", 12700),
     "given_fen": ("退款，单位分", "what was given back, in fen", 0),
+    "Totals.day": (
+        "营业日；自上次日结起为 null",
+        "the business day; null since a report",
+        "2026-11-27",
+    ),
+    "since": ("上次日结时间", "the last report's instant", _AT),
+    "CashierTotal.burns": ("单独抵扣笔数", "how many burns of sales kept elsewhere", 1),
+    "z_id": ("日结编号", "the report's id", "zrp_01KB2N7QX4T5W6Y8Z9ABCDEFGH"),
+    "ordinal": ("日结序号，从 1 开始", "the report's number at its terminal, from 1", 1),
+    "CloseTotals.number": (
+        "收银机自己的日结单号",
+        "the till's own number of the report",
+        "T1-Z-0001",
+    ),
+    "began_at": ("上一次日结的时间", "when the report before was made", _AT),
+    "closed_at": ("本次日结的时间", "when the report was made", _SOON),
+    "first_at": ("其中最早一笔的业务时间", "the earliest business time in it", _AT),
+    "last_at": ("其中最晚一笔的业务时间", "the latest business time in it", _SOON),
+    "reports": ("日结，新的在前", "the reports, newest first"),
+    # Lists by change.
+    "updated_since": ("自此刻起的变更，带时区", "changes from this instant on, with offset", _AT),
+    "updated_at": ("最后变更时间", "when it last changed, by the real clock", _AT),
+    "has_more": ("是否还有下一页", "whether there is more already", False),
+    "ListedOrder.kind": ("sale、exchange 或 burn", "sale, exchange or burn", "sale"),
+    "Orders.next_cursor": ("从这里继续", "go on from here, now or later", "eyJ…"),
+    "Refunds.next_cursor": ("从这里继续", "go on from here, now or later", "eyJ…"),
     # The clock and errors.
     "timestamp": ("秒，自 1970 年", "seconds since 1970", 1795745784),
     "now": ("服务器时间", "the server's time", _AT),
@@ -220,6 +285,17 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
         "the text of membership that was agreed to",
         "2026-11",
     ),
+    "SignIn.birthday": (
+        "新会员的生日，MM-DD 或 YYYY-MM-DD（年份不保存）",
+        "a new member's birthday, MM-DD or YYYY-MM-DD (the year is not kept)",
+    ),
+    "as_new_member": (
+        "号码原属他人，为新持有人另开账户",
+        "the number was somebody else's before: an account of one's own",
+        False,
+    ),
+    "birthday": ("生日 MM-DD", "the birthday, MM-DD", "05-20"),
+    "Profile.birthday": ("生日（遮盖）", "the birthday, masked", "**-**"),
     "access_token": ("访问令牌，15 分钟", "access token, for 15 minutes", "eyJ…"),
     "expires_in_seconds": ("有效秒数", "for how many seconds", 900),
     "refresh_token": ("续期令牌，一次有效", "refresh token, good once", "rt_demo_…"),

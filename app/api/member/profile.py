@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.api.auth import Role, SignedIn, requires
 from app.api.context import request_id
 from app.api.edge import Refused, reads, writes
-from app.api.fields import DoorSchema, Instant, Items, Part, PublicId, Text, YesNo
+from app.api.fields import BIRTHDAY, DoorSchema, Instant, Items, Part, PublicId, Text, YesNo
 from app.api.member import member
 from app.clock import business_date
 from app.members import consents, privacy
@@ -49,8 +49,14 @@ class AskedProfile:
 
 class ChangeProfileSchema(DoorSchema):
     makes = AskedProfile
+    also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"required": [name], "properties": {name: {"type": "string"}}}
+            for name in ("name", "birthday")
+        ]
+    }
     name = Text(most=60, load_default=None)
-    birthday = Text(most=10, load_default=None)
+    birthday = Text(most=10, pattern=BIRTHDAY, load_default=None)
 
     @validates_schema
     def check(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -12,7 +12,7 @@ from app.api.auth import Role, SignedIn, requires
 from app.api.context import request_id, services
 from app.api.edge import Refused, opens, writes
 from app.api.errors import ConsentRequired, Unauthenticated, WrongCode
-from app.api.fields import DoorSchema, Instant, Phone, Text, Whole, YesNo
+from app.api.fields import BIRTHDAY, DoorSchema, Instant, Phone, Text, Whole, YesNo
 from app.api.member import member
 from app.api.tokens import LIFETIME_SECONDS
 from app.clock import business_date, server_now
@@ -78,7 +78,7 @@ class SignInSchema(DoorSchema):
     code = Text(most=6, least=6, pattern=r"^\d{6}$", required=True)
     source = Text(most=10, pattern=_SOURCES, load_default="web")
     consent_version = Text(most=40, load_default=None)
-    birthday = Text(most=10, load_default=None)
+    birthday = Text(most=10, pattern=BIRTHDAY, load_default=None)
     as_new_member = YesNo(load_default=False)
 
 

@@ -77,10 +77,10 @@ class BasketSchema(TillSchema):
     also: ClassVar[Mapping[str, Any]] = {
         "anyOf": [
             {"properties": {"burn_points": {"maximum": 0}}},
-            {
-                "required": ["identification_id"],
-                "properties": {"identification_id": {"type": "string"}},
-            },
+            *(
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("identification_id", "burn_confirmation")
+            ),
         ]
     }
 

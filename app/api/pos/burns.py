@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
@@ -42,6 +42,12 @@ class AskedBurn:
 
 class AuthoriseBurnSchema(TillSchema):
     makes = AskedBurn
+    also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"required": [name], "properties": {name: {"type": "string"}}}
+            for name in ("identification_id", "burn_confirmation")
+        ]
+    }
     number = Text(most=64, required=True)
     order_fen = Fen(least=1, required=True)
     points = Points(least=1, required=True)

@@ -7,7 +7,7 @@ the request. Sent again, known numbers are told and nothing moves.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 from sqlalchemy.orm import Session
@@ -57,6 +57,9 @@ class AskedUpload:
 
 class CapturedOrderSchema(TillSchema):
     makes = AskedUpload
+    also: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [{"properties": {name: {"type": "null"}}} for name in ("phone", "member_code")]
+    }
     number = Text(most=64, required=True)
     occurred_at = Instant(required=True)
     lines = Items(Part(LineSchema), least=1, most=LIMIT_LINES, required=True)

@@ -37,6 +37,10 @@ ADVICE: Mapping[str, tuple[str, str]] = {
     ),
     "insufficient-points": ("少抵扣一些，换新键", "burn fewer, under a new key"),
     "lock-expired": ("取消订单，重新下单", "cancel the order and place another"),
+    "burn-not-confirmed": (
+        "会员在手机上确认后，带 burn_confirmation 换新键重试",
+        "when the member has tapped, again under a new key with burn_confirmation",
+    ),
     "member-code-used": ("请会员等下一个码再扫", "scan the next code of the phone"),
     "state-conflict": ("把 detail 给收银员看", "show detail to the cashier"),
     "expired": ("重新识别或重新报价", "identify or quote again"),
