@@ -2,8 +2,8 @@
 
 Same plan, same events, same numbers of the tills, so the same digest as in process. A member's
 events stay in order, for the tills share them by household. Who burns shows the code that a phone
-makes from its seed; the seeds come by the district's own functions, since a phone on one address
-may sign in ten times an hour.
+makes from its seed, and taps where dear points wait for that; seeds and taps come by the district's
+own functions, since an address may sign in ten times an hour.
 
 The sandbox's clock stands at the end of a business day while that day is sold, and moves on when
 every till is through with it: what depends on the day of recording, such as where points of a
@@ -15,17 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import groupby
 
 import requests
-from plaza_client import Line, NotFound, RefundPart, Tender, Till
+from plaza_client import Conflict, Line, NotFound, RefundPart, Tender, Till
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.checkout.returns import RefundAmount, RefundQuantity, Request
 from app.clock import business_date, day_start, server_now
 from app.lab.replay import DISTRICT, MADE_UP, Event, numbers_done
-from app.members import codes, devices, seeds
+from app.members import codes, confirming, devices, seeds
 from app.members.identification import find_by_card
 from app.members.presence import Mode
 from app.merchants import keys
@@ -94,7 +95,8 @@ class Counter:
             burn, due = quoted.may_burn_points, due - quoted.may_burn_fen
         else:
             known = till.identify(card_number=household).identification_id
-        till.sell(
+        sell = partial(
+            till.sell,
             number=event.number,
             lines=lines,
             tenders=[Tender(name="cash", fen=due)],
@@ -102,6 +104,13 @@ class Counter:
             burn_points=burn,
             occurred_at=event.at,
         )
+        try:
+            sell()
+        except Conflict as refused:
+            if refused.burn_id is None:
+                raise
+            self._tap(refused.burn_id, household)
+            sell(burn_confirmation=refused.burn_id)
 
     def _till(self, event: Event) -> Till:
         key = self._keys[f"S{event.basket.store}"]
@@ -113,6 +122,9 @@ class Counter:
             cashier_id=MADE_UP if event.burns or event.parts else _PLAIN_CASHIER,
             connection=self._connection,
         )
+
+    def _tap(self, burn: str, household: str) -> None:
+        self._database.run(DISTRICT, lambda session: _confirm(session, burn, household))
 
     def _spend_code(self, household: str) -> str:
         return self._database.run(DISTRICT, lambda session: _show_code(session, household))
@@ -194,6 +206,13 @@ def _show_code(session: Session, household: str) -> str:
     device = devices.open_on(session, member=member, source="web", now=now)
     seed = seeds.issue(session, device, now=now)
     return codes.write(seed.seed, alias=seed.alias, mode=Mode.SPEND, at=now)
+
+
+def _confirm(session: Session, burn: str, household: str) -> None:
+    """Tap on the phone of the household: these points may go."""
+    member = find_by_card(session, household)
+    assert member is not None, f"household {household} was enrolled with the district"
+    confirming.confirm(session, burn, member=member, now=server_now(session))
 
 
 def _is_known(till: Till, number: str) -> bool:

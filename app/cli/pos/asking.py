@@ -1,6 +1,7 @@
 """What the commands of a till share: their options, how they speak, how they end."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 from plaza_client import (
+    Conflict,
     Exchange,
     Identification,
     Line,
@@ -36,6 +38,8 @@ NO_ANSWER = 3
 
 Command = Callable[..., None]
 
+_TAP_SECONDS = 120
+_LOOK_SECONDS = 2
 _UNKNOWN = (
     "✘ 没有应答，不知是否已完成，请勿重复销售。网络恢复后运行\n"
     "  plaza pos repeat，或直接做下一笔：会先查明这一笔\n"
@@ -133,6 +137,27 @@ def ready(desk: Desk) -> Iterator[Till]:
             desk.answered()
             raise
         desk.answered()
+
+
+def once_tapped(call: Callable[[str | None], Order]) -> Order:
+    """Return what a call returns, once the member has tapped where dear points wait for that.
+
+    `call` is given the confirmation to send along; it sends the same number and a fresh key.
+
+    Raises:
+        Conflict: no tap came in time, or something else stands against it.
+    """
+    deadline, confirmation = time.monotonic() + _TAP_SECONDS, None
+    while True:
+        try:
+            return call(confirmation)
+        except Conflict as refused:
+            if refused.burn_id is None or time.monotonic() > deadline:
+                raise
+            if confirmation is None:
+                click.echo(f"{refused.detail_zh}\n{refused.detail_en}", err=True)
+            confirmation = refused.burn_id
+            time.sleep(_LOOK_SECONDS)
 
 
 def find(till: Till, order: str) -> Order:

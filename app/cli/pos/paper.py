@@ -157,7 +157,11 @@ def verdict(number: str, judged: Verdict) -> list[str]:
 
 def totals(head: Head, found: Totals) -> list[str]:
     """Return what a terminal took and gave on a day, by cashier."""
-    paper = [*_top(head, "营业汇总 X TOTALS"), row("营业日 Day", found.day.isoformat())]
+    paper = _top(head, "营业汇总 X TOTALS")
+    if found.day is not None:
+        paper.append(row("营业日 Day", found.day.isoformat()))
+    if found.since is not None:
+        paper.append(row("自 Since", f"{found.since.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"))
     for cashier in found.cashiers:
         paper += [
             _RULE,
@@ -172,7 +176,7 @@ def totals(head: Head, found: Totals) -> list[str]:
             for each in cashier.tenders
         ]
     if not found.cashiers:
-        paper += [_RULE, "当日没有交易 / nothing was sold on that day"]
+        paper += [_RULE, "没有交易 / nothing was sold"]
     return paper
 
 

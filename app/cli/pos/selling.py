@@ -18,6 +18,7 @@ from app.cli.pos.asking import (
     identify,
     lines_option,
     member_options,
+    once_tapped,
     ready,
     say,
     shown,
@@ -119,13 +120,17 @@ def sell(
             quoted = _quoted(till, wanted, named=named, burn=burn)
             burn, due, quote_id = _asked(quoted, burn), quoted.due_fen, quoted.quote_id
         paid = as_tenders(tenders, due_fen=due)
-        order = till.sell(
-            number=desk.next_number(),
-            lines=wanted,
-            tenders=paid,
-            identification_id=named,
-            burn_points=burn,
-            quote_id=quote_id,
+        number = desk.next_number()
+        order = once_tapped(
+            lambda confirmation: till.sell(
+                number=number,
+                lines=wanted,
+                tenders=paid,
+                identification_id=named,
+                burn_points=burn,
+                quote_id=quote_id,
+                burn_confirmation=confirmation,
+            )
         )
     say(
         desk,
@@ -158,8 +163,15 @@ def place(
         named = identification or (known.identification_id if known else None)
         if burn == ALL_POINTS:
             burn = _quoted(till, wanted, named=named, burn=burn).burn_points
-        order = till.place(
-            number=desk.next_number(), lines=wanted, identification_id=named, burn_points=burn
+        number = desk.next_number()
+        order = once_tapped(
+            lambda confirmation: till.place(
+                number=number,
+                lines=wanted,
+                identification_id=named,
+                burn_points=burn,
+                burn_confirmation=confirmation,
+            )
         )
     say(
         desk,

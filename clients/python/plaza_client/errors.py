@@ -67,6 +67,12 @@ class NotFound(Refused):
 class Conflict(Refused):
     """Not as things stand: too few points, a code or number used before, a wrong state (409)."""
 
+    @property
+    def burn_id(self) -> str | None:
+        """The burn that waits for the member's tap on the phone, if that is what is missing."""
+        burn = self.fields.get("burn_id")
+        return burn if isinstance(burn, str) else None
+
 
 class Expired(Refused):
     """The quote or identification has had its time (410)."""

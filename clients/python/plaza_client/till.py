@@ -123,13 +123,19 @@ class Till:
         identification_id: str | None = None,
         burn_points: int = 0,
         quote_id: str | None = None,
+        burn_confirmation: str | None = None,
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> Order:
-        """Sell in one step; `number` is the till's own, unique for ever."""
+        """Sell in one step; `number` is the till's own, unique for ever.
+
+        A `Conflict` with a `burn_id` waits for the member's tap: call again with it as
+        `burn_confirmation`, the same number and a fresh key.
+        """
         body = self._basket(lines, identification_id, burn_points, occurred_at)
         body |= {"number": number, "tenders": [written(tender) for tender in tenders]}
-        return self._order("/orders", body | _said(quote_id=quote_id), key)
+        said = _said(quote_id=quote_id, burn_confirmation=burn_confirmation)
+        return self._order("/orders", body | said, key)
 
     def place(
         self,
@@ -139,11 +145,13 @@ class Till:
         identification_id: str | None = None,
         burn_points: int = 0,
         quote_id: str | None = None,
+        burn_confirmation: str | None = None,
         key: str | None = None,
     ) -> Order:
         """Place an order that waits for payment; its points are held for some minutes."""
         body = self._basket(lines, identification_id, burn_points, None)
-        return self._order("/orders", body | _said(number=number, quote_id=quote_id), key)
+        said = _said(number=number, quote_id=quote_id, burn_confirmation=burn_confirmation)
+        return self._order("/orders", body | said, key)
 
     def pay(self, order_id: str, *, tenders: Sequence[Tender], key: str | None = None) -> Order:
         """Pay a placed order."""
@@ -183,6 +191,7 @@ class Till:
         parts: Sequence[RefundPart] = (),
         identification_id: str | None = None,
         burn_points: int = 0,
+        burn_confirmation: str | None = None,
         key: str | None = None,
     ) -> Exchange:
         """Give back parts of an order (or all of it) and sell another instead."""
@@ -190,6 +199,7 @@ class Till:
             "refund_number": refund_number,
             "number": number,
             "tenders": [written(tender) for tender in tenders],
+            **_said(burn_confirmation=burn_confirmation),
         }
         path = f"{_BASE}/orders/{order_id}/exchange"
         return _exchange(self._sender.post(path, body | _parts(parts), key=key))

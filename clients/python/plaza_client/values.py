@@ -269,11 +269,15 @@ class CashierTotal:
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What a terminal took and gave, by cashier; nothing is closed by it."""
+    """What a terminal took and gave, by cashier; nothing is closed by it.
+
+    Of a `day`, or all `since` an instant.
+    """
 
     terminal_id: str
-    day: date
     cashiers: Sequence[CashierTotal]
+    day: date | None = None
+    since: datetime | None = None
 
 
 def read(kind: type[T], sent: Mapping[str, Any], *, replayed: bool | None = None) -> T:
@@ -307,6 +311,7 @@ def _each(kind: type[Any]) -> Callable[[Any], Any]:
 
 _BY_NAME: Mapping[str, Callable[[Any], Any]] = {
     "until": datetime.fromisoformat,
+    "since": datetime.fromisoformat,
     "occurred_at": datetime.fromisoformat,
     "on": date.fromisoformat,
     "day": date.fromisoformat,

@@ -1,6 +1,7 @@
 """Every call of the client and every family of its errors, against the running service."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,6 +64,31 @@ def test_a_member_is_known_by_code_card_or_phone_and_burns_by_the_code_alone(
     assert [each.code for each in quoted.limits] == []
     assert (sold.burned_points, sold.burned_fen, sold.earned_points) == (300, 300, 97)
     assert refused.value.code == "rule-not-met"
+
+
+def test_dear_points_go_once_the_member_has_tapped(base_url: str, world: World) -> None:
+    """Reliability §9: worth more than ¥100."""
+    world.give(12_000)
+    dear = Line(sku="S3", name="丝绸", amount_fen=30_000)
+    number, confirmation = unique("N"), None
+    with world.till(base_url) as till, world.tapping():
+        known = till.identify(member_code=world.spend_code())
+        for _ in range(20):
+            try:
+                sold = till.sell(
+                    number=number,
+                    lines=[dear],
+                    tenders=[Tender(name="cash", fen=18_000)],
+                    identification_id=known.identification_id,
+                    burn_points=12_000,
+                    burn_confirmation=confirmation,
+                )
+                break
+            except Conflict as refused:
+                confirmation = refused.burn_id
+                time.sleep(0.2)
+
+    assert (sold.burned_fen, sold.due_fen) == (12_000, 18_000)
 
 
 def test_totals_tell_what_each_cashier_took_and_gave(base_url: str, world: World) -> None:

@@ -1,11 +1,15 @@
 """A shop with its key and a member with his phone, for whoever speaks to the running service."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plaza_client import Till
 
-from app.members import codes, devices, seeds
+from app.clock import server_now
+from app.members import codes, confirming, devices, seeds
 from app.members.identification import KnownMember
 from app.members.presence import Mode
 from app.merchants import keys
@@ -46,6 +50,25 @@ class World:
         """Let the member earn points."""
         with self.database.transaction(self.district) as session:
             give_points(session, self.shop, self.member, points)
+
+    @contextmanager
+    def tapping(self) -> Iterator[None]:
+        """Let the member tap on the phone whenever a burn waits for that."""
+        done = threading.Event()
+        phone = threading.Thread(target=self._tap_until, args=(done,))
+        phone.start()
+        try:
+            yield
+        finally:
+            done.set()
+            phone.join()
+
+    def _tap_until(self, done: threading.Event) -> None:
+        while not done.wait(0.1):
+            with self.database.transaction(self.district) as session:
+                now = server_now(session)
+                for burn in confirming.list_waiting(session, self.member, now=now):
+                    confirming.confirm(session, burn.public_id, member=self.member, now=now)
 
     def spend_code(self) -> str:
         """Return the code that the member's phone shows to pay, of a seed of its own."""

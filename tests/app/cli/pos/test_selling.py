@@ -45,6 +45,18 @@ def test_all_points_are_burned_in_one_step(till: Terminal, world: World) -> None
     assert "应付 Due                          ¥95.00" in said
 
 
+def test_dear_points_wait_for_the_members_tap(till: Terminal, world: World) -> None:
+    """Reliability §9: the till waits, and the member scans nothing a second time."""
+    world.give(30_000)
+
+    with world.tapping():
+        sold = till.json("sell", "--line", "300", "--code", world.spend_code(), "--burn", "12000")
+        placed = till.json("place", "--line", "300", "--code", world.spend_code(), "--burn", "all")
+
+    assert (sold["burned_points"], sold["due_fen"]) == (12_000, 18_000)
+    assert (placed["state"], placed["burned_points"]) == ("awaiting_payment", 18_180)
+
+
 def test_an_order_is_placed_and_paid_or_given_up(till: Terminal, world: World) -> None:
     world.give(500)
 
@@ -98,7 +110,7 @@ def test_an_exchange_says_what_is_to_pay(till: Terminal, world: World) -> None:
 
 def test_totals_show_what_each_cashier_took(till: Terminal) -> None:
     """P6."""
-    assert "当日没有交易" in till("totals")
+    assert "没有交易" in till("totals")
     sold = till.json("sell", "--line", "50", "--pay", "wechat=50")
     till("refund", sold["number"], "--amount", "20")
 
