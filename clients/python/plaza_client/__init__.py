@@ -25,6 +25,7 @@ from plaza_client.errors import (
 )
 from plaza_client.till import Till
 from plaza_client.values import (
+    Burn,
     Captured,
     CashierTotal,
     EarnedBy,
@@ -33,8 +34,11 @@ from plaza_client.values import (
     Identification,
     Limit,
     Line,
+    ListedOrder,
+    ListedRefund,
     Order,
     OrderLine,
+    Page,
     Quote,
     Receipt,
     Refund,
@@ -46,9 +50,11 @@ from plaza_client.values import (
     Uploaded,
     Verdict,
     Write,
+    ZReport,
 )
 
 __all__ = [
+    "Burn",
     "Captured",
     "CashierTotal",
     "Conflict",
@@ -60,10 +66,13 @@ __all__ = [
     "Identification",
     "Limit",
     "Line",
+    "ListedOrder",
+    "ListedRefund",
     "Malformed",
     "NotFound",
     "Order",
     "OrderLine",
+    "Page",
     "PlazaError",
     "Quote",
     "RateLimited",
@@ -83,4 +92,5 @@ __all__ = [
     "Uploaded",
     "Verdict",
     "Write",
+    "ZReport",
 ]

@@ -1,19 +1,23 @@
 """A till: every call of the tills' API as a function of plain values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import requests
 
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
 from plaza_client.values import (
+    Burn,
     Captured,
     Exchange,
     Identification,
     Line,
+    ListedOrder,
+    ListedRefund,
     Order,
+    Page,
     Quote,
     Refund,
     RefundPart,
@@ -22,9 +26,12 @@ from plaza_client.values import (
     Uploaded,
     Verdict,
     Write,
+    ZReport,
     read,
     written,
 )
+
+T = TypeVar("T")
 
 _BASE = "/v1/pos"
 
@@ -204,13 +211,63 @@ class Till:
         path = f"{_BASE}/orders/{order_id}/exchange"
         return _exchange(self._sender.post(path, body | _parts(parts), key=key))
 
+    def authorise_burn(
+        self,
+        *,
+        number: str,
+        order_fen: int,
+        points: int,
+        identification_id: str | None = None,
+        burn_confirmation: str | None = None,
+        key: str | None = None,
+    ) -> Burn:
+        """Hold points for a sale that the till keeps itself; they are cut as an order's are."""
+        body: dict[str, Any] = {
+            **self._here,
+            **_said(identification_id=identification_id, burn_confirmation=burn_confirmation),
+            "number": number,
+            "order_fen": order_fen,
+            "points": points,
+        }
+        return self._burn("/burns", body, key)
+
+    def capture_burn(
+        self, burn_id: str, *, points: int | None = None, key: str | None = None
+    ) -> Burn:
+        """Take what a burn holds, or fewer points: the rest is free at once."""
+        body: dict[str, Any] = dict(self._here)
+        if points is not None:
+            body["points"] = points
+        return self._burn(f"/burns/{burn_id}/capture", body, key)
+
+    def void_burn(self, burn_id: str, *, key: str | None = None) -> Burn:
+        """Give up a burn before it is captured."""
+        return self._burn(f"/burns/{burn_id}/void", dict(self._here), key)
+
+    def get_burn(self, burn_id: str) -> Burn:
+        """Look a burn up by its id."""
+        return read(Burn, self._sender.get(f"{_BASE}/burns/{burn_id}").body)
+
+    def find_burn(self, *, number: str) -> Burn:
+        """Look a burn up by this terminal's own number."""
+        query = {"terminal_id": self._here["terminal_id"], "number": number}
+        return read(Burn, self._sender.get(f"{_BASE}/burns", query).body)
+
     def upload(self, sales: Sequence[Captured], *, key: str | None = None) -> list[Verdict]:
         """Send what was sold while the line was down, at most 500; one verdict each, in order."""
         orders = [self._captured(sale) for sale in sales]
         return _verdicts(self._sender.post(f"{_BASE}/orders/batch", {"orders": orders}, key=key))
 
     def repeat(self, write: Write) -> Order | Refund | Exchange | list[Verdict]:
-        """Send a write that was kept, and return what its first call would have returned."""
+        """Send a write that was kept, and return what its first call would have returned.
+
+        A burn or a Z report is repeated by its own call, with the same content and `key`.
+
+        Raises:
+            ValueError: it is of a burn or of a Z report; nothing is sent.
+        """
+        if write.path.startswith((f"{_BASE}/burns", f"{_BASE}/totals")):
+            raise ValueError("repeat a burn or a Z report by its own call, with its key")
         reply = self._sender.repeat(write)
         match write.path.rpartition("/")[2]:
             case "batch":
@@ -236,6 +293,40 @@ class Till:
         query = {"terminal_id": self._here["terminal_id"]}
         query |= _said(day=day.isoformat() if day else None)
         return read(Totals, self._sender.get(f"{_BASE}/totals", query).body)
+
+    def close_totals(self, *, number: str, key: str | None = None) -> ZReport:
+        """Close what this terminal did since its last Z report."""
+        body = {**self._here, "number": number}
+        reply = self._sender.post(f"{_BASE}/totals/z", body, key=key)
+        return read(ZReport, reply.body, replayed=reply.replayed)
+
+    def list_closed_totals(self) -> list[ZReport]:
+        """Return the last hundred Z reports of this terminal, newest first."""
+        query = {"terminal_id": self._here["terminal_id"], "limit": "100"}
+        body = self._sender.get(f"{_BASE}/totals/z", query).body
+        return [read(ZReport, each) for each in body["reports"]]
+
+    def list_orders(
+        self,
+        *,
+        updated_since: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[ListedOrder]:
+        """Return a page of the store's orders by their last change; `cursor` goes on from one."""
+        body = self._sender.get(f"{_BASE}/orders", _page(updated_since, cursor, limit)).body
+        return _read_page(body, [read(ListedOrder, each) for each in body["orders"]])
+
+    def list_refunds(
+        self,
+        *,
+        updated_since: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[ListedRefund]:
+        """Return a page of the store's refunds, oldest first."""
+        body = self._sender.get(f"{_BASE}/refunds", _page(updated_since, cursor, limit)).body
+        return _read_page(body, [read(ListedRefund, each) for each in body["refunds"]])
 
     def _basket(
         self,
@@ -265,9 +356,21 @@ class Till:
         reply = self._sender.post(f"{_BASE}{path}", body, key=key)
         return read(Order, reply.body, replayed=reply.replayed)
 
+    def _burn(self, path: str, body: dict[str, Any], key: str | None) -> Burn:
+        reply = self._sender.post(f"{_BASE}{path}", body, key=key)
+        return read(Burn, reply.body, replayed=reply.replayed)
+
     def _refund(self, path: str, body: dict[str, Any], key: str | None) -> Refund:
         reply = self._sender.post(f"{_BASE}{path}", body, key=key)
         return read(Refund, reply.body, replayed=reply.replayed)
+
+
+def _page(updated_since: datetime | None, cursor: str | None, limit: int) -> dict[str, str]:
+    return _said(updated_since=_instant(updated_since), cursor=cursor, limit=str(limit))
+
+
+def _read_page(body: Mapping[str, Any], rows: Sequence[T]) -> Page[T]:
+    return Page(rows=rows, next_cursor=body["next_cursor"], has_more=body["has_more"])
 
 
 def _exchange(reply: Reply) -> Exchange:

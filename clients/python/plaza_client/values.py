@@ -6,7 +6,7 @@ Fields of an answer that this version does not know are passed over.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -204,6 +204,24 @@ class Exchange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Burn:
+    """Points of a sale that the till keeps itself; captured, it is refunded by its `order_id`."""
+
+    burn_id: str
+    number: str
+    state: str
+    order_fen: int
+    points: int
+    worth_fen: int
+    captured_points: int
+    captured_fen: int
+    order_id: str | None
+    until: datetime
+    receipt: Receipt
+    replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Captured:
     """A sale that was made while the line was down.
 
@@ -265,6 +283,8 @@ class CashierTotal:
     restored_points: int
     clawed_points: int
     tenders: Sequence[TenderTotal]
+    burns: int = 0
+    burned_fen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +298,71 @@ class Totals:
     cashiers: Sequence[CashierTotal]
     day: date | None = None
     since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZReport:
+    """A terminal's closed totals, under a number that counts from 1."""
+
+    z_id: str
+    terminal_id: str
+    ordinal: int
+    number: str
+    cashier_id: str
+    began_at: datetime | None
+    closed_at: datetime
+    first_at: datetime | None
+    last_at: datetime | None
+    cashiers: Sequence[CashierTotal]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedOrder:
+    """An order in a list; its lines come with a look-up."""
+
+    order_id: str
+    terminal_id: str
+    number: str
+    kind: str
+    state: str
+    cashier_id: str | None
+    occurred_at: datetime
+    updated_at: datetime
+    total_fen: int
+    burned_points: int
+    burned_fen: int
+    due_fen: int
+    earned_points: int
+    refunded_fen: int
+    tenders: Sequence[Tender]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedRefund:
+    """A refund in a list."""
+
+    refund_id: str
+    order_id: str
+    terminal_id: str
+    number: str
+    cashier_id: str | None
+    occurred_at: datetime
+    updated_at: datetime
+    fen: int
+    points_fen: int
+    restored_points: int
+    clawed_points: int
+    tenders: Sequence[Tender]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """Rows by their last change; keep `next_cursor` and go on from there, now or another day."""
+
+    rows: Sequence[T]
+    next_cursor: str | None
+    has_more: bool
 
 
 def read(kind: type[T], sent: Mapping[str, Any], *, replayed: bool | None = None) -> T:
@@ -310,9 +395,19 @@ def _each(kind: type[Any]) -> Callable[[Any], Any]:
 
 
 _BY_NAME: Mapping[str, Callable[[Any], Any]] = {
-    "until": datetime.fromisoformat,
-    "since": datetime.fromisoformat,
-    "occurred_at": datetime.fromisoformat,
+    **dict.fromkeys(
+        (
+            "until",
+            "occurred_at",
+            "updated_at",
+            "since",
+            "began_at",
+            "closed_at",
+            "first_at",
+            "last_at",
+        ),
+        datetime.fromisoformat,
+    ),
     "on": date.fromisoformat,
     "day": date.fromisoformat,
     "receipt": lambda sent: read(Receipt, sent),
@@ -325,5 +420,8 @@ _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Quote, "earned_by"): _each(EarnedBy),
     (Quote, "silent"): _each(Silent),
     (Totals, "cashiers"): _each(CashierTotal),
+    (ZReport, "cashiers"): _each(CashierTotal),
+    (ListedOrder, "tenders"): _each(Tender),
+    (ListedRefund, "tenders"): _each(Tender),
     (CashierTotal, "tenders"): _each(TenderTotal),
 }

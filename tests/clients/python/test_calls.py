@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,7 +31,8 @@ from plaza_client.sending import _pause_seconds
 from sqlalchemy import text
 
 from app.clock import SHANGHAI
-from config.database import Database
+from app.members import confirming
+from config.database import Database, now_of
 from config.settings import PROJECT
 from migrations.run import create_district
 from tests.clients.python.network import Network
@@ -251,3 +253,82 @@ class _Said:
 
     def __str__(self) -> str:
         return "\n".join(self._lines)
+
+
+def test_points_of_sales_that_the_till_keeps_itself(base_url: str, world: World) -> None:
+    """B1, reliability §9: authorised, captured in part, given up; dear ones wait for the tap."""
+    world.give(20_000)
+    with world.till(base_url) as till:
+        known = till.identify(member_code=world.spend_code()).identification_id
+        number = unique("B")
+        held = till.authorise_burn(
+            number=number, order_fen=9_000, points=500, identification_id=known
+        )
+        taken = till.capture_burn(held.burn_id, points=400)
+        other = till.authorise_burn(
+            number=unique("B"), order_fen=9_000, points=100, identification_id=known
+        )
+        gone = till.void_burn(other.burn_id)
+        with pytest.raises(Conflict) as refused:
+            till.sell(
+                number=unique("N"), lines=[TEA] * 3, burn_points=15_000, identification_id=known,
+                tenders=[Tender(name="cash", fen=15_000)],
+            )  # fmt: skip
+        tapped = refused.value.burn_id or ""
+        with world.database.transaction(world.district) as session:
+            confirming.confirm(session, tapped, member=world.member, now=now_of(session))
+        sold = till.sell(
+            number=unique("N"), lines=[TEA] * 3, burn_points=15_000,
+            tenders=[Tender(name="cash", fen=15_000)], burn_confirmation=tapped,
+        )  # fmt: skip
+        found = till.find_burn(number=number)
+
+        assert found == till.get_burn(held.burn_id)
+
+    assert (held.state, taken.captured_points, gone.state) == ("authorised", 400, "voided")
+    assert (found.state, found.order_id) == ("captured", taken.order_id)
+    assert (refused.value.code, sold.burned_points) == ("burn-not-confirmed", 15_000)
+
+
+def test_a_day_is_closed_and_followed(base_url: str, world: World) -> None:
+    """P6: X and Z totals, and the store's orders and refunds by their last change."""
+    with world.till(base_url) as till:
+        sold = till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=10_000)])
+        back = till.refund(sold.order_id, number=unique("R"), parts=[RefundPart(amount_fen=100)])
+        before = till.totals()
+        closed = till.close_totals(number=unique("Z"))
+        listed, after = till.list_closed_totals(), till.totals()
+        time.sleep(2.1)
+        orders, refunds = till.list_orders(limit=10), till.list_refunds()
+        more = till.list_orders(cursor=orders.next_cursor)
+
+    (cashier,) = closed.cashiers
+    assert cashier.tenders == (TenderTotal(name="cash", taken_fen=10_000, given_fen=100),)
+    assert (before.cashiers, listed) == (closed.cashiers, [closed])
+    assert (after.since, after.day, after.cashiers) == (closed.closed_at, None, ())
+    assert [(each.order_id, each.refunded_fen) for each in orders.rows] == [(sold.order_id, 100)]
+    assert [each.refund_id for each in refunds.rows] == [back.refund_id]
+    assert (more.rows, more.has_more) == ([], False)
+
+
+def test_a_burn_and_a_report_that_were_kept_are_sent_again(base_url: str, world: World) -> None:
+    """After a power cut: what is repeated is told and not done twice."""
+    world.give(500)
+    kept: list[Write] = []
+    with world.till(base_url, before_send=kept.append) as till:
+        known = till.identify(member_code=world.spend_code()).identification_id
+        held = till.authorise_burn(
+            number=unique("B"), order_fen=9_000, points=500, identification_id=known
+        )
+        closed = till.close_totals(number=(number := unique("Z")))
+        for write in kept:
+            with pytest.raises(ValueError, match="by its own call"):
+                till.repeat(write)
+        again = till.authorise_burn(
+            number=held.number, order_fen=9_000, points=500, identification_id=known,
+            key=kept[0].key,
+        )  # fmt: skip
+        closed_again = till.close_totals(number=number, key=kept[1].key)
+
+    assert again == replace(held, replayed=True)
+    assert closed_again == replace(closed, replayed=True)
