@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.errors import StateConflict
 
@@ -86,7 +87,7 @@ def send(
     return judge({**said, "missing": 0} if again else said, client_cpu=client_cpu)
 
 
-def judge(said: dict[str, float], *, client_cpu: float) -> Load:
+def judge(said: dict[str, Any], *, client_cpu: float) -> Load:
     """Return what a run came to.
 
     Raises:
@@ -94,9 +95,9 @@ def judge(said: dict[str, float], *, client_cpu: float) -> Load:
     """
     if not said["requests"]:
         raise _worthless("nothing was answered in time")
-    for trouble in ("refused", "lost", "missing"):
+    for trouble in ("missing", "refused", "lost"):
         if said[trouble]:
-            raise _worthless(f"{trouble}: {said[trouble]:.0f} of {said['requests']:.0f}")
+            raise _worthless(f"{trouble}: {said[trouble]} of {said['requests']} {said['refusal']}")
     if client_cpu > _BUSY:
         raise _worthless(f"wrk itself was busy: {client_cpu:.0%} of a core")
     return Load(

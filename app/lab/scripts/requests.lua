@@ -14,7 +14,11 @@ function init(args)
    if pause > 0 then
       function delay() return math.random() * 2 * pause end
    end
-   missing = 0
+   missing, refusal = 0, ""
+end
+
+function response(status, _, body)
+   if status >= 400 and refusal == "" then refusal = status .. " " .. body:gsub('[\\"%c]', "'") end
 end
 
 function request()
@@ -27,11 +31,14 @@ local threads = {}
 function setup(thread) threads[#threads + 1] = thread end
 
 function done(summary, latency)
-   local missing = 0
-   for _, thread in ipairs(threads) do missing = missing + thread:get("missing") end
+   local missing, refusal = 0, ""
+   for _, thread in ipairs(threads) do
+      missing = missing + thread:get("missing")
+      refusal = refusal .. thread:get("refusal")
+   end
    local e = summary.errors
    io.write(string.format(
-      '\n{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "refused": %d, "lost": %d, "missing": %d}\n',
+      '\n{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "refused": %d, "lost": %d, "missing": %d, "refusal": "%s"}\n',
       summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3,
-      latency:percentile(99) / 1e3, e.status, e.connect + e.read + e.write + e.timeout, missing))
+      latency:percentile(99) / 1e3, e.status, e.connect + e.read + e.write + e.timeout, missing, refusal))
 end

@@ -56,7 +56,7 @@ def send(client: FlaskClient, request: bytes) -> tuple[int, bytes]:
 
 
 GOOD = {"requests": 200, "seconds": 2.0, "p50_ms": 4.0, "p99_ms": 9.0, "refused": 0, "lost": 0,
-        "missing": 0}  # fmt: skip
+        "missing": 0, "refusal": ""}  # fmt: skip
 
 
 def test_a_run_is_counted_in_requests_a_second() -> None:
