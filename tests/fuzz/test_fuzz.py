@@ -58,7 +58,9 @@ def url(app: APIFlask, till: Till, redis_url: str) -> Iterator[str]:
     def unlimited(environ: Environ, start: Start) -> Iterable[bytes]:
         connection.delete(
             f"plaza:limit:{DISTRICT}:store:{till.store.id}",
-            f"plaza:limit:{DISTRICT}:store:{till.store.id}:few",
+            f"plaza:limit:{DISTRICT}:store:{till.store.id}:identify",
+            f"plaza:limit:{DISTRICT}:store:{till.store.id}:make_member_code",
+            f"plaza:limit:{DISTRICT}:store:{till.store.id}:upload_orders",
         )
         return app.wsgi_app({**environ, "REMOTE_ADDR": new_id("ip")}, start)
 

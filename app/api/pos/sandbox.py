@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.api import limits
 from app.api.auth import Role, requires
 from app.api.edge import writes
-from app.api.fields import DoorSchema, Instant, Text
+from app.api.fields import DoorSchema, Instant, Phone, Text
 from app.api.pos import pos
 from app.api.pos.asking import TillSchema, terminal_of
 from app.clock import server_now
@@ -44,7 +44,7 @@ class MakeMemberCodeSchema(TillSchema):
     """Whose code, made a member if nobody has the phone; and what it is good for."""
 
     makes = AskedCode
-    phone = Text(least=7, most=24, load_default=TEST_PHONE)
+    phone = Phone(load_default=TEST_PHONE)
     mode = Text(most=10, pattern=_MODES, load_default=Mode.SPEND)
 
 

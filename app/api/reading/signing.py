@@ -99,7 +99,7 @@ class SignatureSchema(DoorSchema):
     expected_signature = Text(most=44, required=True, allow_none=True)
 
 
-@reading.post("/docs/signing")
+@reading.post("/docs/signing/explanations")
 @requires(Role.ANYONE, limit=limits.DEBUGGER)
 @weighs(DebugSignatureSchema, SignatureSchema)
 def explain_signature(asked: AskedSignature) -> Found:

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.api.auth import Role
-from app.checkout import orders, quotes
+from app.api.signing import SCHEME
+from app.checkout import burns, orders, quotes
 from app.clock import server_now
 from app.errors import NotFound
 from app.lab.experiments.callers import Desk, Person
@@ -24,6 +25,7 @@ from app.members.purposes import Purpose, current_text
 from config.database import new_id, now_of
 
 FEN = 3_000
+POINTS = 100
 LINE: dict[str, Any] = {
     "sku": "6901",
     "name": "龙井",
@@ -150,6 +152,54 @@ def _burn(stage: Stage) -> str:
     ).public_id
 
 
+def _tapped(stage: Stage) -> str:
+    """Return a burn that the member has confirmed on the phone, with points enough for it."""
+    member, now = member_of(stage.session, stage.person), server_now(stage.session)
+    sold(stage.session, stage.desk, fen=POINTS * 100, person=stage.person)
+    asked = confirming.ask(
+        stage.session,
+        member=member,
+        terminal_id=till_of(stage.session, stage.desk).id,
+        points=POINTS,
+        worth_fen=POINTS,
+        now=now,
+    )
+    return confirming.confirm(stage.session, asked.public_id, member=member, now=now).public_id
+
+
+def _authorised(stage: Stage) -> burns.Burned:
+    sold(stage.session, stage.desk, fen=POINTS * 100, person=stage.person)
+    wish = burns.wish(
+        terminal=till_of(stage.session, stage.desk),
+        member=member_of(stage.session, stage.person),
+        number=new_id("b"),
+        order_fen=FEN,
+        points=POINTS,
+        now=now_of(stage.session),
+    )
+    return burns.authorise(stage.session, wish)
+
+
+def _authorise(stage: Stage) -> Ask:
+    body = {**_at(stage), "number": new_id("b"), "order_fen": FEN, "points": POINTS}
+    return Ask(body={**body, "burn_confirmation": _tapped(stage)})
+
+
+def _burn_by_number(stage: Stage) -> Ask:
+    number = _authorised(stage).number
+    return Ask(query={"terminal_id": stage.desk.tills[0], "number": number})
+
+
+def _burn_ended(stage: Stage) -> Ask:
+    return Ask(ids={"burn_id": _authorised(stage).public_id}, body=_at(stage))
+
+
+def _signed(stage: Stage) -> Ask:
+    said = f'key_id="{stage.desk.key_id}",timestamp="1768464000",nonce="{"n" * 16}",signature="A"'
+    headers = f"Authorization: {SCHEME} {said}"
+    return Ask(body={"method": "GET", "path": "/v1/pos/time", "headers": headers})
+
+
 def _export(stage: Stage) -> str:
     member = member_of(stage.session, stage.person)
     return exporting.ask(stage.session, member=member, now=server_now(stage.session)).public_id
@@ -209,6 +259,7 @@ def _refresh(stage: Stage) -> Ask:
 USED_WITH: Mapping[tuple[str, str], Mapping[str, object]] = {
     # Whoever exchanges need not be there, unless points are burned.
     ("pos.exchange_order", "identification_id"): {"burn_points": 1},
+    ("pos.exchange_order", "burn_confirmation"): {"burn_points": 1},
 }
 """What a body says besides, for a thing in it to be of any use."""
 
@@ -216,6 +267,8 @@ _THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
     (Role.STORE, "order_id"): _paid,
     (Role.STORE, "identification_id"): _identification,
     (Role.STORE, "quote_id"): _quote,
+    (Role.STORE, "burn_id"): lambda stage: _authorised(stage).public_id,
+    (Role.STORE, "burn_confirmation"): _tapped,
     (Role.MEMBER, "order_id"): _own_order,
     (Role.MEMBER, "burn_id"): _burn,
     (Role.MEMBER, "export_id"): _export,
@@ -235,7 +288,15 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "pos.void_order": _refunded,
     "pos.exchange_order": _exchanged,
     "pos.upload_orders": _uploaded,
+    "pos.authorise_burn": _authorise,
+    "pos.capture_burn": _burn_ended,
+    "pos.void_burn": _burn_ended,
+    "pos.find_burn": _burn_by_number,
+    "pos.make_member_code": lambda stage: Ask(body=_at(stage)),
+    "pos.close_totals": lambda stage: Ask(body={**_at(stage), "number": new_id("z")}),
+    "pos.list_z_totals": lambda stage: Ask(query={"terminal_id": stage.desk.tills[0]}),
     "pos.read_totals": lambda stage: Ask(query={"terminal_id": stage.desk.tills[0]}),
+    "reading.explain_signature": _signed,
     "member.send_sign_in_code": _code,
     "member.start_session": _sign_in,
     "member.refresh_session": _refresh,

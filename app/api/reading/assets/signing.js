@@ -24,7 +24,7 @@ form.addEventListener("submit", async (event) => {
     await take(asked, "string_to_sign");
   }
   try {
-    const response = await fetch("/docs/signing", {
+    const response = await fetch("/docs/signing/explanations", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(asked),

@@ -23,7 +23,7 @@ def address() -> dict[str, str]:
 
 
 def _ask(client: FlaskClient, address: dict[str, str], **asked: object) -> TestResponse:
-    return client.post("/docs/signing", json=asked, environ_overrides=address)
+    return client.post("/docs/signing/explanations", json=asked, environ_overrides=address)
 
 
 def _told(answer: TestResponse) -> dict[str, Any]:
