@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.errors import AppError, StateConflict
 from app.members.identification import KnownMember
+from app.money import yuan
 from app.points.burning import Limit
 
 
@@ -54,7 +55,8 @@ class PaymentMismatch(AppError):
 
     def __init__(self, *, due_fen: int, paid_fen: int) -> None:
         super().__init__(
-            f"应付 {due_fen} 分，实付 {paid_fen} 分 / {due_fen} fen are due, {paid_fen} were paid"
+            f"应付 {yuan(due_fen)}，实付 {yuan(paid_fen)} / "
+            f"{yuan(due_fen)} is due, {yuan(paid_fen)} was paid"
         )
         self.due_fen = due_fen
         self.paid_fen = paid_fen

@@ -146,8 +146,3 @@ def fen_of(yuan: str) -> int:
         raise ValueError(yuan)
     sign = -1 if whole.startswith("-") else 1
     return int(whole) * 100 + sign * int(part.ljust(2, "0"))
-
-
-def yuan(fen: int) -> str:
-    """Return fen as yuan for people."""
-    return f"¥{fen // 100:,}.{fen % 100:02d}" if fen >= 0 else f"-{yuan(-fen)}"

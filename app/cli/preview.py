@@ -13,10 +13,11 @@ from app.checkout.baskets import BasketLine
 from app.checkout.sharing import SaleLine, share
 from app.cli.acting import as_json, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.cli.parameters import Instant, Line, PaidBy, parse_instant, yuan
+from app.cli.parameters import Instant, Line, PaidBy, parse_instant
 from app.errors import Invalid
 from app.members.birthdays import parse_birthday
 from app.merchants.directory import Directory, ListedMerchant, get_directory
+from app.money import yuan
 from app.points import explaining
 from app.points.earning import PaidLine, PaidOrder
 from app.points.explaining import Preview

@@ -16,7 +16,7 @@ from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.cli.acting import as_json, as_staff, echo_json
 from app.cli.context import Command, pass_command
-from app.cli.parameters import Channel, Instant, Line, PaidBy, PointsOrAll, fen_of, yuan
+from app.cli.parameters import Channel, Instant, Line, PaidBy, PointsOrAll, fen_of
 from app.clock import SHANGHAI
 from app.errors import NotFound
 from app.members import enrolment
@@ -25,6 +25,7 @@ from app.members.identification import get_by_any
 from app.merchants import staff
 from app.merchants.directory import ListedTerminal, get_directory
 from app.merchants.staff import Permission
+from app.money import yuan
 from config.database import new_id, now_of
 
 till_options: Sequence[Any] = (

@@ -36,9 +36,9 @@ class UnknownMember(NotFound):
     """Nobody is known by this id, or by this phone or card (which are not repeated)."""
 
     def __init__(self, public_id: str | None = None) -> None:
-        super().__init__(
-            "member", public_id or "手机号或卡号无人使用 / nobody has this phone or card"
-        )
+        super().__init__("member", public_id or "")
+        if public_id is None:
+            self.args = ("没有会员使用这个手机号或卡号 / Nobody has this phone or card",)
 
 
 class MemberNotActive(StateConflict):

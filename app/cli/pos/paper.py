@@ -10,8 +10,8 @@ from datetime import datetime
 
 from plaza_client import Exchange, Line, Order, Quote, Receipt, Refund, Tender, Totals, Verdict
 
-from app.cli.parameters import yuan
 from app.clock import SHANGHAI
+from app.money import yuan
 
 WIDTH = 40
 

@@ -108,7 +108,7 @@ def test_a_write_that_was_refused_after_all_is_told_and_forgotten(
 
     said = till("repeat")
 
-    assert "应付 5000 分" in said
+    assert "应付 ¥50.00" in said
     assert till.json("repeat") == {"waited": False}
 
 

@@ -136,7 +136,7 @@ def test_a_refusal_is_told_in_both_languages_and_to_programs_as_json(till: Termi
     error = till.run("sell", "--line", "50", "--pay", "cash=49", "--json")[1]
 
     assert status == 1
-    assert "✘ 应付 5000 分，实付 4900 分\n  5000 fen are due, 4900 were paid\n" in said
+    assert "✘ 应付 ¥50.00，实付 ¥49.00\n  ¥50.00 is due, ¥49.00 was paid\n" in said
     assert '"code": "state-conflict"' in error
     assert "--line" in till.refused("refund", "x", "--quantity", "1")
     assert "12.50" in till.refused("refund", "x", "--amount", "much")
