@@ -25,6 +25,6 @@ def test_one_that_cannot_start_is_told_with_its_log(plaza: Plaza) -> None:
     broken = {**os.environ, **plaza.environ, "GUNICORN_CMD_ARGS": "--worker-class=nonsense"}
     command = Command(district=plaza.district, environ=broken)
 
-    with pytest.raises(WebDoorFailed, match=r"replay-web\.log"), served(command):
+    with pytest.raises(WebDoorFailed, match=r"command-web\.log"), served(command):
         pass
     command.close()
