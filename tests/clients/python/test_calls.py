@@ -158,8 +158,8 @@ def test_every_family_of_problems_has_its_class(base_url: str, world: World) -> 
         404, 400, 409, 401]  # fmt: skip
     assert [each["pointer"] for each in malformed.value.faults] == ["/lines/0/name"]
     assert conflict.value.code == "state-conflict"
-    assert conflict.value.detail_zh == "应付 10000 分，实付 1 分"
-    assert conflict.value.detail_en == "10000 fen are due, 1 were paid"
+    assert conflict.value.detail_zh == "应付 ¥100.00，实付 ¥0.01"
+    assert conflict.value.detail_en == "¥100.00 is due, ¥0.01 was paid"
     assert conflict.value.instance.startswith("req_")
 
 
@@ -237,7 +237,7 @@ def test_the_readme_runs_as_it_is_written(base_url: str, world: World) -> None:
 
     said = str(names["said"])
     assert "获得积分 158" in said
-    assert "应付 15800 分，实付 1 分" in said
+    assert "应付 ¥158.00，实付 ¥0.01" in said
     assert "True True" in said
     assert "[201]" in said
 

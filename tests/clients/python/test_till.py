@@ -146,7 +146,7 @@ def test_an_exchange_and_a_day_offline(base_url: str, world: World) -> None:
     assert verdicts[0].order is not None
     assert verdicts[0].order.order_id == first.order_id
     assert verdicts[2].code == "state-conflict"
-    assert "应付 15000 分" in verdicts[2].detail
+    assert "应付 ¥150.00" in verdicts[2].detail
     assert world.points() == 100
 
 
@@ -155,7 +155,7 @@ def test_a_refusal_is_told_at_once_for_the_cashier(base_url: str, world: World) 
         till.sell(number=unique("N"), lines=[TEA], tenders=[Tender(name="cash", fen=1)])
 
     assert (refused.value.status, refused.value.code) == (409, "state-conflict")
-    assert "应付 10000 分" in refused.value.detail
+    assert "应付 ¥100.00" in refused.value.detail
     assert refused.value.instance.startswith("req_")
 
 

@@ -56,7 +56,7 @@ def test_a_sale_that_is_refused_is_told_and_others_stand(till: Terminal, world: 
 
     assert status == 1
     assert "✘ T1-" in said
-    assert "No such member" in said
+    assert "Nobody has this phone or card" in said
     assert "已上传 accepted 1，被拒 refused 1" in said
     assert (again["accepted"], again["refused"]) == (1, 0)
     assert [each["status"] for each in till.verdicts()] == [404, 201, 201]
