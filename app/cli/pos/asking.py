@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
@@ -84,16 +84,48 @@ def at_till(function: Command) -> Command:
     return command
 
 
+@dataclass(frozen=True, kw_only=True)
+class Who:
+    """How the member at the till was named; `identification` is that of an earlier command."""
+
+    phone: str | None = None
+    code: str | None = None
+    card: str | None = None
+    identification: str | None = None
+
+    def find(self, till: Till) -> tuple[Identification | None, str | None]:
+        """Return the member, if one was named just now, and the identification to sell by.
+
+        Raises:
+            click.UsageError: two are named.
+        """
+        known = identify(till, phone=self.phone, code=self.code, card=self.card)
+        return known, self.identification or (known.identification_id if known else None)
+
+
 def member_options(function: Command) -> Command:
-    """Let a command name the member who stands at the till, in one of four ways."""
+    """Let a command name the member who stands at the till, in one of four ways: its `who`."""
+
+    @wraps(function)
+    def command(
+        *words: Any,
+        phone: str | None,
+        code: str | None,
+        card: str | None,
+        identification: str | None,
+        **given: Any,
+    ) -> None:
+        who = Who(phone=phone, code=code, card=card, identification=identification)
+        function(*words, who=who, **given)
+
     for option in (
         click.option("--phone", help="手机号，只积分 / phone; earns alone."),
         click.option("--code", help="会员码，92 开头可抵扣 / member code; 92… may burn."),
         click.option("--card", help="卡号，只积分 / card number; earns alone."),
         click.option("--identification", help="已识别的会员 / an identification, idn_…."),
     ):
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def identify(

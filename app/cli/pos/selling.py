@@ -10,6 +10,7 @@ from app.cli.parameters import PointsOrAll
 from app.cli.pos import paper
 from app.cli.pos.asking import (
     Command,
+    Who,
     as_lines,
     as_tenders,
     at_till,
@@ -73,10 +74,7 @@ def quote(
     *,
     lines: Sequence[BasketLine],
     burn: int,
-    phone: str | None,
-    code: str | None,
-    card: str | None,
-    identification: str | None,
+    who: Who,
 ) -> None:
     """报价：应付、可抵、可得 / what a basket costs, may burn and would earn.
 
@@ -84,8 +82,7 @@ def quote(
     plaza pos quote --line 128.50:tea:龙井 --phone 13800138000
     """
     with desk.connect() as till:
-        known = identify(till, phone=phone, code=code, card=card)
-        named = identification or (known.identification_id if known else None)
+        _, named = who.find(till)
         quoted = _quoted(till, as_lines(lines), named=named, burn=burn)
     say(desk, quoted, paper.quote(quoted))
 
@@ -100,10 +97,7 @@ def sell(
     lines: Sequence[BasketLine],
     tenders: Sequence[Tender],
     burn: int,
-    phone: str | None,
-    code: str | None,
-    card: str | None,
-    identification: str | None,
+    who: Who,
 ) -> None:
     """销售：识别、抵扣、收款、积分 / sell in one step.
 
@@ -113,8 +107,7 @@ def sell(
     """
     wanted = as_lines(lines)
     with ready(desk) as till:
-        known = identify(till, phone=phone, code=code, card=card)
-        named = identification or (known.identification_id if known else None)
+        known, named = who.find(till)
         due, quote_id = sum(line.amount_fen for line in wanted), None
         if burn:
             quoted = _quoted(till, wanted, named=named, burn=burn)
@@ -147,10 +140,7 @@ def place(
     *,
     lines: Sequence[BasketLine],
     burn: int,
-    phone: str | None,
-    code: str | None,
-    card: str | None,
-    identification: str | None,
+    who: Who,
 ) -> None:
     """下单待付款，积分先冻结 / place an order that waits for payment; its points are held.
 
@@ -159,8 +149,7 @@ def place(
     """
     wanted = as_lines(lines)
     with ready(desk) as till:
-        known = identify(till, phone=phone, code=code, card=card)
-        named = identification or (known.identification_id if known else None)
+        known, named = who.find(till)
         if burn == ALL_POINTS:
             burn = _quoted(till, wanted, named=named, burn=burn).burn_points
         number = desk.next_number()
