@@ -18,7 +18,7 @@ from app.api import auth, bodies, idempotency
 from app.api.answers import Answer, Scope
 from app.api.context import request_id, services
 from app.api.errors import Fault, ValidationFailed, WrongMediaType
-from app.api.fields import DoorSchema, instance, load
+from app.api.fields import DoorSchema, instance, load, step_to
 from app.api.idempotency import Outcome
 from app.api.problems import refuse
 from app.api.tokens import MemberClaim
@@ -230,7 +230,7 @@ def _query() -> dict[str, str]:
     sent = request.args.to_dict(flat=False)
     twice = [name for name, values in sent.items() if len(values) > 1]
     if twice:
-        raise ValidationFailed([Fault(pointer=f"/{name}", code="repeated") for name in twice])
+        raise ValidationFailed([Fault(pointer=step_to(name), code="repeated") for name in twice])
     return {name: values[0] for name, values in sent.items()}
 
 

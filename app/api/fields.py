@@ -202,7 +202,7 @@ def _faults(messages: Any, pointer: str) -> Iterator[Fault]:
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
             whole = name == "_schema"
-            step = "" if whole else "/" + _shown(str(name)).replace("~", "~0").replace("/", "~1")
+            step = "" if whole else step_to(str(name))
             yield from _faults(inner, pointer + step)
     elif isinstance(messages, Sequence) and not isinstance(messages, str):
         for inner in messages:
@@ -211,6 +211,10 @@ def _faults(messages: Any, pointer: str) -> Iterator[Fault]:
         yield Fault(pointer=pointer[:_LONGEST_POINTER], code=str(messages))
 
 
-def _shown(name: str) -> str:
-    """Return the name of a field as it may be told: who sent it may have written anything."""
-    return _CONTROL.sub("\ufffd", name[:_LONGEST_NAME])
+def step_to(name: str) -> str:
+    """Return a name as a step of a JSON Pointer (RFC 6901), fit to be told.
+
+    Who sent it may have written anything: it is cut, and control characters are replaced.
+    """
+    shown = _CONTROL.sub("\ufffd", name[:_LONGEST_NAME])
+    return "/" + shown.replace("~", "~0").replace("/", "~1")

@@ -118,7 +118,14 @@ def _sale(sale: dict[str, Any], *, offline: bool) -> dict[str, Any]:
         if name in sale:
             sale[name] = new_id("n")
     if "lines" in sale:
-        sale["lines"] = [{**line, "merchant_id": None} for line in sale["lines"]]
+        sale["lines"] = [
+            {
+                **line,
+                "merchant_id": None,
+                "amount_fen": int(line["amount_fen"]) // len(sale["lines"]),
+            }
+            for line in sale["lines"]
+        ]  # Together they stay within what one sale may come to.
     if "lines" in sale and sale.get("tenders") is not None:
         sale["tenders"] = _paid(sale)
     return sale

@@ -27,6 +27,7 @@ from config.database import district_of, now_of
 from config.errors import UnknownDistrict
 
 _MOST = 200_000
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _EXAMPLE_DISTRICT = "sandbox"
 _EXAMPLE_TIME = 1768464000
 _EXAMPLE_NONCE = "n-0123456789abcdef"
@@ -43,6 +44,13 @@ class Raw(fields.String):
     def __init__(self, *, most: int = _MOST, **kwargs: Any) -> None:
         checks = validate.Length(max=most, error="wrong-length")
         super().__init__(validate=checks, error_messages=_REQUIRED, **kwargs)
+
+
+class Base64(Raw):
+    """Bytes in plain base64 (RFC 4648 §4)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": _BASE64}, **kwargs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +72,9 @@ class DebugSignatureSchema(DoorSchema):
     path = Text(most=4000, required=True)
     headers = Raw(most=8000, required=True)
     body = Raw(load_default="")
-    body_base64 = Raw(load_default=None)
+    body_base64 = Base64(load_default=None)
     string_to_sign = Raw(load_default=None)
-    string_to_sign_base64 = Raw(load_default=None)
+    string_to_sign_base64 = Base64(load_default=None)
 
 
 class SaidSchema(DoorSchema):

@@ -315,6 +315,8 @@ def test_an_order_is_found_by_id_and_by_number_in_its_own_store_alone(
     ):
         assert elsewhere.post(f"{path}/{act}", body).status_code == 404
     assert till.get("/v1/pos/orders?number=1&number=2").status_code == 400
+    made_up = told(till.get("/v1/pos/orders?a%1B=1&a%1B=2"), 400)
+    assert made_up["errors"] == [{"pointer": "/a\ufffd", "code": "repeated"}]
     assert till.get("/v1/pos/orders/nonsense").status_code == 404
 
 
