@@ -14,7 +14,7 @@ from app import outbox
 from app.checkout.baskets import Basket, Tender
 from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderState
-from app.checkout.orders import Draft, Sale, known_sale, paid_news, write
+from app.checkout.orders import SALE_COLUMNS, Draft, Sale, known_sale, paid_news, write
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import accrual_of, agree, earn_journal, given_by, settled_of
 from app.checkout.sharing import Shared
@@ -181,11 +181,10 @@ def _of(wallets: Mapping[int, Wallet], basket: Basket) -> Wallet | None:
     return None if basket.member is None else wallets[basket.member.id]
 
 
-_KNOWN: LiteralString = """
-    SELECT u.position, o.public_id, o.number, o.state, o.fingerprint, o.total_fen,
-           o.burned_points, o.burned_fen, o.due_fen, o.earned_points, o.until
+_KNOWN: LiteralString = f"""
+    SELECT position, {SALE_COLUMNS}
     FROM unnest(CAST(%(stores)s AS bigint[]), CAST(%(terminals)s AS bigint[]),
                 CAST(%(numbers)s AS text[]), CAST(%(kinds)s AS text[]))
         WITH ORDINALITY AS u (store_id, terminal_id, number, kind, position)
-    JOIN "order" o USING (store_id, terminal_id, number, kind)
-    """
+    JOIN "order" USING (store_id, terminal_id, number, kind)
+    """  # noqa: S608  (names of columns)

@@ -429,9 +429,14 @@ def _json(value: list[Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+#: What `known_sale` reads of an order.
+SALE_COLUMNS: LiteralString = (
+    "public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
+    "earned_points, until"
+)
 _KNOWN: LiteralString = (
-    "SELECT public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
-    'earned_points, until FROM "order" WHERE store_id = %(store)s AND terminal_id = %(terminal)s '
+    f"SELECT {SALE_COLUMNS} "  # noqa: S608  (names of columns)
+    'FROM "order" WHERE store_id = %(store)s AND terminal_id = %(terminal)s '
     "AND number = %(number)s AND kind = %(kind)s"
 )
 _KNOWN_AND_BURNS: LiteralString = " ".join(
