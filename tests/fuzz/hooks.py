@@ -20,8 +20,10 @@ from urllib.parse import urlsplit
 import requests
 import schemathesis
 from requests.auth import AuthBase
+from requests.structures import CaseInsensitiveDict
 from schemathesis import Case, HookContext
 from schemathesis.auths import GLOBAL_AUTH_STORAGE
+from schemathesis.core.parameters import ParameterLocation
 
 from app.api import signing
 from app.api.signing import SCHEME, Signed
@@ -31,6 +33,7 @@ from coupons.rules import spread
 GIVEN = json.loads(os.environ["PLAZA_TEST_FUZZ"])
 OPEN = ("/v1/pos/time", "/v1/member/sign-in", "/v1/member/sign-in/code", "/v1/member/tokens")
 WAITING = ("payment", "cancellation")
+UNSIGNED = "X-Unsigned"  # never leaves
 USES = 80  # of a token: a member may send a hundred requests at once
 
 _numbers = itertools.count(int(time.time() * 1000) % 10**7)
@@ -41,11 +44,14 @@ _uses = itertools.count(1)
 
 
 class Signer(AuthBase):
-    """Signs the very bytes that leave, as a till does; a member's route gets a token."""
+    """Signs the very bytes that leave, as a till does; a member's route gets a token.
+
+    A request that was drawn without its `Authorization` stays without one.
+    """
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         parts = urlsplit(str(request.url))
-        if parts.path in OPEN:
+        if request.headers.pop(UNSIGNED, None) or parts.path in OPEN:
             return request
         if parts.path.startswith("/v1/pos"):
             request.headers["Authorization"] = _signature(request, parts.path, parts.query)
@@ -60,7 +66,13 @@ GLOBAL_AUTH_STORAGE.set_from_requests(Signer())
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """Give a right write a key of its own, and put right what no schema can say."""
-    if case.meta is None or not case.meta.generation.mode.is_positive:
+    if case.meta is None:
+        return
+    if not case.meta.generation.mode.is_positive:
+        drawn = case.meta.components.get(ParameterLocation.HEADER)
+        if drawn and drawn.mode.is_negative and "Authorization" not in (case.headers or {}):
+            case.headers = CaseInsensitiveDict(case.headers or {})
+            case.headers[UNSIGNED] = "yes"
         return
     if case.headers is not None and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = new_id("fuzz")
