@@ -8,6 +8,8 @@ in credit, what merchants owe for points they gave stands in debit.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -130,6 +132,40 @@ def donated_account(session: Session) -> int:
     return ledger.open_accounts(session, [account])[Code.DONATED]
 
 
-def move(debit_id: int, credit_id: int, points: int) -> Posting:
-    """Return one posting of a rule above."""
-    return Posting(debit_id=debit_id, credit_id=credit_id, amount=points)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RatedPosting(Posting):
+    """A posting whose sides are worth other fen per point than the rates of its lot say."""
+
+    debit_fen: Fraction
+    credit_fen: Fraction
+
+
+def move(
+    debit_id: int, credit_id: int, points: int, *, worth: tuple[Fraction, Fraction] | None = None
+) -> Posting:
+    """Return one posting of a rule above.
+
+    In fen it is worth what the rates frozen in its lot say, at the close of the period. Where
+    those do not tell, since no lot is in it or a lot of other rates, `worth` says what a point is
+    worth to the debited and to the credited side, in fen.
+    """
+    if worth is None:
+        return Posting(debit_id=debit_id, credit_id=credit_id, amount=points)
+    debit_fen, credit_fen = worth
+    return RatedPosting(
+        debit_id=debit_id,
+        credit_id=credit_id,
+        amount=points,
+        debit_fen=debit_fen,
+        credit_fen=credit_fen,
+    )
+
+
+def rates(postings: Sequence[Posting]) -> dict[str, Any]:
+    """Return what a journal's details say of rates: by line the fen of each side, `3/2`."""
+    rated = {
+        str(line): [str(posting.debit_fen), str(posting.credit_fen)]
+        for line, posting in enumerate(postings, start=1)
+        if isinstance(posting, RatedPosting)
+    }
+    return {"rates": rated} if rated else {}

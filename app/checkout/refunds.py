@@ -9,13 +9,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
-from app.books import Kind
+from app.books import Kind, rates
 from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState, Refund
@@ -38,7 +39,7 @@ from config.errors import Collision
 from ledger import Journal
 
 NO_CLAWBACK = Clawback(postings=[], taken_points=0, debt_points=0, written_off={})
-NOT_GIVEN_BACK = GivenBack(postings=[], restored={}, made_good={})
+NOT_GIVEN_BACK = GivenBack(postings=[], restored={}, costs={}, made_good={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +161,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
                 kind=Kind.REFUND,
                 occurred_at=request.occurred_at,
                 postings=postings,
-                details={"order": order.public_id, "refund": public_id},
+                details={"order": order.public_id, "refund": public_id, **rates(postings)},
             )
         )
     return Planned(
@@ -235,6 +236,7 @@ def _points(
         delta.clawed_points,
         homes=homes,
         restored=given_back.restored,
+        costs=given_back.costs,
         programme=programme,
         day=day,
         occurred_at=request.occurred_at,
@@ -250,8 +252,8 @@ def _read(session: Session, order: Order) -> tuple[dict[int, LineState], list[Bo
     rows = session.execute(_STATES, {"order": order.id, "member": order.member_id}).all()
     states = {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
     return states, [
-        Borne(id=key, issue_account_id=account, points=points)
-        for key, account, points in rows[0].borne or []
+        Borne(id=key, issue_account_id=account, points=points, cost=Fraction(num, den))
+        for key, account, points, num, den in rows[0].borne or []
     ]
 
 
@@ -337,10 +339,14 @@ _STATES = text(
     """
     SELECT l.number, l.refunded_fen, l.refunded_quantity, b.borne
     FROM order_line l, (
-        SELECT json_agg(json_build_array(w.id, w.issue_account_id, w.points - w.made_good)
-                        ORDER BY w.id) AS borne
+        SELECT json_agg(json_build_array(w.id, w.issue_account_id, w.points - w.made_good,
+                                         home -> 3, home -> 4) ORDER BY w.id) AS borne
         FROM write_off w
-        WHERE w.member_id = :member AND w.made_good < w.points AND w.orders_through >= :order) b
+        JOIN refund r ON r.id = w.refund_id
+        JOIN "order" o ON o.id = r.order_id,
+        LATERAL jsonb_array_elements(o.homes) home
+        WHERE (home ->> 1)::bigint = w.issue_account_id
+            AND w.member_id = :member AND w.made_good < w.points AND w.orders_through >= :order) b
     WHERE l.order_id = :order
     """
 )

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 import ledger
-from app.books import Kind
+from app.books import Kind, rates
 from app.checkout.baskets import Tender, check_tenders
 from app.checkout.errors import PaymentMismatch
 from app.checkout.pricing import Priced, allot, earn_points
@@ -189,7 +189,9 @@ def load_homes(stored: Sequence[Any]) -> list[Home]:
             merchant_id=merchant,
             issue_account_id=issue,
             lot_account_id=lot,
-            meaning=Meaning(issuer_id=merchant, cost=Fraction(num, den)),
+            meaning=Meaning(
+                issuer_id=merchant, cost=Fraction(num, den), redemption=Fraction(num, den)
+            ),
         )
         for merchant, issue, lot, num, den in stored
     ]
@@ -225,7 +227,7 @@ def earn_journal(priced: Priced, order: str, accrual: Accrual, earned: Earned) -
             kind=Kind.EARN,
             occurred_at=priced.basket.occurred_at,
             postings=accrual.postings,
-            details={"order": order, "rules": earnings(earned)},
+            details={"order": order, "rules": earnings(earned), **rates(accrual.postings)},
         )
     ]
 

@@ -27,6 +27,7 @@ _TRANSFERS = text(
         SELECT a.id, coalesce(
             (SELECT concat_ws('|', l.kind, coalesce(p.card_number, p.public_id), i.code,
                               coalesce(l.expires_on::text, 'never'), l.cost_num, l.cost_den,
+                              l.redemption_num, l.redemption_den,
                               r.code, l.activates_on, l.courtesy)
              FROM lot l JOIN member p ON p.id = l.member_id JOIN merchant i ON i.id = l.issuer_id
              LEFT JOIN merchant r ON r.id = l.restriction_merchant_id

@@ -1,8 +1,9 @@
 """Giving points to a member: debts first, then the lot of the issuing merchant (E1, L3, L4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from sqlalchemy.orm import Session
 
@@ -61,8 +62,9 @@ def accrue(
         for (merchant, _), meaning in zip(points, meanings, strict=True)
     ]
     postings, owed = _net_expired(wallet)
+    costs = {lot.account_id: lot.meaning.cost for lot in wallet.lots}
     for home, (_, given) in zip(homes, points, strict=True):
-        postings += _give(home, given, owed)
+        postings += _give(home, given, owed, costs)
     return Accrual(postings=postings, homes=homes)
 
 
@@ -74,10 +76,11 @@ def meanings_of(
     return [
         Meaning(
             issuer_id=merchant.id,
-            cost=merchant.terms_at(day).cost_fen_per_point,
+            cost=terms.cost_fen_per_point,
+            redemption=terms.redemption_fen_per_point,
             expires_on=programme.expires_on(day),
         )
-        for merchant, _ in points
+        for merchant, terms in ((each, each.terms_at(day)) for each, _ in points)
     ]
 
 
@@ -97,9 +100,21 @@ def _net_expired(wallet: Wallet) -> tuple[list[Posting], dict[int, int]]:
     return postings, owed
 
 
-def _give(home: Home, points: int, owed: dict[int, int]) -> list[Posting]:
+def _give(
+    home: Home, points: int, owed: dict[int, int], costs: Mapping[int, Fraction]
+) -> list[Posting]:
+    """Pay debts, each worth what it had cost, and put the rest into the lot."""
     paid = list(_pay(points, owed))
-    postings = [move(home.issue_account_id, account, part) for account, part in paid]
+    own = home.meaning.cost
+    postings = [
+        move(
+            home.issue_account_id,
+            account,
+            part,
+            worth=None if costs[account] == own else (own, costs[account]),
+        )
+        for account, part in paid
+    ]
     rest = points - sum([part for _, part in paid])
     if rest:
         postings.append(move(home.issue_account_id, home.lot_account_id, rest))

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 
 from sqlalchemy.orm import Session
 
 from app.books import move
 from app.merchants.directory import Directory
 from app.points.errors import InsufficientPoints
-from app.points.lots import Meaning, Wallet, open_lots
+from app.points.lots import HeldLot, Meaning, Wallet, open_lots
 from app.points.policy import Programme
 from ledger import Posting
 
@@ -21,14 +22,19 @@ class Borne:
     id: int
     issue_account_id: int
     points: int
+    cost: Fraction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GivenBack:
-    """How burned points return: what each lot gets, and what is made good by write-off."""
+    """How burned points return: what each lot gets, and what is made good by write-off.
+
+    `costs` are the fen that a point of each of those lots costs its issuer.
+    """
 
     postings: list[Posting]
     restored: Mapping[int, int]
+    costs: Mapping[int, Fraction]
     made_good: Mapping[int, int]
 
 
@@ -78,7 +84,7 @@ def give_back(
     """
     known = {lot.account_id: lot for lot in wallet.lots}
     in_order = sorted(points.items(), key=lambda each: known[each[0][1]].consumption_order())
-    postings, rest, made_good = _make_good(in_order, borne, directory)
+    postings, rest, made_good = _make_good(in_order, known, borne, directory)
     stand_ins = {
         lot: _courtesy(known[lot].meaning, programme, day)
         for _, lot in rest
@@ -86,15 +92,20 @@ def give_back(
     }
     accounts = open_lots(session, wallet, set(stand_ins.values()), earned_at=occurred_at)
     restored: dict[int, int] = {}
+    costs: dict[int, Fraction] = {}
     for (merchant, lot), part in rest.items():
         target = accounts[stand_ins[lot]] if lot in stand_ins else lot
         postings.append(move(directory.merchants[merchant].redeemed_account_id, target, part))
         restored[target] = restored.get(target, 0) + part
-    return GivenBack(postings=postings, restored=restored, made_good=made_good)
+        costs[target] = known[lot].meaning.cost
+    return GivenBack(postings=postings, restored=restored, costs=costs, made_good=made_good)
 
 
 def _make_good(
-    points: Iterable[tuple[tuple[int, int], int]], borne: Sequence[Borne], directory: Directory
+    points: Iterable[tuple[tuple[int, int], int]],
+    known: Mapping[int, HeldLot],
+    borne: Sequence[Borne],
+    directory: Directory,
 ) -> tuple[list[Posting], dict[tuple[int, int], int], dict[int, int]]:
     """Let returning points pay issuers first; return postings, what is left, and paid by key."""
     postings: list[Posting] = []
@@ -106,7 +117,8 @@ def _make_good(
             good = min(left, each.points - paid.get(each.id, 0))
             if good:
                 redeemed = directory.merchants[merchant].redeemed_account_id
-                postings.append(move(redeemed, each.issue_account_id, good))
+                worth = (known[lot].meaning.pays(merchant), each.cost)
+                postings.append(move(redeemed, each.issue_account_id, good, worth=worth))
                 paid[each.id] = paid.get(each.id, 0) + good
                 left -= good
         if left:
@@ -122,6 +134,7 @@ def _courtesy(meaning: Meaning, programme: Programme, day: date) -> Meaning:
     return Meaning(
         issuer_id=meaning.issuer_id,
         cost=meaning.cost,
+        redemption=meaning.redemption,
         restriction_merchant_id=meaning.restriction_merchant_id,
         expires_on=day + timedelta(days=programme.courtesy_days),
         courtesy=True,

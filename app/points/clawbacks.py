@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 
 from sqlalchemy.orm import Session
 
@@ -40,6 +41,7 @@ def claw_back(
     *,
     homes: Sequence[Home],
     restored: Mapping[int, int],
+    costs: Mapping[int, Fraction],
     programme: Programme,
     day: date,
     occurred_at: datetime,
@@ -47,15 +49,16 @@ def claw_back(
     """Plan how a locked wallet gives back points by merchant; at most one round trip.
 
     They are taken from the lot they were put in, then from the others in the order of a burn, with
-    what the same refund gives back (`restored`, by account) counted in. What is short follows the
-    programme: the refund is refused, the merchant bears it, or it becomes the member's debt, which
-    in all goes down to the programme's floor and no further. A merchant bears what has been spent;
-    what the member has but cannot give now, since a waiting order holds it, is owed.
+    what the same refund gives back (`restored` and its `costs`, by account) counted in. What is
+    short follows the programme: the refund is refused, the merchant bears it, or it becomes the
+    member's debt, which in all goes down to the programme's floor and no further. A merchant bears
+    what has been spent; what the member has but cannot give now, since a waiting order holds it,
+    is owed.
 
     Raises:
         InsufficientPoints: the programme refuses what is short, or so much of it.
     """
-    postings, short = _take(wallet, claims, homes=homes, restored=restored, day=day)
+    postings, short = _take(wallet, claims, homes=homes, restored=restored, costs=costs, day=day)
     taken, missing = sum([posting.amount for posting in postings]), sum(short.values())
     policy, floor = programme.negative_policy, programme.debt_floor_points
     if missing and policy is NegativePolicy.REFUSE:
@@ -107,10 +110,12 @@ def _take(
     *,
     homes: Sequence[Home],
     restored: Mapping[int, int],
+    costs: Mapping[int, Fraction],
     day: date,
 ) -> tuple[list[Posting], dict[Home, int]]:
     """Take what the lots hold; return the postings, and what is short of each home."""
     home = {each.merchant_id: each for each in homes}
+    cost = {lot.account_id: lot.meaning.cost for lot in wallet.lots} | dict(costs)
     free = {lot.account_id: max(lot.free, 0) for lot in wallet.lots if _holds(lot.meaning)}
     for account, points in restored.items():
         free[account] = free.get(account, 0) + points
@@ -123,12 +128,19 @@ def _take(
         for account in (target.lot_account_id, *others, *restored):
             part = min(left, free.get(account, 0))
             if part:
-                postings.append(move(account, target.issue_account_id, part))
+                postings.append(_taken(account, target, part, cost[account]))
                 free[account] -= part
                 left -= part
         if left:
             short[target] = left
     return postings, short
+
+
+def _taken(account: int, target: Home, points: int, cost: Fraction) -> Posting:
+    """Return a posting that takes points back: their issuer gets what it had paid for its own."""
+    own = target.meaning.cost
+    worth = None if cost == own else (cost, own)
+    return move(account, target.issue_account_id, points, worth=worth)
 
 
 def _holds(meaning: Meaning) -> bool:
@@ -152,10 +164,7 @@ def _debts(
     short: Mapping[Home, int],
     occurred_at: datetime,
 ) -> list[Posting]:
-    meanings = {
-        target: Meaning(issuer_id=target.merchant_id, cost=target.meaning.cost, kind=LotKind.DEBT)
-        for target in short
-    }
+    meanings = {target: target.meaning.debt() for target in short}
     accounts = open_lots(session, wallet, meanings.values(), earned_at=occurred_at)
     return [
         move(accounts[meanings[target]], target.issue_account_id, points)

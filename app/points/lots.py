@@ -22,10 +22,14 @@ from ledger import Posting
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
-    """What a lot is by; two earns of the same meaning share one lot."""
+    """What a lot is by; two earns of the same meaning share one lot.
+
+    `cost` is the fen that a point costs its issuer, `redemption` what it pays who takes it.
+    """
 
     issuer_id: int
     cost: Fraction
+    redemption: Fraction
     kind: LotKind = LotKind.LOT
     expires_on: date | None = None
     restriction_merchant_id: int | None = None
@@ -40,11 +44,22 @@ class Meaning:
             self.issuer_id,
             self.expires_on or "never",
             f"{self.cost.numerator}/{self.cost.denominator}",
+            f"{self.redemption.numerator}/{self.redemption.denominator}",
             self.restriction_merchant_id or "anywhere",
             self.activates_on or "active",
             "courtesy" if self.courtesy else "earned",
         ]
         return ":".join(str(word) for word in words)
+
+    def pays(self, merchant_id: int) -> Fraction:
+        """Return the fen that a point pays a merchant; its own issuer gets back the cost (52)."""
+        return self.cost if merchant_id == self.issuer_id else self.redemption
+
+    def debt(self) -> "Meaning":
+        """Return the debt lot of what these points cost."""
+        return Meaning(
+            issuer_id=self.issuer_id, cost=self.cost, redemption=self.cost, kind=LotKind.DEBT
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,6 +222,7 @@ def _wallet(member: KnownMember, rows: Sequence[Any], now: datetime) -> Wallet:
             meaning=Meaning(
                 issuer_id=row.issuer_id,
                 cost=Fraction(row.cost_num, row.cost_den),
+                redemption=Fraction(row.redemption_num, row.redemption_den),
                 kind=LotKind(row.kind),
                 expires_on=row.expires_on,
                 restriction_merchant_id=row.restriction_merchant_id,
@@ -278,6 +294,8 @@ def open_many(session: Session, lots: Iterable[NewLot]) -> Mapping[tuple[int, Me
             "expires": [meaning.expires_on for meaning in wanted],
             "cost_nums": [meaning.cost.numerator for meaning in wanted],
             "cost_dens": [meaning.cost.denominator for meaning in wanted],
+            "redemption_nums": [meaning.redemption.numerator for meaning in wanted],
+            "redemption_dens": [meaning.redemption.denominator for meaning in wanted],
             "restrictions": [meaning.restriction_merchant_id for meaning in wanted],
             "activates": [meaning.activates_on for meaning in wanted],
             "courtesy": [meaning.courtesy for meaning in wanted],
@@ -313,6 +331,7 @@ _OPEN = text(
     "CAST(:names AS text[]), "
     "CAST(:kinds AS text[]), CAST(:issuers AS bigint[]), CAST(:expires AS date[]), "
     "CAST(:cost_nums AS bigint[]), CAST(:cost_dens AS bigint[]), "
+    "CAST(:redemption_nums AS bigint[]), CAST(:redemption_dens AS bigint[]), "
     "CAST(:restrictions AS bigint[]), CAST(:activates AS date[]), CAST(:courtesy AS boolean[]), "
     "CAST(:first_earned AS timestamptz[]), CAST(:floors AS bigint[]), "
     "CAST(:ceilings AS bigint[]))"

@@ -7,8 +7,8 @@ CREATE OR REPLACE FUNCTION points_lock_lots(
     p_wallets bigint[], p_members bigint[], p_now timestamptz, p_today date, p_also bigint[]
 ) RETURNS TABLE (
     member_id bigint, status text, account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
-    cost_den bigint, restriction_merchant_id bigint, activates_on date, courtesy boolean,
-    first_earned_at timestamptz, posted bigint, held bigint
+    cost_den bigint, redemption_num bigint, redemption_den bigint, restriction_merchant_id bigint,
+    activates_on date, courtesy boolean, first_earned_at timestamptz, posted bigint, held bigint
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -22,6 +22,7 @@ BEGIN
     -- those that a refund gives back to.
     RETURN QUERY
     SELECT m.id, m.status, l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
+           l.redemption_num, l.redemption_den,
            l.restriction_merchant_id, l.activates_on, l.courtesy, l.first_earned_at,
            b.posted, b.held
     FROM member m
@@ -35,7 +36,8 @@ END $$;
 -- Find or open lots by their meaning, with their accounts. The caller holds the wallets' locks.
 CREATE OR REPLACE FUNCTION points_open_lots(
     p_wallets bigint[], p_members bigint[], p_names text[], p_kinds text[], p_issuers bigint[],
-    p_expires date[], p_cost_nums bigint[], p_cost_dens bigint[], p_restrictions bigint[],
+    p_expires date[], p_cost_nums bigint[], p_cost_dens bigint[],
+    p_redemption_nums bigint[], p_redemption_dens bigint[], p_restrictions bigint[],
     p_activates date[], p_courtesy boolean[], p_first_earned timestamptz[], p_floors bigint[],
     p_ceilings bigint[]
 ) RETURNS TABLE (name text, account_id bigint)
@@ -50,13 +52,16 @@ BEGIN
             p_wallets, p_floors, p_ceilings) o
     ), written AS (
         INSERT INTO lot (account_id, member_id, issuer_id, kind, expires_on, cost_num, cost_den,
+                         redemption_num, redemption_den,
                          restriction_merchant_id, activates_on, courtesy, first_earned_at)
         SELECT o.account_id, u.member_id, u.issuer_id, u.kind, u.expires_on, u.cost_num, u.cost_den,
+               u.redemption_num, u.redemption_den,
                u.restriction_id, u.activates_on, u.courtesy, u.first_earned_at
         FROM unnest(p_names, p_members, p_issuers, p_kinds, p_expires, p_cost_nums, p_cost_dens,
+                    p_redemption_nums, p_redemption_dens,
                     p_restrictions, p_activates, p_courtesy, p_first_earned)
-            AS u (name, member_id, issuer_id, kind, expires_on, cost_num, cost_den, restriction_id,
-                  activates_on, courtesy, first_earned_at)
+            AS u (name, member_id, issuer_id, kind, expires_on, cost_num, cost_den, redemption_num,
+                  redemption_den, restriction_id, activates_on, courtesy, first_earned_at)
         JOIN opened o ON o.name = u.name
         ON CONFLICT (account_id) DO NOTHING
     )

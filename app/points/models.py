@@ -160,20 +160,24 @@ class BurnTermVersion(Base):
 class Lot(Base):
     """What an account of a member's points means: issuer, expiry, cost and use (ADR 0002).
 
-    `cost_num / cost_den` is the exact fen that a point costs its issuer, frozen at the earn. A
-    debt lot holds what the member owes that issuer; it never expires (semantics 33).
+    `cost` is the exact fen that a point costs its issuer, `redemption` what it pays whoever takes
+    it; both are frozen at the earn (semantics 51). A debt lot holds what the member owes that
+    issuer; it never expires (semantics 33).
     """
 
     __tablename__ = "lot"
     __table_args__ = (
         UniqueConstraint(
             "member_id", "issuer_id", "kind", "expires_on", "cost_num", "cost_den",
+            "redemption_num", "redemption_den",
             "restriction_merchant_id", "activates_on", "courtesy",
             name="lot_meaning_key", postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("kind IN ('lot', 'debt')", name="kind"),
         CheckConstraint("cost_num >= 0 AND cost_den > 0 AND gcd(cost_num, cost_den) = 1",
                         name="cost"),
+        CheckConstraint("redemption_num >= 0 AND redemption_den > 0"
+                        " AND gcd(redemption_num, redemption_den) = 1", name="redemption"),
         CheckConstraint(
             "kind = 'lot' OR (expires_on IS NULL AND activates_on IS NULL"
             " AND restriction_merchant_id IS NULL AND NOT courtesy)",
@@ -190,6 +194,8 @@ class Lot(Base):
     expires_on: Mapped[date | None]
     cost_num: Mapped[int]
     cost_den: Mapped[int]
+    redemption_num: Mapped[int]
+    redemption_den: Mapped[int]
     restriction_merchant_id: Mapped[int | None] = mapped_column(ForeignKey("merchant.id"))
     activates_on: Mapped[date | None]
     courtesy: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -128,6 +128,7 @@ def _bound_lot(session: Session, shop: Shop, member: KnownMember, *, only: Shop)
     meaning = Meaning(
         issuer_id=shop.merchant.id,
         cost=Fraction(1),
+        redemption=Fraction(9, 10),
         restriction_merchant_id=only.merchant.id,
         expires_on=business_date(now_of(session)) + timedelta(days=30),
     )
