@@ -28,6 +28,15 @@ class Code(StrEnum):
     BREAKAGE = "breakage"
     PREPAID_SOLD = "prepaid_sold"
     DONATED = "donated"
+    DUE = "due"
+    FLOAT = "float"
+    MEMBER_DEBT = "member_debt"
+    ADVANCES = "advances"
+    SPREAD = "spread"
+    BREAKAGE_KEPT = "breakage_kept"
+    DONATIONS = "donations"
+    ROUNDING = "rounding"
+    CLEARING = "clearing"
 
 
 class Kind(StrEnum):
@@ -38,6 +47,7 @@ class Kind(StrEnum):
     REFUND = "refund"
     PREPAY = "prepay"
     LAPSE = "lapse"
+    SETTLE = "settle"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +80,27 @@ RULES: tuple[Line, ...] = (
     Line(event="points of an erased member lapse", debit=Code.LOT, credit=Code.BREAKAGE),
     Line(event="points of an erased member are donated", debit=Code.LOT, credit=Code.DONATED),
 )
+
+
+#: Accounts in fen: each party's own, and the one through which a close goes, which ends at zero.
+PARTIES = (
+    Code.DUE,
+    Code.FLOAT,
+    Code.MEMBER_DEBT,
+    Code.ADVANCES,
+    Code.SPREAD,
+    Code.BREAKAGE_KEPT,
+    Code.DONATIONS,
+    Code.ROUNDING,
+)
+
+#: Every posting of fen, in the order of `docs/books.md`.
+FEN_RULES: tuple[Line, ...] = (
+    *(Line(event=f"close: {party} is credited", debit=Code.CLEARING, credit=party)
+      for party in PARTIES),
+    *(Line(event=f"close: {party} is charged", debit=party, credit=Code.CLEARING)
+      for party in PARTIES),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +169,22 @@ class RatedPosting(Posting):
 
     debit_fen: Fraction
     credit_fen: Fraction
+
+
+def fen_accounts(session: Session, merchants: Sequence[str]) -> dict[str, int]:
+    """Return the accounts in fen by name: `due:<merchant>` of each, and the district's by code.
+
+    None of them has a floor, so none is locked. Those not there yet are opened; one round trip.
+    """
+    names = [f"{Code.DUE}:{merchant}" for merchant in merchants]
+    names += [code.value for code in (*PARTIES, Code.CLEARING) if code is not Code.DUE]
+    return ledger.open_accounts(
+        session,
+        [
+            NewAccount(name=name, code=name.partition(":")[0], unit=Unit.FEN, exact=False)
+            for name in names
+        ],
+    )
 
 
 def move(

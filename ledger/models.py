@@ -68,6 +68,7 @@ class Account(Base):
     __table_args__ = (
         UniqueConstraint("name"),
         Index("account_wallet_id_idx", "wallet_id", postgresql_where=text("wallet_id IS NOT NULL")),
+        Index("account_house_idx", "code", postgresql_where=text("wallet_id IS NULL")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -101,6 +102,7 @@ class JournalRow(Base):
     __table_args__ = (
         UniqueConstraint("key"),
         Index("journal_xid_idx", "xid"),
+        Index("journal_rates_idx", "booked_on", postgresql_where=text("details ? 'rates'")),
         Index(
             "journal_reverses_id_idx",
             "reverses_id",

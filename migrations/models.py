@@ -24,6 +24,7 @@ for _module in (
     "app.points.models",
     "app.checkout.models",
     "app.checkout.totals",
+    "app.settlement.models",
     "app.api.answers",
 ):
     import_module(_module)

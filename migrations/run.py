@@ -29,6 +29,7 @@ REPEATABLES = (
     "ledger/balances.sql",
     "ledger/invariants.sql",
     "app/points/lots.sql",
+    "app/settlement/close.sql",
     "migrations/guards.sql",
 )
 

@@ -41,6 +41,7 @@ _MEANING = {
     "return_first": "按金额退款先退什么 / what a refund of an amount eats first",
     "hold_minutes": "待付订单保留积分的分钟数 / minutes that an unpaid order holds points",
     "quote_minutes": "报价有效分钟数 / minutes that a quote keeps its price",
+    "breakage_share": "过期积分成本退还发放方的比例 / share of expired points' cost issuers get",
     "min_unit_points": "抵扣须为其整数倍 / burned in multiples of it",
     "max_share": "最多抵扣订单的几成，如 1/2 / the largest share of an order, like 1/2",
     "daily_limit_points": "每位会员每日上限 / what a member may burn a day",
@@ -86,6 +87,7 @@ def programme() -> None:
 @_field("return_first", _choice(ReturnFirst))
 @_field("hold_minutes", _RANGE)
 @_field("quote_minutes", _RANGE)
+@_field("breakage_share", Rate())
 @_begins
 @because
 @as_staff

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app import audit, books
 from app.books import Kind
+from app.clock import business_date
 from app.errors import Invalid
 from app.merchants.directory import get_directory
 from config.database import now_of
@@ -15,6 +16,8 @@ LIMIT_POINTS = 10**12
 
 def buy_points(session: Session, code: str, points: int, *, reference: str, by: str) -> int:
     """Credit a merchant with points bought; return what it then has left to give.
+
+    They cost what its contract says today; the settlement of the month charges it.
 
     `reference` is the number of the bank receipt or the invoice: the same one again credits once.
 
@@ -28,7 +31,13 @@ def buy_points(session: Session, code: str, points: int, *, reference: str, by: 
     if not 1 <= len(reference.strip()) <= 64:
         raise Invalid("reference", "须为 1 到 64 个字符", "has 1 to 64 characters")
     merchant = get_directory(session).get_merchant(code)
-    posting = books.move(books.prepaid_sold_account(session), merchant.prepaid_account_id, points)
+    cost = merchant.terms_at(business_date(now_of(session))).cost_fen_per_point
+    posting = books.move(
+        books.prepaid_sold_account(session),
+        merchant.prepaid_account_id,
+        points,
+        worth=(cost, cost),
+    )
     posted = ledger.post(
         session,
         [
@@ -37,7 +46,7 @@ def buy_points(session: Session, code: str, points: int, *, reference: str, by: 
                 kind=Kind.PREPAY,
                 occurred_at=now_of(session),
                 postings=[posting],
-                details={"reference": reference.strip()},
+                details={"reference": reference.strip(), **books.rates([posting])},
             )
         ],
     )

@@ -48,6 +48,7 @@ class Permission(StrEnum):
     ORDER_PLACE = "order.place"
     ORDER_REFUND = "order.refund"
     POINTS_SELL = "points.sell"
+    SETTLEMENT_CLOSE = "settlement.close"
     KEY_WRITE = "key.write"
     KEY_APPROVE = "key.approve"
     STAFF_WRITE = "staff.write"
@@ -68,6 +69,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PROGRAMME_PROPOSE,
             Permission.PROGRAMME_APPROVE,
             Permission.POINTS_SELL,
+            Permission.SETTLEMENT_CLOSE,
             Permission.KEY_APPROVE,
         }
     ),

@@ -108,6 +108,11 @@ class ProgrammeVersion(Base):
         CheckConstraint("debt_floor_points <= 0", name="debt_floor"),
         CheckConstraint("return_first IN ('money_first', 'points_first')", name="return_first"),
         CheckConstraint(
+            "breakage_num >= 0 AND breakage_num <= breakage_den AND breakage_den > 0"
+            " AND gcd(breakage_num, breakage_den) = 1",
+            name="breakage",
+        ),
+        CheckConstraint(
             "courtesy_days >= 0 AND hold_minutes > 0 AND quote_minutes > 0", name="durations"
         ),
     )
@@ -124,6 +129,8 @@ class ProgrammeVersion(Base):
     return_first: Mapped[str]
     hold_minutes: Mapped[int]
     quote_minutes: Mapped[int]
+    breakage_num: Mapped[int] = mapped_column(server_default=text("1"))
+    breakage_den: Mapped[int] = mapped_column(server_default=text("1"))
     change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
     created_at: Mapped[datetime]
 

@@ -49,7 +49,8 @@ class Programme:
 
     `point_value_fen` is what a burned point pays for. `debt_floor_points` (not above 0) is how
     deep a member's debt to all issuers together may go; None: without limit. `courtesy_days` is how
-    long points stay that come back after their expiry (B5).
+    long points stay that come back after their expiry (B5). `breakage_share` of what expired points
+    had cost goes back to their issuers at the close of a period; the district keeps the rest.
     """
 
     effective_from: datetime
@@ -62,12 +63,15 @@ class Programme:
     return_first: ReturnFirst = ReturnFirst.MONEY
     hold_minutes: int = 15
     quote_minutes: int = 5
+    breakage_share: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         _check_rate("point_value_fen", self.point_value_fen)
         for name, least in (("courtesy_days", 0), ("hold_minutes", 1), ("quote_minutes", 1)):
             if not least <= getattr(self, name) <= 100_000:
                 raise Invalid(name, f"须在 {least} 到 100000 之间", f"from {least} to 100000")
+        if not 0 <= self.breakage_share <= 1 or self.breakage_share.denominator > LIMIT:
+            raise Invalid("breakage_share", "须在 0 到 1 之间", "from 0 to 1")
         if self.expiry_months is not None and not 1 <= self.expiry_months <= 1200:
             raise Invalid("expiry_months", "须在 1 到 1200 之间", "from 1 to 1200")
         if self.debt_floor_points is not None and not -LIMIT <= self.debt_floor_points <= 0:
@@ -86,6 +90,7 @@ class Programme:
             "return_first": self.return_first.value,
             "hold_minutes": self.hold_minutes,
             "quote_minutes": self.quote_minutes,
+            "breakage_share": str(self.breakage_share),
         }
 
     @classmethod
@@ -97,6 +102,7 @@ class Programme:
             "combine": Combine(fields["combine"]),
             "negative_policy": NegativePolicy(fields["negative_policy"]),
             "return_first": ReturnFirst(fields["return_first"]),
+            "breakage_share": Fraction(fields.get("breakage_share", 1)),
         }
         return cls(**{**fields, **read})
 

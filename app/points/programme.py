@@ -232,6 +232,7 @@ def _programme(row: ProgrammeVersion) -> Programme:
         return_first=ReturnFirst(row.return_first),
         hold_minutes=row.hold_minutes,
         quote_minutes=row.quote_minutes,
+        breakage_share=Fraction(row.breakage_num, row.breakage_den),
     )
 
 
@@ -279,6 +280,8 @@ def _row(
         return_first=change.return_first.value,
         hold_minutes=change.hold_minutes,
         quote_minutes=change.quote_minutes,
+        breakage_num=change.breakage_share.numerator,
+        breakage_den=change.breakage_share.denominator,
         change_request_id=request_id,
         created_at=now_of(session),
     )

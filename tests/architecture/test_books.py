@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
-from app.books import RULES, Code, Kind, move, prepaid_sold_account
+from app.books import FEN_RULES, RULES, Code, Kind, move, prepaid_sold_account
 from app.checkout import orders
 from app.members import closing
 from app.members.closing import Leftover
@@ -15,6 +15,7 @@ from app.members.identification import KnownMember
 from app.merchants.models import Funding
 from app.points.lapsing import lapse
 from app.points.policy import NegativePolicy
+from app.settlement.captions import CAPTIONS, NAMES, Caption
 from config.database import now_of
 from config.settings import PROJECT
 from ledger import Journal
@@ -30,6 +31,17 @@ def test_the_document_lists_the_rules_row_by_row() -> None:
     written = [(event, debit, credit) for event, debit, credit in _table("event", "debit")]
 
     assert written == [(rule.event, f"`{rule.debit}`", f"`{rule.credit}`") for rule in RULES]
+
+
+def test_the_document_lists_the_rules_of_the_close_row_by_row() -> None:
+    written = [(figure, debit, credit) for figure, debit, credit in _table("figure", "debit")]
+
+    assert written == [(rule.event, f"`{rule.debit}`", f"`{rule.credit}`") for rule in FEN_RULES]
+
+
+def test_every_posting_of_points_has_a_caption_on_a_statement() -> None:
+    assert set(CAPTIONS) == {(rule.debit, rule.credit) for rule in RULES}
+    assert set(NAMES) == set(Caption)
 
 
 def test_the_document_lists_every_kind_of_account_and_journal() -> None:

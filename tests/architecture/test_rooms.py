@@ -24,6 +24,7 @@ ROOMS = (
     ("app.members",),
     ("app.points",),
     ("app.checkout",),
+    ("app.settlement",),
     ("app.api",),
 )
 

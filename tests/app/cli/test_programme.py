@@ -26,6 +26,7 @@ AT_FIRST = {
     "return_first": "money_first",
     "hold_minutes": 15,
     "quote_minutes": 5,
+    "breakage_share": "1",
 }
 
 
@@ -71,7 +72,7 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
         policies, "propose", "--expiry-months", "3", "--point-value-fen", "3/2",
         "--combine", "product", "--negative-policy", "refuse", "--debt-floor-points", "-500",
         "--courtesy-days", "0", "--return-first", "points_first", "--hold-minutes", "10",
-        "--quote-minutes", "2", "--from", "2017-01-01",
+        "--quote-minutes", "2", "--breakage-share", "1/2", "--from", "2017-01-01",
     )  # fmt: skip
 
     assert "  expiry_months: 12 → 3\n" in printed
@@ -92,6 +93,7 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
         "return_first": "points_first",
         "hold_minutes": 10,
         "quote_minutes": 2,
+        "breakage_share": "1/2",
     }
 
     request, printed = propose(

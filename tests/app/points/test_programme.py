@@ -52,6 +52,7 @@ def test_a_policy_follows_another_from_its_approval_on(session: Session) -> None
         return_first=ReturnFirst.POINTS,
         hold_minutes=10,
         quote_minutes=2,
+        breakage_share=Fraction(1, 3),
     )
 
     agree(session, wanted)

@@ -1,0 +1,284 @@
+"""`plaza settle …`: closing periods, and reading what they came to."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC
+
+import click
+
+from app.cli.acting import acting, as_json, as_staff, echo_json, reading
+from app.cli.context import Command, pass_command
+from app.clock import SHANGHAI
+from app.errors import Invalid
+from app.merchants.staff import Permission
+from app.money import yuan
+from app.points.programme import programme_at
+from app.settlement import periods, statements
+from app.settlement.captions import NAMES, Caption
+from app.settlement.models import Period
+from app.settlement.periods import Month
+from app.settlement.statements import Statement
+from config.database import Database
+
+_MOST = 5000
+
+
+class _Month(click.ParamType[Month]):
+    """A month such as 2017-03."""
+
+    name = "MONTH"
+
+    def convert(
+        self, value: str | Month, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Month:
+        if isinstance(value, Month):
+            return value
+        try:
+            return Month.parse(value)
+        except Invalid as refused:
+            self.fail(str(refused), param, ctx)
+
+
+of_period = click.option(
+    "--period", "month", type=_Month(), required=True, help="账期，如 2017-03 / a month."
+)
+of_merchant = click.option("--merchant", required=True, help="商户编号 / a merchant's code.")
+
+
+@click.group()
+def settle() -> None:
+    """商户间结算：按月结账、对账单、矩阵 / settlement between merchants, to exactly zero.
+
+    \b
+    plaza settle close --period 2017-03 --as wang
+    plaza settle list
+    plaza settle statement --period 2017-03 --merchant tea
+    plaza settle parties --period 2017-03
+    plaza settle matrix --period 2017-03
+    plaza settle entries --period 2017-03 --merchant tea --caption issued
+    """
+
+
+@settle.command()
+@of_period
+@as_staff
+@as_json
+@pass_command
+def close(command: Command, *, month: Month, login: str, in_json: bool) -> None:
+    """结账一个月；按顺序，只结一次 / close a month, once and in order; from 06:00 after its end.
+
+    中断后重跑即可；已结的不会再变。 / Killed anywhere, run it again; what is closed stays as it is.
+    """
+    with acting(command, login, Permission.SETTLEMENT_CLOSE) as (_, actor):
+        by = actor.public_id
+    period = close_month(command.services().database, command.district, month, by=by)
+    if in_json:
+        echo_json(as_fields(period))
+    else:
+        _show(period)
+
+
+@settle.command("list")
+@as_json
+@pass_command
+def list_command(command: Command, *, in_json: bool) -> None:
+    """列出已结账期 / list the closed periods."""
+    with reading(command) as session:
+        found = periods.list_closed(session)
+        if in_json:
+            return echo_json([as_fields(period) for period in found])
+        if not found:
+            click.echo("还没有结过账：plaza settle close --period … / Nothing is closed yet.")
+        for period in found:
+            _show(period)
+    return None
+
+
+@settle.command()
+@of_period
+@of_merchant
+@as_json
+@pass_command
+def statement(command: Command, *, month: Month, merchant: str, in_json: bool) -> None:
+    """商户对账单 / what a merchant's period comes to."""
+    with reading(command) as session:
+        period = statements.get_period(session, month.code)
+        found = statements.statement(session, period, merchant=merchant)
+    if in_json:
+        echo_json(
+            {
+                **asdict(found),
+                "net_points": found.net_points,
+                "net_fen": found.net_fen,
+                "closing_fen": found.closing_fen,
+            }
+        )
+    else:
+        _show_statement(found)
+
+
+@settle.command()
+@of_period
+@as_json
+@pass_command
+def parties(command: Command, *, month: Month, in_json: bool) -> None:
+    """各方合计，总和为零 / every party's sum; together they are zero."""
+    with reading(command) as session:
+        found = statements.parties(session, statements.get_period(session, month.code))
+    if in_json:
+        return echo_json([asdict(party) for party in found])
+    for party in found:
+        _row(party.name, party.points, party.fen)
+    _row("合计 sum", sum(party.points for party in found), sum(party.fen for party in found))
+    return None
+
+
+@settle.command()
+@of_period
+@as_json
+@pass_command
+def matrix(command: Command, *, month: Month, in_json: bool) -> None:
+    """谁发的积分在谁那里核销 / whose points were redeemed where."""
+    with reading(command) as session:
+        found = statements.matrix(session, statements.get_period(session, month.code))
+    if in_json:
+        return echo_json([asdict(cell) for cell in found])
+    if not found:
+        click.echo("该账期没有核销 / No points were redeemed in it.")
+    for cell in found:
+        click.echo(
+            f"{cell.issuer:<12} → {cell.redeemer:<12}{cell.points:>12} 分 points"
+            f"{yuan(cell.cost_fen):>14} → {yuan(cell.redemption_fen)}"
+        )
+    return None
+
+
+@settle.command()
+@of_period
+@of_merchant
+@click.option(
+    "--caption",
+    type=click.Choice([each.value for each in Caption]),
+    required=True,
+    help="对账单上的一行 / a row of the statement.",
+)
+@click.option("--limit", type=click.IntRange(1, _MOST), default=50, show_default=True)
+@click.option("--after", metavar="PLACE", help="接着上一页的最后一条 / the last place before.")
+@as_json
+@pass_command
+def entries(
+    command: Command,
+    *,
+    month: Month,
+    merchant: str,
+    caption: str,
+    limit: int,
+    after: str | None,
+    in_json: bool,
+) -> None:
+    """一个数字背后的每一笔 / the transfers behind one figure."""
+    with reading(command) as session:
+        found = statements.entries(
+            session,
+            statements.get_period(session, month.code),
+            merchant=merchant,
+            caption=Caption(caption),
+            limit=limit,
+            after=_place(after),
+        )
+    if in_json:
+        return echo_json([asdict(entry) for entry in found])
+    for entry in found:
+        when = entry.occurred_at.astimezone(SHANGHAI)
+        click.echo(
+            f"{when:%Y-%m-%d %H:%M}  {entry.points:>8}  {entry.journal}/{entry.line}"
+            f"  {entry.debit} → {entry.credit}"
+        )
+    if len(found) == limit:
+        journal, line = found[-1].place
+        click.echo(f"… --after {journal}/{line}")
+    return None
+
+
+def close_month(database: Database, district: str, month: Month, *, by: str) -> Period:
+    """Close a month in its three transactions: the days, the proof of the books, the close.
+
+    Each is safe to repeat, so a run that was killed between them is simply run again.
+
+    Raises:
+        As `periods.close` and `periods.prove`.
+    """
+    with database.transaction(district) as session:
+        periods.close_days(session, month)
+    with database.transaction(district, repeatable_read=True) as session:
+        periods.prove(session)
+    with database.transaction(district) as session:
+        share = programme_at(session, month.closable_at).breakage_share
+        period = periods.close(session, month, by=by, breakage_share=share)
+        session.expunge(period)
+    return period
+
+
+def as_fields(period: Period) -> dict[str, object]:
+    """Return the sums of a closed period as JSON fields."""
+    return {
+        "period": period.code,
+        "parties": period.parties,
+        "transfers": period.transfers,
+        "sum_points": period.sum_points,
+        "sum_fen": period.sum_fen,
+        "gross_fen": period.gross_fen,
+        "net_fen": period.net_fen,
+        "closed_at": period.closed_at.astimezone(UTC).isoformat(),
+    }
+
+
+def _show(period: Period) -> None:
+    click.echo(
+        f"{period.code}  {period.parties} 方 parties  {period.transfers} 笔 transfers  "
+        f"总额 gross {yuan(period.gross_fen)} → 净额 net {yuan(period.net_fen)}  "
+        f"合计 sum {period.sum_points} / {period.sum_fen}"
+    )
+
+
+def _show_statement(found: Statement) -> None:
+    click.echo(
+        f"{found.merchant} {found.name_zh} {found.name_en}  {found.period}"
+        f"（{found.starts_on} – {found.ends_on}）"
+    )
+    _row("期初 opening", None, found.opening_fen)
+    for figure in found.figures:
+        zh, en = NAMES[figure.caption]
+        _row(f"{zh} {en}", figure.points, figure.fen)
+    _row("本期净额 net", found.net_points, found.net_fen)
+    _row("期末 closing", None, found.closing_fen)
+    out = found.outstanding
+    steps: Sequence[tuple[str, int]] = (
+        ("期初在外 outstanding before", out.opening_points),
+        ("发放 issued", out.issued_points),
+        ("发放冲回 reversed", out.reversed_points),
+        ("本店核销 redeemed here", out.redeemed_own_points),
+        ("他店核销 redeemed elsewhere", out.redeemed_elsewhere_points),
+        ("过期 expired", out.expired_points),
+        ("其他 other", out.other_points),
+        ("期末在外 outstanding after", out.closing_points),
+    )
+    click.echo("")
+    for name, points in steps:
+        _row(name, points, None)
+
+
+def _row(name: str, points: int | None, fen: int | None) -> None:
+    width = 44 - sum(ord(letter) > 0x2E80 for letter in name)  # A Chinese letter is two wide.
+    shown = "" if points is None else f"{points:,}"
+    click.echo(f"{name:<{width}}{shown:>14}{'' if fen is None else yuan(fen):>16}")
+
+
+def _place(written: str | None) -> tuple[int, int]:
+    if written is None:
+        return (0, 0)
+    journal, _, line = written.partition("/")
+    try:
+        return (int(journal), int(line))
+    except ValueError:
+        raise click.BadParameter(f"应为 123/1 / wanted: 123/1, not {written}") from None

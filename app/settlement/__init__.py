@@ -1,0 +1,1 @@
+"""What merchants owe each other: period close, statements, what is paid (L4, L5)."""

@@ -1,0 +1,67 @@
+"""What a movement of points is called on a statement, by the codes of its two accounts."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from app.books import Code
+
+
+class Caption(StrEnum):
+    """A row of a statement. Points and fen are what it adds to the party's own."""
+
+    ISSUED = "issued"
+    BOUGHT_AHEAD = "bought_ahead"
+    REDEEMED = "redeemed"
+    REDEEMED_OWN = "redeemed_own"
+    REDEEMED_OTHERS = "redeemed_others"
+    RETURNED = "returned"
+    REVERSED = "reversed"
+    BORNE = "borne"
+    EXPIRED = "expired"
+    DEBT_BORNE = "debt_borne"
+    DONATED = "donated"
+    MOVED = "moved"
+    REVALUED = "revalued"
+    SPREAD = "spread"
+    ROUNDING = "rounding"
+
+
+#: Caption of each posting of `app/books.py:RULES`; `redeemed` becomes `redeemed_own` where a
+#: merchant takes points that it had issued. A test holds it complete.
+CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
+    (Code.ISSUED, Code.LOT): Caption.ISSUED,
+    (Code.PREPAID, Code.LOT): Caption.ISSUED,
+    (Code.ISSUED, Code.DEBT): Caption.ISSUED,
+    (Code.PREPAID, Code.DEBT): Caption.ISSUED,
+    (Code.LOT, Code.DEBT): Caption.MOVED,
+    (Code.LOT, Code.REDEEMED): Caption.REDEEMED,
+    (Code.REDEEMED, Code.LOT): Caption.RETURNED,
+    (Code.REDEEMED, Code.ISSUED): Caption.BORNE,
+    (Code.REDEEMED, Code.PREPAID): Caption.BORNE,
+    (Code.LOT, Code.ISSUED): Caption.REVERSED,
+    (Code.LOT, Code.PREPAID): Caption.REVERSED,
+    (Code.DEBT, Code.ISSUED): Caption.REVERSED,
+    (Code.DEBT, Code.PREPAID): Caption.REVERSED,
+    (Code.PREPAID_SOLD, Code.PREPAID): Caption.BOUGHT_AHEAD,
+    (Code.BREAKAGE, Code.DEBT): Caption.DEBT_BORNE,
+    (Code.LOT, Code.BREAKAGE): Caption.EXPIRED,
+    (Code.LOT, Code.DONATED): Caption.DONATED,
+}
+
+NAMES: Mapping[Caption, tuple[str, str]] = {
+    Caption.ISSUED: ("发放", "Issued"),
+    Caption.BOUGHT_AHEAD: ("预购", "Bought ahead"),
+    Caption.REDEEMED: ("核销", "Redeemed here"),
+    Caption.REDEEMED_OWN: ("核销本店积分", "Redeemed here, own points"),
+    Caption.REDEEMED_OTHERS: ("核销他店积分", "Redeemed here, others' points"),
+    Caption.RETURNED: ("核销退回", "Redemptions returned"),
+    Caption.REVERSED: ("发放冲回", "Issues reversed"),
+    Caption.BORNE: ("核销退回抵承担", "Returned points made good"),
+    Caption.EXPIRED: ("过期", "Expired"),
+    Caption.DEBT_BORNE: ("承担注销会员欠分", "Debt of erased members borne"),
+    Caption.DONATED: ("捐赠", "Donated"),
+    Caption.MOVED: ("流通积分变动", "Points out, moved"),
+    Caption.REVALUED: ("预购重估", "Bought ahead, revalued"),
+    Caption.SPREAD: ("发放与核销价差", "Spread of cost and redemption"),
+    Caption.ROUNDING: ("尾差", "Rounding"),
+}

@@ -1,0 +1,250 @@
+-- The close of a period: every transfer of points in it becomes fen, by the rates that its lot has
+-- frozen, and every party's fen is written down. In one statement's snapshot each, in a
+-- transaction whose days are closed already, so nothing can still be booked in them.
+
+-- Whole fen of so many points at an exact rate, half a fen away from zero. The only rounding.
+CREATE OR REPLACE FUNCTION settlement_fen(p_points numeric, p_num numeric, p_den numeric)
+RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT (sign(p_points * p_num) * div(2 * abs(p_points * p_num) + p_den, 2 * p_den))::bigint
+$$;
+
+-- Transfers of points booked in [p_from, p_until), summed by what matters in fen. A lot's merchant
+-- is its issuer. Both sides of a transfer are worth what its lot cost; a redeemer gets what the lot
+-- pays, or its cost if it is the lot's own issuer (semantics 52); and where a journal says what
+-- its lines are worth, that holds.
+CREATE OR REPLACE FUNCTION settlement_cells(p_from date, p_until date) RETURNS TABLE (
+    debit_code text, debit_merchant_id bigint, debit_cost_num bigint, debit_cost_den bigint,
+    credit_code text, credit_merchant_id bigint, credit_cost_num bigint, credit_cost_den bigint,
+    debit_num bigint, debit_den bigint, credit_num bigint, credit_den bigint,
+    points numeric, transfers bigint
+) LANGUAGE plpgsql STABLE SET work_mem = '128MB' AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH house AS MATERIALIZED (
+        SELECT a.id, a.code, m.id AS merchant_id,
+               t.cost_num, t.cost_den
+        FROM account a
+        LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
+        LEFT JOIN LATERAL (
+            SELECT c.cost_num, c.cost_den FROM contract_term c
+            WHERE c.merchant_id = m.id AND c.valid_from < p_until
+            ORDER BY c.valid_from DESC LIMIT 1) t ON true
+        WHERE a.wallet_id IS NULL AND a.id & 7 = 0
+    ), rated AS MATERIALIZED (
+        SELECT j.id, r.key::smallint AS line, r.value ->> 0 AS debit, r.value ->> 1 AS credit
+        FROM journal j, jsonb_each(j.details -> 'rates') r
+        WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
+    ), moved AS (
+        SELECT coalesce(dl.kind, dh.code) AS debit_code,
+               coalesce(dl.issuer_id, dh.merchant_id) AS debit_merchant_id,
+               dl.cost_num AS debit_cost_num, dl.cost_den AS debit_cost_den,
+               coalesce(cl.kind, ch.code) AS credit_code,
+               coalesce(cl.issuer_id, ch.merchant_id) AS credit_merchant_id,
+               cl.cost_num AS credit_cost_num, cl.cost_den AS credit_cost_den,
+               CASE WHEN dh.code = 'redeemed' AND cl.issuer_id <> dh.merchant_id
+                    THEN cl.redemption_num
+                    ELSE coalesce(dl.cost_num, cl.cost_num, ch.cost_num, dh.cost_num) END AS debit_num,
+               CASE WHEN dh.code = 'redeemed' AND cl.issuer_id <> dh.merchant_id
+                    THEN cl.redemption_den
+                    ELSE coalesce(dl.cost_den, cl.cost_den, ch.cost_den, dh.cost_den) END AS debit_den,
+               CASE WHEN ch.code = 'redeemed' AND dl.issuer_id <> ch.merchant_id
+                    THEN dl.redemption_num
+                    ELSE coalesce(cl.cost_num, dl.cost_num, ch.cost_num, dh.cost_num) END AS credit_num,
+               CASE WHEN ch.code = 'redeemed' AND dl.issuer_id <> ch.merchant_id
+                    THEN dl.redemption_den
+                    ELSE coalesce(cl.cost_den, dl.cost_den, ch.cost_den, dh.cost_den) END AS credit_den,
+               r.debit AS debit_rate, r.credit AS credit_rate, t.amount
+        FROM transfer t
+        LEFT JOIN lot dl ON dl.account_id = t.debit_id
+        LEFT JOIN lot cl ON cl.account_id = t.credit_id
+        LEFT JOIN house dh ON dh.id = t.debit_id
+        LEFT JOIN house ch ON ch.id = t.credit_id
+        LEFT JOIN rated r ON r.id = t.journal_id AND r.line = t.line
+        WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id & 7 = 0
+    )
+    SELECT m.debit_code, m.debit_merchant_id, m.debit_cost_num, m.debit_cost_den,
+           m.credit_code, m.credit_merchant_id, m.credit_cost_num, m.credit_cost_den,
+           coalesce(split_part(m.debit_rate, '/', 1)::bigint, m.debit_num),
+           CASE WHEN m.debit_rate IS NULL THEN m.debit_den
+                ELSE coalesce(nullif(split_part(m.debit_rate, '/', 2), ''), '1')::bigint END,
+           coalesce(split_part(m.credit_rate, '/', 1)::bigint, m.credit_num),
+           CASE WHEN m.credit_rate IS NULL THEN m.credit_den
+                ELSE coalesce(nullif(split_part(m.credit_rate, '/', 2), ''), '1')::bigint END,
+           sum(m.amount), count(*)
+    FROM moved m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+END $$;
+
+-- Write a period down: its cells, what is out at its end, and each party's lines. The caption of a
+-- pair of codes comes from app/settlement/captions.py. Fails where a pair has none, and where the
+-- parties do not sum to zero.
+CREATE OR REPLACE FUNCTION settlement_close(
+    p_code text, p_from date, p_until date, p_now timestamptz, p_by text,
+    p_debits text[], p_credits text[], p_captions text[], p_share_num bigint, p_share_den bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    period bigint := nextval(pg_get_serial_sequence('settlement_period', 'id'));
+    before bigint;
+    unknown text;
+    rounding bigint;
+    most bigint;
+    figures record;
+BEGIN
+    SELECT p.id INTO before FROM settlement_period p ORDER BY p.starts_on DESC LIMIT 1;
+    INSERT INTO settlement_cell (
+        period_id, debit_code, debit_merchant_id, debit_cost_num, debit_cost_den, credit_code,
+        credit_merchant_id, credit_cost_num, credit_cost_den, debit_num, debit_den, credit_num,
+        credit_den, points, transfers, debit_fen, credit_fen, spread_fen)
+    SELECT period, c.debit_code, c.debit_merchant_id, c.debit_cost_num, c.debit_cost_den,
+           c.credit_code, c.credit_merchant_id, c.credit_cost_num, c.credit_cost_den,
+           c.debit_num, c.debit_den, c.credit_num, c.credit_den, c.points, c.transfers,
+           settlement_fen(c.points, c.debit_num, c.debit_den),
+           settlement_fen(c.points, c.credit_num, c.credit_den),
+           CASE WHEN (c.debit_num, c.debit_den) = (c.credit_num, c.credit_den) THEN 0
+                ELSE settlement_fen(c.points, c.debit_num::numeric * c.credit_den
+                                              - c.credit_num::numeric * c.debit_den,
+                                    c.debit_den::numeric * c.credit_den) END
+    FROM settlement_cells(p_from, p_until) c;
+
+    SELECT c.debit_code || ' → ' || c.credit_code INTO unknown FROM settlement_cell c
+    WHERE c.period_id = period AND NOT EXISTS (
+        SELECT FROM unnest(p_debits, p_credits) AS k (debit, credit)
+        WHERE k.debit = c.debit_code AND k.credit = c.credit_code) LIMIT 1;
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'a posting that the settlement does not know: %', unknown;
+    END IF;
+
+    INSERT INTO settlement_stock (period_id, kind, merchant_id, cost_num, cost_den, points, fen)
+    SELECT period, s.kind, s.merchant_id, s.cost_num, s.cost_den, s.points,
+           settlement_fen(s.points, s.cost_num, s.cost_den)
+    FROM (
+        SELECT m.kind, m.merchant_id, m.cost_num, m.cost_den, sum(m.points)::bigint AS points FROM (
+            SELECT s.kind, s.merchant_id, s.cost_num, s.cost_den, s.points
+            FROM settlement_stock s WHERE s.period_id = before AND s.kind <> 'prepaid'
+            UNION ALL
+            SELECT c.debit_code, c.debit_merchant_id, c.debit_cost_num, c.debit_cost_den, -c.points
+            FROM settlement_cell c WHERE c.period_id = period AND c.debit_cost_num IS NOT NULL
+            UNION ALL
+            SELECT c.credit_code, c.credit_merchant_id, c.credit_cost_num, c.credit_cost_den, c.points
+            FROM settlement_cell c WHERE c.period_id = period AND c.credit_cost_num IS NOT NULL
+        ) m GROUP BY 1, 2, 3, 4
+        UNION ALL
+        -- What was bought ahead has no rate of its own: it stands at what a point costs at the end.
+        SELECT 'prepaid', m.merchant_id, t.cost_num, t.cost_den, sum(m.points)::bigint FROM (
+            SELECT s.merchant_id, s.points FROM settlement_stock s
+            WHERE s.period_id = before AND s.kind = 'prepaid'
+            UNION ALL
+            SELECT c.debit_merchant_id, -c.points FROM settlement_cell c
+            WHERE c.period_id = period AND c.debit_code = 'prepaid'
+            UNION ALL
+            SELECT c.credit_merchant_id, c.points FROM settlement_cell c
+            WHERE c.period_id = period AND c.credit_code = 'prepaid'
+        ) m
+        JOIN LATERAL (
+            SELECT c.cost_num, c.cost_den FROM contract_term c
+            WHERE c.merchant_id = m.merchant_id AND c.valid_from < p_until
+            ORDER BY c.valid_from DESC LIMIT 1) t ON true
+        GROUP BY 1, 2, 3, 4
+    ) s WHERE s.points <> 0;
+
+    INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
+    SELECT period, l.party, l.merchant_id, l.caption, sum(l.points), sum(l.fen)
+    FROM settlement_moves(period, p_debits, p_credits, p_captions, p_share_num, p_share_den) l
+    GROUP BY 2, 3, 4 HAVING sum(l.points) <> 0 OR sum(l.fen) <> 0;
+
+    -- What stands for the points that are out, to the fen; and what rounding has made of it all.
+    INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
+    SELECT period, x.party, NULL, 'moved', x.points, x.fen
+    FROM (
+        SELECT CASE s.kind WHEN 'lot' THEN 'float' ELSE 'member_debt' END AS party,
+               sum(CASE WHEN s.period_id = period THEN s.points ELSE -s.points END) AS points,
+               sum(CASE WHEN s.period_id = period THEN s.fen ELSE -s.fen END) AS fen
+        FROM settlement_stock s WHERE s.period_id IN (period, before) AND s.kind <> 'prepaid'
+        GROUP BY s.kind) x
+    WHERE x.points <> 0 OR x.fen <> 0;
+
+    SELECT -coalesce(sum(l.fen), 0)::bigint INTO rounding FROM settlement_line l
+    WHERE l.period_id = period;
+    SELECT count(*) INTO most FROM (
+        SELECT FROM settlement_cell c WHERE c.period_id = period
+        UNION ALL SELECT FROM settlement_stock s WHERE s.period_id IN (period, before)) x;
+    IF abs(rounding) > 2 * most THEN
+        RAISE EXCEPTION 'rounding cannot come to % fen over % figures', rounding, most;
+    END IF;
+    IF rounding <> 0 THEN
+        INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
+        VALUES (period, 'rounding', NULL, 'rounding', 0, rounding);
+    END IF;
+
+    SELECT count(DISTINCT (l.party, l.merchant_id)) AS parties, coalesce(sum(l.points), 0) AS points,
+           coalesce(sum(l.fen), 0) AS fen,
+           coalesce(sum(abs(l.fen)) FILTER (WHERE l.party = 'merchant'), 0) AS gross,
+           (SELECT coalesce(sum(abs(n.fen)), 0) FROM (
+                SELECT sum(o.fen) AS fen FROM settlement_line o
+                WHERE o.period_id = period AND o.party = 'merchant' GROUP BY o.merchant_id) n) AS net
+    INTO figures FROM settlement_line l WHERE l.period_id = period;
+    INSERT INTO settlement_period (
+        id, code, starts_on, ends_on, closed_at, closed_by, transfers, parties, sum_points, sum_fen,
+        gross_fen, net_fen) OVERRIDING SYSTEM VALUE
+    VALUES (period, p_code, p_from, p_until - 1, p_now, p_by,
+            (SELECT coalesce(sum(c.transfers), 0) FROM settlement_cell c WHERE c.period_id = period),
+            figures.parties, figures.points, figures.fen, figures.gross, figures.net);
+    RETURN period;
+END $$;
+
+-- What the cells of a period mean to each party, before it is summed. Points: the owner of the
+-- account that moved. Fen: a merchant's own, but what was bought ahead is the district's to keep,
+-- and its price is the merchant's to pay.
+CREATE OR REPLACE FUNCTION settlement_moves(
+    p_period bigint, p_debits text[], p_credits text[], p_captions text[], p_share_num bigint,
+    p_share_den bigint
+) RETURNS TABLE (party text, merchant_id bigint, caption text, points numeric, fen numeric)
+LANGUAGE sql STABLE AS $$
+    WITH cell AS (
+        SELECT c.*, CASE WHEN k.caption <> 'redeemed' THEN k.caption
+                         WHEN c.debit_merchant_id = c.credit_merchant_id THEN 'redeemed_own'
+                         ELSE 'redeemed_others' END AS caption
+        FROM settlement_cell c
+        JOIN unnest(p_debits, p_credits, p_captions) AS k (debit, credit, caption)
+            ON k.debit = c.debit_code AND k.credit = c.credit_code
+        WHERE c.period_id = p_period
+    ), side AS (
+        SELECT c.caption, c.debit_code AS code, c.debit_merchant_id AS merchant_id,
+               c.credit_merchant_id AS other_id, -c.points AS points, -c.debit_fen AS fen
+        FROM cell c
+        UNION ALL
+        SELECT c.caption, c.credit_code, c.credit_merchant_id, c.debit_merchant_id, c.points,
+               c.credit_fen
+        FROM cell c
+    )
+    -- Lots and debts move as a whole, by what is out: see settlement_close.
+    SELECT CASE WHEN s.merchant_id IS NOT NULL THEN 'merchant'
+                WHEN s.code = 'prepaid_sold' THEN 'advances' ELSE 'donations' END,
+           s.merchant_id, s.caption, s.points, 0::numeric
+    FROM side s WHERE s.code NOT IN ('lot', 'debt')
+    UNION ALL
+    SELECT 'merchant', coalesce(s.merchant_id, s.other_id), s.caption, 0, s.fen
+    FROM side s WHERE s.code NOT IN ('lot', 'debt', 'prepaid', 'breakage', 'donated')
+    UNION ALL
+    SELECT CASE s.code WHEN 'prepaid' THEN 'advances' ELSE 'donations' END, NULL, s.caption, 0, s.fen
+    FROM side s WHERE s.code IN ('prepaid', 'donated')
+    UNION ALL
+    SELECT 'merchant', s.merchant_id, s.caption, 0, sign(s.fen) * div(abs(s.fen) * p_share_num, p_share_den)
+    FROM side s WHERE s.code = 'breakage'
+    UNION ALL
+    SELECT 'breakage_kept', NULL, s.caption, 0,
+           s.fen - sign(s.fen) * div(abs(s.fen) * p_share_num, p_share_den)
+    FROM side s WHERE s.code = 'breakage'
+    UNION ALL
+    SELECT 'spread', NULL, 'spread', 0, c.spread_fen FROM cell c
+    UNION ALL
+    -- A change of the contract's rate makes what was bought ahead worth more or less.
+    SELECT x.party, NULL, x.caption, 0, x.sign * (
+        coalesce((SELECT sum(n.fen) FROM settlement_stock n
+                  WHERE n.period_id = p_period AND n.kind = 'prepaid'), 0)
+        - coalesce((SELECT sum(o.fen) FROM settlement_stock o
+                    WHERE o.kind = 'prepaid' AND o.period_id = (
+                        SELECT max(q.id) FROM settlement_period q WHERE q.id < p_period)), 0)
+        - coalesce((SELECT sum(s.fen) FROM side s WHERE s.code = 'prepaid'), 0))
+    FROM (VALUES ('advances', 'revalued', 1), ('spread', 'revalued', -1)) AS x (party, caption, sign)
+$$;

@@ -1,0 +1,116 @@
+"""Tables of a closed period. They are written by the close and never changed (semantics 9)."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.database import Base
+
+_PERIOD = "settlement_period.id"
+
+
+class Period(Base):
+    """A closed period and the sums over all its parties, which the table itself holds to zero."""
+
+    __tablename__ = "settlement_period"
+    __table_args__ = (
+        UniqueConstraint("code"),
+        UniqueConstraint("starts_on"),
+        CheckConstraint("starts_on <= ends_on", name="days"),
+        CheckConstraint("sum_points = 0 AND sum_fen = 0", name="zero"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    code: Mapped[str]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    closed_at: Mapped[datetime]
+    closed_by: Mapped[str]
+    transfers: Mapped[int]
+    parties: Mapped[int]
+    sum_points: Mapped[int]
+    sum_fen: Mapped[int]
+    gross_fen: Mapped[int]
+    net_fen: Mapped[int]
+
+
+class Cell(Base):
+    """What moved between two kinds of account of two merchants at one pair of rates.
+
+    A lot's merchant is its issuer. Rates are exact fen per point; each side is rounded once, here,
+    and `spread_fen` is what the difference of the rates comes to (decision 18).
+    """
+
+    __tablename__ = "settlement_cell"
+    __table_args__ = (
+        CheckConstraint("points > 0 AND transfers > 0", name="points"),
+        Index(None, "period_id", "debit_merchant_id"),
+        Index(None, "period_id", "credit_merchant_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    period_id: Mapped[int] = mapped_column(
+        ForeignKey(_PERIOD, deferrable=True, initially="DEFERRED")
+    )
+    debit_code: Mapped[str]
+    debit_merchant_id: Mapped[int | None]
+    debit_cost_num: Mapped[int | None]
+    debit_cost_den: Mapped[int | None]
+    credit_code: Mapped[str]
+    credit_merchant_id: Mapped[int | None]
+    credit_cost_num: Mapped[int | None]
+    credit_cost_den: Mapped[int | None]
+    debit_num: Mapped[int]
+    debit_den: Mapped[int]
+    credit_num: Mapped[int]
+    credit_den: Mapped[int]
+    points: Mapped[int]
+    transfers: Mapped[int]
+    debit_fen: Mapped[int]
+    credit_fen: Mapped[int]
+    spread_fen: Mapped[int]
+
+
+class Stock(Base):
+    """Points that are out when a period ends (`lot`), owed (`debt`) or bought ahead (`prepaid`).
+
+    `fen` is what stands for them, at the rate of the row.
+    """
+
+    __tablename__ = "settlement_stock"
+    __table_args__ = (CheckConstraint("kind IN ('lot', 'debt', 'prepaid')", name="kind"),)
+
+    period_id: Mapped[int] = mapped_column(
+        ForeignKey(_PERIOD, deferrable=True, initially="DEFERRED"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"), primary_key=True)
+    cost_num: Mapped[int] = mapped_column(primary_key=True)
+    cost_den: Mapped[int] = mapped_column(primary_key=True)
+    points: Mapped[int]
+    fen: Mapped[int]
+
+
+class Line(Base):
+    """One figure of a party's statement: what a caption moved of its points and of its fen."""
+
+    __tablename__ = "settlement_line"
+    __table_args__ = (
+        UniqueConstraint(
+            "period_id", "merchant_id", "party", "caption",
+            name="settlement_line_key", postgresql_nulls_not_distinct=True,
+        ),
+        CheckConstraint("(party = 'merchant') = (merchant_id IS NOT NULL)", name="party"),
+    )  # fmt: skip
+    # The key may hold a NULL, which no primary key can: the ORM only needs to tell rows apart.
+    __mapper_args__ = {"primary_key": ["period_id", "merchant_id", "party", "caption"]}  # noqa: RUF012
+
+    period_id: Mapped[int] = mapped_column(
+        ForeignKey(_PERIOD, deferrable=True, initially="DEFERRED")
+    )
+    party: Mapped[str]
+    merchant_id: Mapped[int | None] = mapped_column(ForeignKey("merchant.id"))
+    caption: Mapped[str]
+    points: Mapped[int]
+    fen: Mapped[int]

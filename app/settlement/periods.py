@@ -1,0 +1,224 @@
+"""Closing a period: once, in order, and to exactly zero (L5; semantics 9, 49, 52, 59).
+
+A point is paid for when it is issued: its cost goes into the district's float, out of which
+whoever takes the point is paid; `docs/settlement.md` tells it all. The close turns the period's
+transfers into fen (close.sql), writes down what each party's statement says, and posts it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Self
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+import ledger
+from app import audit, books, outbox
+from app.books import Code, Kind
+from app.clock import SHANGHAI, day_start, month_end
+from app.errors import Invalid
+from app.merchants.models import Merchant
+from app.settlement.captions import CAPTIONS
+from app.settlement.errors import (
+    BooksBroken,
+    NothingToSettle,
+    PeriodClosed,
+    PeriodOutOfOrder,
+    PeriodRunning,
+    PostingsRunning,
+)
+from app.settlement.models import Line, Period
+from config.database import now_of
+from ledger import Journal, Posting, upkeep
+
+_GRACE = timedelta(hours=6)  # Till then the last day's late sales are booked on it.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Month:
+    """A calendar month in Shanghai, as periods are: `code` is 2017-03."""
+
+    starts_on: date
+
+    @classmethod
+    def parse(cls, code: str) -> Self:
+        """Return the month of a code.
+
+        Raises:
+            Invalid: not a month.
+        """
+        try:
+            return cls(starts_on=datetime.strptime(code, "%Y-%m").replace(tzinfo=SHANGHAI).date())
+        except ValueError:
+            raise Invalid("period", "应为 2017-03 这样的月份", "a month such as 2017-03") from None
+
+    @classmethod
+    def of(cls, day: date) -> Self:
+        """Return the month that a day lies in."""
+        return cls(starts_on=day.replace(day=1))
+
+    @property
+    def code(self) -> str:
+        """The month as people write it."""
+        return self.starts_on.strftime("%Y-%m")
+
+    @property
+    def ends_on(self) -> date:
+        """Its last day."""
+        return month_end(self.starts_on)
+
+    @property
+    def closable_at(self) -> datetime:
+        """The instant from which it may be closed: 06:00 of the day after it."""
+        return day_start(self.ends_on + timedelta(days=1)) + _GRACE
+
+    def following(self) -> Self:
+        """Return the month after it."""
+        return type(self)(starts_on=self.ends_on + timedelta(days=1))
+
+
+def next_month(session: Session) -> Month:
+    """Return the month that is closed next: after the last one, or that of the first transfer.
+
+    Raises:
+        NothingToSettle: nothing was ever booked.
+    """
+    last = session.scalar(select(Period.ends_on).order_by(Period.ends_on.desc()).limit(1))
+    if last is not None:
+        return Month.of(last + timedelta(days=1))
+    first = session.scalar(_FIRST_BOOKED)
+    if first is None:
+        raise NothingToSettle
+    return Month.of(first)
+
+
+def check_closable(session: Session, month: Month) -> None:
+    """Make sure that a month is the next one and over.
+
+    Raises:
+        PeriodClosed, PeriodOutOfOrder, PeriodRunning, NothingToSettle.
+    """
+    if session.scalar(select(Period.id).where(Period.code == month.code)) is not None:
+        raise PeriodClosed(month.code)
+    following = next_month(session)
+    if following != month:
+        raise PeriodOutOfOrder(month.code, following.code)
+    if now_of(session) < month.closable_at:
+        raise PeriodRunning(month.code, month.ends_on)
+
+
+def close_days(session: Session, month: Month) -> None:
+    """Close the days of a month for booking. The close itself needs another transaction.
+
+    Raises:
+        As `check_closable`.
+    """
+    check_closable(session, month)
+    upkeep.close_days(session, through=month.ends_on)
+
+
+def prove(session: Session) -> None:
+    """Audit what was written since the last look; wants a repeatable-read transaction of its own.
+
+    Raises:
+        BooksBroken: something is wrong; nothing may be closed.
+    """
+    found = upkeep.audit_recent(session)
+    if found:
+        raise BooksBroken(f"{found[0].invariant}: {found[0].subject}")
+
+
+def close(session: Session, month: Month, *, by: str, breakage_share: Fraction) -> Period:
+    """Close a month whose days are closed; return it with its sums.
+
+    `breakage_share` of what expired goes back to its issuers, the rest stays with the district.
+    One transaction: killed anywhere, it has happened or not. Two at once queue, and the second is
+    told that it is closed.
+
+    Raises:
+        As `check_closable`.
+        PostingsRunning: something may still be booked into it.
+    """
+    session.execute(_ONE_AT_A_TIME)
+    check_closable(session, month)
+    if upkeep.mark_balances(session, through=month.ends_on) is None:
+        raise PostingsRunning(month.code)
+    pairs = list(CAPTIONS.items())
+    period_id = session.scalar(
+        _CLOSE,
+        {
+            "code": month.code,
+            "start": month.starts_on,
+            "until": month.ends_on + timedelta(days=1),
+            "now": now_of(session),
+            "by": by,
+            "debits": [debit.value for (debit, _), _ in pairs],
+            "credits": [credit.value for (_, credit), _ in pairs],
+            "captions": [caption.value for _, caption in pairs],
+            "share_num": breakage_share.numerator,
+            "share_den": breakage_share.denominator,
+        },
+    )
+    period = session.scalars(select(Period).where(Period.id == period_id)).one()
+    _post(session, period)
+    audit.record(session, actor=by, action="settlement.close", object=f"period:{period.code}")
+    outbox.add(
+        session,
+        topic="settlement.closed",
+        aggregate=f"period:{period.code}",
+        payload={"period": period.code, "net_fen": period.net_fen},
+    )
+    return period
+
+
+def find(session: Session, code: str) -> Period | None:
+    """Return a closed period, or None."""
+    return session.scalar(select(Period).where(Period.code == code))
+
+
+def list_closed(session: Session) -> Sequence[Period]:
+    """Return all closed periods, oldest first."""
+    return session.scalars(select(Period).order_by(Period.starts_on)).all()
+
+
+def _post(session: Session, period: Period) -> None:
+    """Post each party's lines against the clearing account, which ends where it began: at zero."""
+    rows = session.execute(
+        select(Merchant.public_id, Line.party, Line.caption, Line.fen)
+        .outerjoin(Merchant, Merchant.id == Line.merchant_id)
+        .where(Line.period_id == period.id, Line.fen != 0)
+        .order_by(Line.party, Line.merchant_id, Line.caption)
+    ).all()
+    merchants = sorted({row.public_id for row in rows if row.public_id})
+    accounts = books.fen_accounts(session, merchants)
+    clearing = accounts[Code.CLEARING]
+    postings = []
+    for row in rows:
+        name = f"{Code.DUE}:{row.public_id}" if row.public_id else row.party
+        ends = (clearing, accounts[name]) if row.fen > 0 else (accounts[name], clearing)
+        postings.append(Posting(debit_id=ends[0], credit_id=ends[1], amount=abs(row.fen)))
+    if postings:
+        ledger.post(
+            session,
+            [
+                Journal(
+                    key=f"settle:{period.code}",
+                    kind=Kind.SETTLE,
+                    occurred_at=now_of(session),
+                    postings=postings,
+                    details={"period": period.code},
+                )
+            ],
+        )
+
+
+_FIRST_BOOKED = text("SELECT min(booked_on) FROM journal WHERE kind <> 'settle'")
+_ONE_AT_A_TIME = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('settle:' || current_schema, 0))"
+)
+_CLOSE = text(
+    "SELECT settlement_close(:code, :start, :until, :now, :by, CAST(:debits AS text[]), "
+    "CAST(:credits AS text[]), CAST(:captions AS text[]), :share_num, :share_den)"
+)
