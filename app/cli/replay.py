@@ -6,7 +6,7 @@ In process, or over HTTP as tills would send it; the books are the same.
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -22,12 +22,14 @@ from sqlalchemy import text
 
 from app.cli.context import Command, pass_command
 from app.cli.serving import answers, served
+from app.cli.settle import as_fields, close_month
 from app.lab import dataset, replay, replay_http
 from app.lab.replay import DISTRICT, Event, Plan
 from app.lab.report import write_report
 from app.lab.summary import Summary, summarise
+from app.settlement import periods
 from app.tasks import audit_in_full
-from config.database import Database
+from config.database import Database, now_of
 from config.embedded import die_with_parent
 from config.settings import Settings
 from ledger import upkeep
@@ -98,6 +100,7 @@ _done: list["Array[c_longlong]"] = []  # In a worker: how many events each has d
     show_default=True,
     help="报告 / the report.",
 )
+@click.option("--settle", "settles", is_flag=True, help="结清每个月 / close every month of it.")
 @click.option("--json", "in_json", is_flag=True, help="最后一行为 JSON / the last line is JSON.")
 @pass_command
 @click.pass_context
@@ -115,6 +118,7 @@ def replay_command(
     tills: int,
     url: str | None,
     report: Path,
+    settles: bool,
     in_json: bool,
 ) -> None:
     """回放公开零售数据到沙盒商圈 replay，并核对账目 / replay a public retail year and audit it.
@@ -123,12 +127,13 @@ def replay_command(
     plaza replay --baskets 5000
     plaza replay --baskets 155848 --json
     plaza replay --baskets 5000 --http --tills 4
+    plaza replay --baskets 155848 --settle --json
     """
     plan = Plan(baskets=baskets, seed=seed, burn_share=burn_share, refund_share=refund_share)
     run = partial(_in_process, command, workers=workers)
     if over_http:
         run = partial(_over_http, command, tills=tills, url=url)
-    summary = replay_plan(command, plan, resume=resume, run=run, report=report)
+    summary = replay_plan(command, plan, resume=resume, run=run, settles=settles, report=report)
     click.echo(json.dumps(summary.to_json()) if in_json else _shown(summary))
     ctx.exit(0 if summary.audit == "ok" and summary.trial_balance == 0 else 1)
 
@@ -140,8 +145,9 @@ def replay_plan(
     resume: bool,
     report: Path,
     run: Runner | None = None,
+    settles: bool = False,
 ) -> Summary:
-    """Replay a plan with progress, audit it, write the report; return the figures.
+    """Replay a plan with progress, close its months, audit it, write the report; return figures.
 
     `run` does the events and returns milliseconds of each sale: two processes by default.
     """
@@ -153,7 +159,9 @@ def replay_plan(
     began = time.perf_counter()
     took = (run or partial(_in_process, command, workers=2))(replay.events(sold, plan))
     seconds = time.perf_counter() - began
-    summary = _finish(database, sold, took, seconds)
+    _let_time_pass(database, sold)
+    closed = _settle(database) if settles else []
+    summary = _finish(database, took, seconds, closed)
     write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took)
     _tell(f"报告 / report: {report}")
     return summary
@@ -242,21 +250,45 @@ class _Progress:
             self._spoken = now
 
 
-def _finish(
-    database: Database, sold: Sequence[dataset.SoldBasket], took: Sequence[float], seconds: float
-) -> Summary:
+def _let_time_pass(database: Database, sold: Sequence[dataset.SoldBasket]) -> None:
+    """Move the district's clock to when the last refund may have come."""
     with database.transaction(DISTRICT) as session:
         upkeep.roll_up(session)
         session.execute(
             text("UPDATE public.district SET clock = :clock WHERE id = :id"),
             {"clock": sold[-1].sold_at + replay.LONGEST_RETURN, "id": DISTRICT},
         )
+
+
+def _settle(database: Database) -> list[Mapping[str, object]]:
+    """Close every month that is over and was not closed before a kill; return all closed ones."""
+    while True:
+        with database.transaction(DISTRICT, read_only=True) as session:
+            month = periods.next_month(session)
+            over = now_of(session) >= month.closable_at
+        if not over:
+            break
+        _tell(f"正在结账 / closing {month.code}")
+        close_month(database, DISTRICT, month, by="system:replay")
+    with database.transaction(DISTRICT) as session:
+        upkeep.roll_up(session)
+        return [as_fields(period) for period in periods.list_closed(session)]
+
+
+def _finish(
+    database: Database,
+    took: Sequence[float],
+    seconds: float,
+    closed: Sequence[Mapping[str, object]],
+) -> Summary:
     _tell("正在核对账目 / auditing the books")
     with database.transaction(DISTRICT, repeatable_read=True) as session:
         violations = audit_in_full(session)
         for each in violations:
             _tell(f"✘ {each}")
-        return summarise(session, sold=len(took), seconds=seconds, sound=not violations)
+        return summarise(
+            session, sold=len(took), seconds=seconds, sound=not violations, periods=closed
+        )
 
 
 def _tell(line: str) -> None:

@@ -33,8 +33,7 @@ _TRANSFERS = text(
              LEFT JOIN merchant r ON r.id = l.restriction_merchant_id
              WHERE l.account_id = a.id),
             (SELECT a.code || '|' || m.code FROM merchant m
-             WHERE a.id IN (m.issued_account_id, m.prepaid_account_id, m.redeemed_account_id,
-                            m.breakage_account_id)),
+             WHERE m.public_id = split_part(a.name, ':', 2)),
             a.name) AS label
         FROM account a
     )

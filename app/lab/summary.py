@@ -1,5 +1,6 @@
 """What a replay ended with: counts, sums, the trial balance, the audit and the digest."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import text
@@ -28,17 +29,29 @@ class Summary:
     seconds: float
     orders_per_second: float
     digest: str
+    periods: Sequence[Mapping[str, object]] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Return the figures as one JSON object."""
-        return asdict(self)
+        """Return the figures as one JSON object; `periods` only where some were closed."""
+        figures = asdict(self)
+        if not self.periods:
+            del figures["periods"]
+        return figures
 
 
-def summarise(session: Session, *, sold: int, seconds: float, sound: bool) -> Summary:
+def summarise(
+    session: Session,
+    *,
+    sold: int,
+    seconds: float,
+    sound: bool,
+    periods: Sequence[Mapping[str, object]] = (),
+) -> Summary:
     """Return the figures of a district, read from its books and orders.
 
     `net_fen` is the money paid for all orders, after points and before refunds; `clawed_back` the
-    earned points that refunds took back; `outstanding` what members hold less what they owe.
+    earned points that refunds took back; `outstanding` what members hold less what they owe;
+    `periods` the months that were closed.
     """
     sums = session.execute(_SUMS).one()
     return Summary(
@@ -57,6 +70,7 @@ def summarise(session: Session, *, sold: int, seconds: float, sound: bool) -> Su
         seconds=round(seconds, 1),
         orders_per_second=round(sold / seconds, 1) if seconds else 0.0,
         digest=digest(session),
+        periods=periods,
     )
 
 
