@@ -103,9 +103,8 @@ class Line(Base):
         ),
         CheckConstraint("(party = 'merchant') = (merchant_id IS NOT NULL)", name="party"),
     )  # fmt: skip
-    # The key may hold a NULL, which no primary key can: the ORM only needs to tell rows apart.
-    __mapper_args__ = {"primary_key": ["period_id", "merchant_id", "party", "caption"]}  # noqa: RUF012
 
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     period_id: Mapped[int] = mapped_column(
         ForeignKey(_PERIOD, deferrable=True, initially="DEFERRED")
     )

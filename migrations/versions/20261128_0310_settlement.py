@@ -81,6 +81,7 @@ CREATE TABLE settlement_stock (
 
 -- A party's statement: what each column moved of its points and its fen.
 CREATE TABLE settlement_line (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     period_id bigint NOT NULL,
     party text NOT NULL,
     merchant_id bigint,
