@@ -37,6 +37,9 @@ class Code(StrEnum):
     DONATIONS = "donations"
     ROUNDING = "rounding"
     CLEARING = "clearing"
+    BANK = "bank"
+    SUBSIDIES = "subsidies"
+    ADJUSTMENTS = "adjustments"
 
 
 class Kind(StrEnum):
@@ -48,6 +51,9 @@ class Kind(StrEnum):
     PREPAY = "prepay"
     LAPSE = "lapse"
     SETTLE = "settle"
+    PAYMENT = "payment"
+    SUBSIDY = "subsidy"
+    ADJUSTMENT = "adjustment"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +106,12 @@ FEN_RULES: tuple[Line, ...] = (
       for party in PARTIES),
     *(Line(event=f"close: {party} is charged", debit=party, credit=Code.CLEARING)
       for party in PARTIES),
+    Line(event="a merchant pays the district", debit=Code.BANK, credit=Code.DUE),
+    Line(event="the district pays a merchant", debit=Code.DUE, credit=Code.BANK),
+    Line(event="the district subsidises a merchant", debit=Code.SUBSIDIES, credit=Code.DUE),
+    Line(event="a subsidy is taken back", debit=Code.DUE, credit=Code.SUBSIDIES),
+    Line(event="a due is adjusted for the merchant", debit=Code.ADJUSTMENTS, credit=Code.DUE),
+    Line(event="a due is adjusted against the merchant", debit=Code.DUE, credit=Code.ADJUSTMENTS),
 )  # fmt: skip
 
 
@@ -177,7 +189,8 @@ def fen_accounts(session: Session, merchants: Sequence[str]) -> dict[str, int]:
     None of them has a floor, so none is locked. Those not there yet are opened; one round trip.
     """
     names = [f"{Code.DUE}:{merchant}" for merchant in merchants]
-    names += [code.value for code in (*PARTIES, Code.CLEARING) if code is not Code.DUE]
+    house = (*PARTIES, Code.CLEARING, Code.BANK, Code.SUBSIDIES, Code.ADJUSTMENTS)
+    names += [code.value for code in house if code is not Code.DUE]
     return ledger.open_accounts(
         session,
         [

@@ -47,6 +47,10 @@ GRANT UPDATE (made_good) ON write_off TO plaza_app;
 GRANT UPDATE (state, captured_points, captured_fen, order_id, ended_at) ON burn TO plaza_app;
 GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
 
+-- A dispute ends once.
+GRANT UPDATE (resolved_at, resolved_by, resolution, adjusted_fen) ON settlement_dispute
+    TO plaza_app;
+
 -- Stored answers and who stands at which till, for as long as they are of use.
 GRANT DELETE ON idempotency, identification TO plaza_app;
 
@@ -56,6 +60,8 @@ CREATE OR REPLACE TRIGGER paid_for_good
     FOR EACH ROW WHEN (OLD.state <> 'awaiting_payment') EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER ended_for_good BEFORE UPDATE ON burn
     FOR EACH ROW WHEN (OLD.state <> 'authorised') EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER resolved_for_good BEFORE UPDATE ON settlement_dispute
+    FOR EACH ROW WHEN (OLD.resolved_at IS NOT NULL) EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER gone_for_good
     BEFORE UPDATE OF refunded_fen, refunded_quantity ON order_line
     FOR EACH ROW WHEN (NEW.refunded_fen < OLD.refunded_fen

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from app.cli.context import Command, pass_command
 from app.cli.serving import answers, served
-from app.cli.settle import as_fields, close_month
+from app.cli.settle.closing import as_fields, close_month
 from app.lab import dataset, replay, replay_http
 from app.lab.replay import DISTRICT, Event, Plan
 from app.lab.report import write_report

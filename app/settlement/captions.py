@@ -24,6 +24,9 @@ class Caption(StrEnum):
     REVALUED = "revalued"
     SPREAD = "spread"
     ROUNDING = "rounding"
+    SUBSIDY = "subsidy"
+    ADJUSTMENT = "adjustment"
+    PAYMENT = "payment"
 
 
 #: Caption of each posting of `app/books.py:RULES`; `redeemed` becomes `redeemed_own` where a
@@ -64,4 +67,10 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.REVALUED: ("预购重估", "Bought ahead, revalued"),
     Caption.SPREAD: ("发放与核销价差", "Spread of cost and redemption"),
     Caption.ROUNDING: ("尾差", "Rounding"),
+    Caption.SUBSIDY: ("补贴", "Subsidy"),
+    Caption.ADJUSTMENT: ("调整", "Adjustment"),
+    Caption.PAYMENT: ("收付款", "Payment"),
 }
+
+#: Rows that are posted when they happen; the close only shows them.
+POSTED = frozenset({Caption.SUBSIDY, Caption.ADJUSTMENT, Caption.PAYMENT})

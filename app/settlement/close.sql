@@ -152,6 +152,19 @@ BEGIN
     FROM settlement_moves(period, p_debits, p_credits, p_captions, p_share_num, p_share_den) l
     GROUP BY 2, 3, 4 HAVING sum(l.points) <> 0 OR sum(l.fen) <> 0;
 
+    -- What was posted in fen meanwhile: payments, subsidies, adjustments, each against its account.
+    INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
+    SELECT period, CASE WHEN m.id IS NULL THEN a.code ELSE 'merchant' END, m.id, side.kind, 0,
+           sum(side.fen)
+    FROM (
+        SELECT j.kind, s.account_id, s.fen
+        FROM transfer t JOIN journal j ON j.id = t.journal_id AND j.kind <> 'settle',
+        LATERAL (VALUES (t.debit_id, -t.amount), (t.credit_id, t.amount)) AS s (account_id, fen)
+        WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id & 7 = 1) side
+    JOIN account a ON a.id = side.account_id
+    LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
+    GROUP BY 2, 3, 4 HAVING sum(side.fen) <> 0;
+
     -- What stands for the points that are out, to the fen; and what rounding has made of it all.
     INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
     SELECT period, x.party, NULL, 'moved', x.points, x.fen
@@ -178,10 +191,12 @@ BEGIN
 
     SELECT count(DISTINCT (l.party, l.merchant_id)) AS parties, coalesce(sum(l.points), 0) AS points,
            coalesce(sum(l.fen), 0) AS fen,
-           coalesce(sum(abs(l.fen)) FILTER (WHERE l.party = 'merchant'), 0) AS gross,
+           coalesce(sum(abs(l.fen)) FILTER (
+               WHERE l.party = 'merchant' AND l.caption <> 'payment'), 0) AS gross,
            (SELECT coalesce(sum(abs(n.fen)), 0) FROM (
                 SELECT sum(o.fen) AS fen FROM settlement_line o
-                WHERE o.period_id = period AND o.party = 'merchant' GROUP BY o.merchant_id) n) AS net
+                WHERE o.period_id = period AND o.party = 'merchant' AND o.caption <> 'payment'
+                GROUP BY o.merchant_id) n) AS net
     INTO figures FROM settlement_line l WHERE l.period_id = period;
     INSERT INTO settlement_period (
         id, code, starts_on, ends_on, closed_at, closed_by, transfers, parties, sum_points, sum_fen,

@@ -1,8 +1,8 @@
-"""Tables of a closed period. They are written by the close and never changed (semantics 9)."""
+"""Tables of closed periods, written by the close and never changed, and of what follows it."""
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config.database import Base
@@ -113,3 +113,59 @@ class Line(Base):
     caption: Mapped[str]
     points: Mapped[int]
     fen: Mapped[int]
+
+
+class Payment(Base):
+    """Money that changed hands for a closed period: above zero, the merchant paid the district."""
+
+    __tablename__ = "settlement_payment"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("merchant_id", "reference"),
+        CheckConstraint("fen <> 0", name="fen"),
+        Index(None, "period_id", "merchant_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    period_id: Mapped[int] = mapped_column(ForeignKey(_PERIOD))
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"))
+    fen: Mapped[int]
+    reference: Mapped[str]
+    paid_on: Mapped[date]
+    recorded_at: Mapped[datetime]
+    recorded_by: Mapped[str]
+
+
+class Dispute(Base):
+    """Fen of a figure that its merchant does not accept; resolved once, by another person."""
+
+    __tablename__ = "settlement_dispute"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        CheckConstraint("fen <> 0", name="fen"),
+        CheckConstraint(
+            "(resolved_at IS NULL) = (resolved_by IS NULL)"
+            " AND (resolved_at IS NULL) = (resolution IS NULL)"
+            " AND (resolved_at IS NULL) = (adjusted_fen IS NULL)",
+            name="end",
+        ),
+        Index(
+            "settlement_dispute_open_idx",
+            "line_id",
+            unique=True,
+            postgresql_where=text("resolved_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    line_id: Mapped[int] = mapped_column(ForeignKey("settlement_line.id"))
+    fen: Mapped[int]
+    reason: Mapped[str]
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[str]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[str | None]
+    resolution: Mapped[str | None]
+    adjusted_fen: Mapped[int | None]

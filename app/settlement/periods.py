@@ -20,7 +20,7 @@ from app.books import Code, Kind
 from app.clock import SHANGHAI, day_start, month_end
 from app.errors import Invalid
 from app.merchants.models import Merchant
-from app.settlement.captions import CAPTIONS
+from app.settlement.captions import CAPTIONS, POSTED
 from app.settlement.errors import (
     BooksBroken,
     NothingToSettle,
@@ -184,11 +184,14 @@ def list_closed(session: Session) -> Sequence[Period]:
 
 
 def _post(session: Session, period: Period) -> None:
-    """Post each party's lines against the clearing account, which ends where it began: at zero."""
+    """Post each party's lines against the clearing account, which ends where it began: at zero.
+
+    What was posted during the month is in the lines already and not posted again.
+    """
     rows = session.execute(
         select(Merchant.public_id, Line.party, Line.caption, Line.fen)
         .outerjoin(Merchant, Merchant.id == Line.merchant_id)
-        .where(Line.period_id == period.id, Line.fen != 0)
+        .where(Line.period_id == period.id, Line.fen != 0, Line.caption.not_in(POSTED))
         .order_by(Line.party, Line.merchant_id, Line.caption)
     ).all()
     merchants = sorted({row.public_id for row in rows if row.public_id})

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.merchants.directory import get_directory
+from app.settlement import disputes, dues
 from app.settlement.captions import CAPTIONS, Caption
 from app.settlement.models import Line, Period
 
@@ -56,6 +57,8 @@ class Statement:
     opening_fen: int
     figures: Sequence[Figure]
     outstanding: Outstanding
+    disputed_fen: int
+    settled_fen: int
 
     @property
     def net_points(self) -> int:
@@ -64,13 +67,30 @@ class Statement:
 
     @property
     def net_fen(self) -> int:
-        """The sum of the period's fen."""
-        return sum(figure.fen for figure in self.figures)
+        """The sum of the period's fen, payments for earlier ones left out."""
+        return sum(figure.fen for figure in self.figures if figure.caption is not Caption.PAYMENT)
+
+    @property
+    def paid_fen(self) -> int:
+        """What was paid in the period for earlier ones: above zero, by the merchant."""
+        return sum(figure.fen for figure in self.figures if figure.caption is Caption.PAYMENT)
 
     @property
     def closing_fen(self) -> int:
         """What is carried forward if nothing is paid."""
-        return self.opening_fen + self.net_fen
+        return self.opening_fen + self.net_fen + self.paid_fen
+
+    @property
+    def payable_fen(self) -> int:
+        """What is still to pay of it: disputes left out, payments for this period taken off."""
+        return self.closing_fen - self.disputed_fen + self.settled_fen
+
+    @property
+    def state(self) -> str:
+        """Whether the period is paid: `paid`, `part_paid` or `unpaid`."""
+        if self.payable_fen == 0:
+            return "paid"
+        return "part_paid" if self.settled_fen else "unpaid"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +170,8 @@ def statement(session: Session, period: Period, *, merchant: str) -> Statement:
             if caption in found
         ],
         outstanding=_outstanding(session, period, listed.id),
+        disputed_fen=disputes.disputed_fen(session, period, listed.id),
+        settled_fen=dues.paid_fen(session, period, listed.id),
     )
 
 

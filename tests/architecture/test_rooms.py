@@ -122,6 +122,7 @@ CHANGEABLE = {
     "refresh_token": {"used_at"},
     "rule": {"name_en", "name_zh"},
     "rule_version": {"*"},
+    "settlement_dispute": {"adjusted_fen", "resolution", "resolved_at", "resolved_by"},
     "sign_in_code": {"tries", "used_at"},
     "staff": {"status"},
     "store": {"status"},

@@ -34,6 +34,7 @@ def closing(plaza: Plaza, database: Database, owner_url: str) -> Iterator[Plaza]
     with database.transaction(DISTRICT, at=BEGAN) as session:
         upkeep.open_books(session, start=date(2017, 1, 1), through=date(2017, 5, 31))
         make_staff(session, login="wang")
+        make_staff(session, login="lin")
         shops = [open_shop(session) for _ in range(4)]
         members = [make_member(session) for _ in range(3)]
     for day in range(40):
@@ -89,6 +90,35 @@ def test_what_cannot_be_closed_is_refused_in_both_languages(closing: Plaza) -> N
     assert "2017-03" in closing.refused(*words, "spring")
     assert "closed-period" in closing.refused("settle", "parties", "--period", "2016-01")
     assert "没有结过账" not in closing("settle", "list")
+
+
+def test_a_statement_is_disputed_adjusted_and_paid_by_command(closing: Plaza) -> None:
+    closing("settle", "close", "--period", "2017-01", "--as", "wang")
+    with_lin = ["--as", "lin"]
+    parties = closing.json("settle", "parties", "--period", "2017-01")
+    name = next(party["name"] for party in parties if party["merchant"] and party["fen"] < 0)
+    words = ["--period", "2017-01", "--merchant", name]
+    told = closing.json("settle", "statement", *words)
+    row = ["--caption", "issued", "--yuan", "-0.05", "--reason", "重复", "--as", "wang"]
+
+    number = closing("settle", "dispute", "open", *words, *row).split()[0]
+    assert number in closing("settle", "dispute", "list", "--open")
+    assert closing.json("settle", "statement", *words)["payable_fen"] == told["payable_fen"] + 5
+    closing("settle", "dispute", "resolve", number, "--adjust", "0", "--reason", "无误", *with_lin)
+    amount = f"{-told['payable_fen'] / 100:.2f}"
+    closing("settle", "pay", *words, "--yuan", amount, "--reference", "B1", "--as", "wang")
+    waits = closing(
+        "settle", "adjust", "propose", "--merchant", name, "--yuan", "2", "--reason", "补", "--as",
+        "wang",
+    )  # fmt: skip
+    closing("settle", "adjust", "approve", waits.split("approve ")[1].split()[0], *with_lin)
+
+    assert closing.json("settle", "statement", *words)["state"] == "paid"
+    assert "已结清" in closing("settle", "statement", *words)
+    assert closing.json("settle", "dispute", "list")[0]["resolution"] == "无误"
+    assert "不是金额" in closing.refused(
+        "settle", "pay", *words, "--yuan", "x", "--reference", "B2", "--as", "wang"
+    )
 
 
 def test_a_close_that_is_killed_anywhere_ends_as_an_undisturbed_one(

@@ -1,4 +1,4 @@
-"""`plaza settle …`: closing periods, and reading what they came to."""
+"""`plaza settle close` and what reads closed periods."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,8 +8,8 @@ import click
 
 from app.cli.acting import acting, as_json, as_staff, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.settle.opening import of_merchant, of_period, settle
 from app.clock import SHANGHAI
-from app.errors import Invalid
 from app.merchants.staff import Permission
 from app.money import yuan
 from app.points.programme import programme_at
@@ -21,42 +21,7 @@ from app.settlement.statements import Statement
 from config.database import Database
 
 _MOST = 5000
-
-
-class _Month(click.ParamType[Month]):
-    """A month such as 2017-03."""
-
-    name = "MONTH"
-
-    def convert(
-        self, value: str | Month, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Month:
-        if isinstance(value, Month):
-            return value
-        try:
-            return Month.parse(value)
-        except Invalid as refused:
-            self.fail(str(refused), param, ctx)
-
-
-of_period = click.option(
-    "--period", "month", type=_Month(), required=True, help="账期，如 2017-03 / a month."
-)
-of_merchant = click.option("--merchant", required=True, help="商户编号 / a merchant's code.")
-
-
-@click.group()
-def settle() -> None:
-    """商户间结算：按月结账、对账单、矩阵 / settlement between merchants, to exactly zero.
-
-    \b
-    plaza settle close --period 2017-03 --as wang
-    plaza settle list
-    plaza settle statement --period 2017-03 --merchant tea
-    plaza settle parties --period 2017-03
-    plaza settle matrix --period 2017-03
-    plaza settle entries --period 2017-03 --merchant tea --caption issued
-    """
+_STATES = {"paid": "已结清 paid", "part_paid": "部分付 part paid", "unpaid": "未付 unpaid"}
 
 
 @settle.command()
@@ -111,6 +76,8 @@ def statement(command: Command, *, month: Month, merchant: str, in_json: bool) -
                 "net_points": found.net_points,
                 "net_fen": found.net_fen,
                 "closing_fen": found.closing_fen,
+                "payable_fen": found.payable_fen,
+                "state": found.state,
             }
         )
     else:
@@ -252,6 +219,11 @@ def _show_statement(found: Statement) -> None:
         _row(f"{zh} {en}", figure.points, figure.fen)
     _row("本期净额 net", found.net_points, found.net_fen)
     _row("期末 closing", None, found.closing_fen)
+    if found.disputed_fen:
+        _row("争议中 disputed", None, found.disputed_fen)
+    if found.settled_fen:
+        _row("已付 paid since", None, found.settled_fen)
+    _row(f"应付 payable（{_STATES[found.state]}）", None, found.payable_fen)
     out = found.outstanding
     steps: Sequence[tuple[str, int]] = (
         ("期初在外 outstanding before", out.opening_points),
