@@ -13,7 +13,7 @@ from app.cli.context import Command, pass_command
 from app.cli.replay import replay_plan
 from app.cli.serving import served
 from app.lab import bench as lab
-from app.lab import bench_http
+from app.lab import bench_http, bench_settle
 from app.lab.bench_ledger import DEMANDS
 from app.lab.bench_pgbench import Pgbench
 from app.lab.bench_wrk import find_wrk
@@ -119,6 +119,25 @@ def over_http(command: Command, *, short: bool, rounds: int, seconds: float, in_
     click.echo(f"hello {found.hello_rps:,.0f}/s")
     for name, ratio in found.http.items():
         click.echo(f"http    {name:<14}{ratio:8.3f}  （要求 demand {bench_http.DEMANDS[name]}）")
+
+
+@bench.command("settle")
+@click.option("--short", is_flag=True, help="小样，只验证能跑 / a few rows, to see that it runs.")
+@click.option("--rounds", type=click.IntRange(1), default=3, help="轮数，取中位数 / rounds.")
+@as_json
+@pass_command
+def settling(command: Command, *, short: bool, rounds: int, in_json: bool) -> None:
+    """结账一个月：与同样数据上一次聚合之比（要求 ≤ 4） / closing a month, as a ratio to one plain
+    aggregate over the same rows (demand ≤ 4)."""
+    size = bench_settle.SHORT if short else bench_settle.Size()
+    found = bench_settle.measure(
+        command.settings(), size, rounds=1 if short else rounds, tell=_tell
+    )
+    if in_json:
+        click.echo(json.dumps({"settle": _rounded(asdict(found))}))
+        return
+    for name, figure in asdict(found).items():
+        click.echo(f"settle  {name:<18}{figure:8.3f}")
 
 
 def _replay_year(command: Command, *, baskets: int) -> None:

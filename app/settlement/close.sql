@@ -22,57 +22,76 @@ CREATE OR REPLACE FUNCTION settlement_cells(p_from date, p_until date) RETURNS T
 BEGIN
     RETURN QUERY
     WITH house AS MATERIALIZED (
-        SELECT a.id, a.code, m.id AS merchant_id,
-               t.cost_num, t.cost_den
-        FROM account a
-        LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
-        LEFT JOIN LATERAL (
-            SELECT c.cost_num, c.cost_den FROM contract_term c
-            WHERE c.merchant_id = m.id AND c.valid_from < p_until
-            ORDER BY c.valid_from DESC LIMIT 1) t ON true
+        SELECT a.id, a.code, m.id AS merchant_id
+        FROM account a LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
         WHERE a.wallet_id IS NULL AND a.id & 7 = 0
-    ), rated AS MATERIALIZED (
-        SELECT j.id, r.key::smallint AS line, r.value ->> 0 AS debit, r.value ->> 1 AS credit
-        FROM journal j, jsonb_each(j.details -> 'rates') r
-        WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
-    ), moved AS (
-        SELECT coalesce(dl.kind, dh.code) AS debit_code,
-               coalesce(dl.issuer_id, dh.merchant_id) AS debit_merchant_id,
-               dl.cost_num AS debit_cost_num, dl.cost_den AS debit_cost_den,
-               coalesce(cl.kind, ch.code) AS credit_code,
-               coalesce(cl.issuer_id, ch.merchant_id) AS credit_merchant_id,
-               cl.cost_num AS credit_cost_num, cl.cost_den AS credit_cost_den,
-               CASE WHEN dh.code = 'redeemed' AND cl.issuer_id <> dh.merchant_id
-                    THEN cl.redemption_num
-                    ELSE coalesce(dl.cost_num, cl.cost_num, ch.cost_num, dh.cost_num) END AS debit_num,
-               CASE WHEN dh.code = 'redeemed' AND cl.issuer_id <> dh.merchant_id
-                    THEN cl.redemption_den
-                    ELSE coalesce(dl.cost_den, cl.cost_den, ch.cost_den, dh.cost_den) END AS debit_den,
-               CASE WHEN ch.code = 'redeemed' AND dl.issuer_id <> ch.merchant_id
-                    THEN dl.redemption_num
-                    ELSE coalesce(cl.cost_num, dl.cost_num, ch.cost_num, dh.cost_num) END AS credit_num,
-               CASE WHEN ch.code = 'redeemed' AND dl.issuer_id <> ch.merchant_id
-                    THEN dl.redemption_den
-                    ELSE coalesce(cl.cost_den, dl.cost_den, ch.cost_den, dh.cost_den) END AS credit_den,
-               r.debit AS debit_rate, r.credit AS credit_rate, t.amount
+    ), side AS MATERIALIZED (
+        -- Accounts that are alike in fen share a class: what is grouped is two small numbers.
+        SELECT x.*, dense_rank() OVER (ORDER BY x.code, x.merchant_id, x.cost_num, x.cost_den,
+                                                x.redemption_num, x.redemption_den) AS class
+        FROM (
+            SELECT l.account_id, l.kind AS code, l.issuer_id AS merchant_id, l.cost_num,
+                   l.cost_den, l.redemption_num, l.redemption_den
+            FROM lot l
+            UNION ALL
+            SELECT h.id, h.code, h.merchant_id, NULL, NULL, NULL, NULL FROM house h) x
+    ), class AS MATERIALIZED (
+        SELECT DISTINCT s.class, s.code, s.merchant_id, s.cost_num, s.cost_den, s.redemption_num,
+               s.redemption_den
+        FROM side s
+    ), moved AS MATERIALIZED (
+        SELECT d.class AS debit, c.class AS credit, sum(t.amount) AS points, count(*) AS transfers
         FROM transfer t
-        LEFT JOIN lot dl ON dl.account_id = t.debit_id
-        LEFT JOIN lot cl ON cl.account_id = t.credit_id
-        LEFT JOIN house dh ON dh.id = t.debit_id
-        LEFT JOIN house ch ON ch.id = t.credit_id
-        LEFT JOIN rated r ON r.id = t.journal_id AND r.line = t.line
+        JOIN side d ON d.account_id = t.debit_id
+        JOIN side c ON c.account_id = t.credit_id
         WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id & 7 = 0
+        GROUP BY 1, 2
+    ), rated AS MATERIALIZED (
+        SELECT d.class AS debit, c.class AS credit, r.value ->> 0 AS debit_rate,
+               r.value ->> 1 AS credit_rate, sum(t.amount) AS points, count(*) AS transfers
+        FROM journal j, jsonb_each(j.details -> 'rates') r, transfer t, side d, side c
+        WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
+            AND t.journal_id = j.id AND t.line = r.key::smallint AND t.booked_on = j.booked_on
+            AND d.account_id = t.debit_id AND c.account_id = t.credit_id
+        GROUP BY 1, 2, 3, 4
+    ), summed AS (
+        SELECT x.debit, x.credit, x.debit_rate, x.credit_rate, sum(x.points) AS points,
+               sum(x.transfers)::bigint AS transfers
+        FROM (
+            SELECT m.debit, m.credit, NULL AS debit_rate, NULL AS credit_rate, m.points, m.transfers
+            FROM moved m
+            UNION ALL
+            SELECT r.debit, r.credit, NULL, NULL, -r.points, -r.transfers FROM rated r
+            UNION ALL
+            SELECT r.debit, r.credit, r.debit_rate, r.credit_rate, r.points, r.transfers
+            FROM rated r) x
+        GROUP BY 1, 2, 3, 4 HAVING sum(x.transfers) > 0
     )
-    SELECT m.debit_code, m.debit_merchant_id, m.debit_cost_num, m.debit_cost_den,
-           m.credit_code, m.credit_merchant_id, m.credit_cost_num, m.credit_cost_den,
-           coalesce(split_part(m.debit_rate, '/', 1)::bigint, m.debit_num),
-           CASE WHEN m.debit_rate IS NULL THEN m.debit_den
-                ELSE coalesce(nullif(split_part(m.debit_rate, '/', 2), ''), '1')::bigint END,
-           coalesce(split_part(m.credit_rate, '/', 1)::bigint, m.credit_num),
-           CASE WHEN m.credit_rate IS NULL THEN m.credit_den
-                ELSE coalesce(nullif(split_part(m.credit_rate, '/', 2), ''), '1')::bigint END,
-           sum(m.amount), count(*)
-    FROM moved m GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+    SELECT d.code, d.merchant_id, d.cost_num, d.cost_den,
+           c.code, c.merchant_id, c.cost_num, c.cost_den,
+           coalesce(split_part(s.debit_rate, '/', 1)::bigint,
+                    CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
+                         THEN c.redemption_num END, d.cost_num, c.cost_num, t.cost_num),
+           CASE WHEN s.debit_rate IS NOT NULL
+                THEN coalesce(nullif(split_part(s.debit_rate, '/', 2), ''), '1')::bigint
+                ELSE coalesce(CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
+                                   THEN c.redemption_den END, d.cost_den, c.cost_den, t.cost_den) END,
+           coalesce(split_part(s.credit_rate, '/', 1)::bigint,
+                    CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
+                         THEN d.redemption_num END, c.cost_num, d.cost_num, t.cost_num),
+           CASE WHEN s.credit_rate IS NOT NULL
+                THEN coalesce(nullif(split_part(s.credit_rate, '/', 2), ''), '1')::bigint
+                ELSE coalesce(CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
+                                   THEN d.redemption_den END, c.cost_den, d.cost_den, t.cost_den) END,
+           s.points, s.transfers
+    FROM summed s
+    JOIN class d ON d.class = s.debit
+    JOIN class c ON c.class = s.credit
+    LEFT JOIN LATERAL (  -- Only where neither side is a lot and no rate was written down.
+        SELECT o.cost_num, o.cost_den FROM contract_term o
+        WHERE d.cost_num IS NULL AND c.cost_num IS NULL AND s.debit_rate IS NULL
+            AND o.merchant_id = coalesce(c.merchant_id, d.merchant_id) AND o.valid_from < p_until
+        ORDER BY o.valid_from DESC LIMIT 1) t ON true;
 END $$;
 
 -- Write a period down: its cells, what is out at its end, and each party's lines. The caption of a

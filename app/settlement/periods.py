@@ -143,7 +143,9 @@ def close(session: Session, month: Month, *, by: str, breakage_share: Fraction) 
     """
     session.execute(_ONE_AT_A_TIME)
     check_closable(session, month)
-    if upkeep.mark_balances(session, through=month.ends_on) is None:
+    if not session.scalar(_MARKED, {"day": month.ends_on}) and (
+        upkeep.mark_balances(session, through=month.ends_on) is None
+    ):
         raise PostingsRunning(month.code)
     pairs = list(CAPTIONS.items())
     period_id = session.scalar(
@@ -217,6 +219,7 @@ def _post(session: Session, period: Period) -> None:
         )
 
 
+_MARKED = text("SELECT EXISTS (SELECT FROM balance_mark WHERE through = :day)")
 _FIRST_BOOKED = text("SELECT min(booked_on) FROM journal WHERE kind <> 'settle'")
 _ONE_AT_A_TIME = text(
     "SELECT pg_advisory_xact_lock(hashtextextended('settle:' || current_schema, 0))"

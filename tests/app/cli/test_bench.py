@@ -34,3 +34,13 @@ def test_the_short_bench_runs_every_part_and_ends_with_its_ratios(plaza: Plaza, 
     assert figures["sale"]["round_trips"] <= 12
     assert printed.count("✔ 账目无误 / the books are sound") == 2
     assert "bench" not in plaza("district", "list").split()
+
+
+def test_the_short_bench_of_a_close_ends_with_its_ratios(plaza: Plaza) -> None:
+    figures = json.loads(plaza("bench", "settle", "--short", "--json").splitlines()[-1])
+
+    assert list(figures["settle"]) == [
+        "close", "close_and_marks", "close_seconds", "aggregate_seconds"
+    ]  # fmt: skip
+    assert all(figure > 0 for figure in figures["settle"].values())
+    assert "bench-settle" not in plaza("district", "list").split()
