@@ -3,7 +3,7 @@
 Every figure is a sum of cells, and every cell opens to the transfers behind it (L5, R4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.books import Code
 from app.errors import NotFound
-from app.merchants.directory import get_directory
+from app.merchants.directory import ListedMerchant, get_directory
 from app.settlement import disputes, dues
-from app.settlement.captions import CAPTIONS, Caption
+from app.settlement.captions import CAPTIONS, POSTED, Caption
 from app.settlement.models import Line, Period
+
+_AT_ONCE = 2_000  # transfers that one answer of the server brings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +119,10 @@ class MatrixCell:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A transfer behind a figure."""
+    """A transfer behind a figure, in points or in fen; `own_…` is what it adds to the figure.
+
+    Points become fen only as sums, at the close, so a transfer of points has no fen of its own.
+    """
 
     journal: str
     line: int
@@ -126,6 +132,8 @@ class Entry:
     debit: str
     credit: str
     points: int
+    own_points: int
+    own_fen: int | None
     place: tuple[int, int]
 
 
@@ -184,9 +192,9 @@ def parties(session: Session, period: Period) -> list[Party]:
     ]
 
 
-def matrix(session: Session, period: Period) -> list[MatrixCell]:
-    """Return who took whose points in a period, by the codes of both."""
-    rows = session.execute(_MATRIX, {"period": period.id})
+def matrix(session: Session, period: Period, *, merchant: str | None = None) -> list[MatrixCell]:
+    """Return who took whose points in a period, by the codes of both; all, or one merchant's."""
+    rows = session.execute(_MATRIX, {"period": period.id, "merchant": merchant})
     return [
         MatrixCell(
             issuer=row.issuer,
@@ -213,17 +221,40 @@ def entries(
     Raises:
         NotFound: no such merchant.
     """
+    return list(
+        _behind(session, period, merchant=merchant, caption=caption, limit=limit, after=after)
+    )
+
+
+def stream_entries(
+    session: Session, period: Period, told: Statement
+) -> Iterator[tuple[Caption, Entry]]:
+    """Yield every transfer behind a statement, row by row of it; as many as there are.
+
+    They come from the server as they are taken, so the transaction has to stay open.
+    """
+    for figure in told.figures:
+        for entry in _behind(session, period, merchant=told.merchant, caption=figure.caption):
+            yield figure.caption, entry
+
+
+def _behind(
+    session: Session,
+    period: Period,
+    *,
+    merchant: str,
+    caption: Caption,
+    limit: int | None = None,
+    after: tuple[int, int] = (0, 0),
+) -> Iterator[Entry]:
     listed = get_directory(session).get_merchant(merchant)
+    in_fen = caption in POSTED
     pairs = [pair for pair, name in CAPTIONS.items() if name is _written(caption)]
     rows = session.execute(
         _ENTRIES,
         {
-            "accounts": [
-                listed.issued_account_id,
-                listed.prepaid_account_id,
-                listed.redeemed_account_id,
-                listed.breakage_account_id,
-            ],
+            "accounts": _accounts(session, listed, in_fen=in_fen),
+            "kind": caption.value if in_fen else None,
             "start": period.starts_on,
             "end": period.ends_on,
             "debits": [debit.value for debit, _ in pairs],
@@ -234,9 +265,10 @@ def entries(
             "line": after[1],
             "limit": limit,
         },
+        execution_options={"yield_per": _AT_ONCE},
     )
-    return [
-        Entry(
+    for row in rows:
+        yield Entry(
             journal=row.key,
             line=row.line,
             kind=row.kind,
@@ -244,10 +276,21 @@ def entries(
             booked_on=row.booked_on,
             debit=row.debit,
             credit=row.credit,
-            points=row.amount,
+            points=0 if in_fen else row.amount,
+            own_points=0 if in_fen else row.amount * row.sign,
+            own_fen=row.amount * row.sign if in_fen else None,
             place=(row.journal_id, row.line),
         )
-        for row in rows
+
+
+def _accounts(session: Session, listed: ListedMerchant, *, in_fen: bool) -> list[int]:
+    if in_fen:
+        return list(session.scalars(_DUE, {"name": f"{Code.DUE}:{listed.public_id}"}))
+    return [
+        listed.issued_account_id,
+        listed.prepaid_account_id,
+        listed.redeemed_account_id,
+        listed.breakage_account_id,
     ]
 
 
@@ -285,6 +328,7 @@ def _outstanding(session: Session, period: Period, merchant_id: int) -> Outstand
 _OPENING = text(
     "SELECT sum(fen) FROM settlement_line WHERE merchant_id = :merchant AND period_id < :period"
 )
+_DUE = text("SELECT id FROM account WHERE name = :name")
 _PARTIES = text(
     """
     SELECT coalesce(m.code, l.party) AS name, m.id IS NOT NULL AS is_merchant,
@@ -307,6 +351,7 @@ _MATRIX = text(
         FROM settlement_cell
         WHERE period_id = :period AND debit_code = 'redeemed' AND credit_code = 'lot') c
     JOIN merchant i ON i.id = c.issuer_id JOIN merchant r ON r.id = c.redeemer_id
+    WHERE CAST(:merchant AS text) IS NULL OR :merchant IN (i.code, r.code)
     GROUP BY 1, 2 ORDER BY 1, 2
     """
 )
@@ -348,7 +393,8 @@ _OUTSTANDING = text(
 _ENTRIES = text(
     """
     SELECT j.key, t.line, j.kind, j.occurred_at, t.booked_on, d.name AS debit, c.name AS credit,
-           t.amount, t.journal_id
+           t.amount, t.journal_id,
+           (t.credit_id = ANY (:accounts))::int - (t.debit_id = ANY (:accounts))::int AS sign
     FROM transfer t
     JOIN journal j ON j.id = t.journal_id
     JOIN account d ON d.id = t.debit_id
@@ -357,8 +403,9 @@ _ENTRIES = text(
         AND CAST(:own AS boolean) IS NOT NULL
     WHERE (t.debit_id = ANY (:accounts) OR t.credit_id = ANY (:accounts))
         AND t.booked_on BETWEEN :start AND :end
-        AND (d.code, c.code) IN (SELECT k.debit, k.credit FROM unnest(
-            CAST(:debits AS text[]), CAST(:credits AS text[])) AS k (debit, credit))
+        AND CASE WHEN CAST(:kind AS text) IS NOT NULL THEN j.kind = :kind
+            ELSE (d.code, c.code) IN (SELECT k.debit, k.credit FROM unnest(
+                CAST(:debits AS text[]), CAST(:credits AS text[])) AS k (debit, credit)) END
         AND (CAST(:own AS boolean) IS NULL OR (l.issuer_id = :merchant) = :own)
         AND (t.journal_id, t.line) > (:journal, :line)
     ORDER BY t.journal_id, t.line LIMIT :limit

@@ -1,6 +1,5 @@
 """`plaza settle close` and what reads closed periods."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
 
@@ -9,19 +8,18 @@ import click
 from app.cli.acting import acting, as_json, as_staff, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.settle.opening import of_merchant, of_period, settle
+from app.cli.settle.papers import show_row
 from app.clock import SHANGHAI
 from app.merchants.staff import Permission
 from app.money import yuan
 from app.points.programme import programme_at
 from app.settlement import periods, statements
-from app.settlement.captions import NAMES, Caption
+from app.settlement.captions import Caption
 from app.settlement.models import Period
 from app.settlement.periods import Month
-from app.settlement.statements import Statement
 from config.database import Database
 
 _MOST = 5000
-_STATES = {"paid": "已结清 paid", "part_paid": "部分付 part paid", "unpaid": "未付 unpaid"}
 
 
 @settle.command()
@@ -61,31 +59,6 @@ def list_command(command: Command, *, in_json: bool) -> None:
 
 @settle.command()
 @of_period
-@of_merchant
-@as_json
-@pass_command
-def statement(command: Command, *, month: Month, merchant: str, in_json: bool) -> None:
-    """商户对账单 / what a merchant's period comes to."""
-    with reading(command) as session:
-        period = statements.get_period(session, month.code)
-        found = statements.statement(session, period, merchant=merchant)
-    if in_json:
-        echo_json(
-            {
-                **asdict(found),
-                "net_points": found.net_points,
-                "net_fen": found.net_fen,
-                "closing_fen": found.closing_fen,
-                "payable_fen": found.payable_fen,
-                "state": found.state,
-            }
-        )
-    else:
-        _show_statement(found)
-
-
-@settle.command()
-@of_period
 @as_json
 @pass_command
 def parties(command: Command, *, month: Month, in_json: bool) -> None:
@@ -95,8 +68,8 @@ def parties(command: Command, *, month: Month, in_json: bool) -> None:
     if in_json:
         return echo_json([asdict(party) for party in found])
     for party in found:
-        _row(party.name, party.points, party.fen)
-    _row("合计 sum", sum(party.points for party in found), sum(party.fen for party in found))
+        show_row(party.name, party.points, party.fen)
+    show_row("合计 sum", sum(party.points for party in found), sum(party.fen for party in found))
     return None
 
 
@@ -206,44 +179,6 @@ def _show(period: Period) -> None:
         f"总额 gross {yuan(period.gross_fen)} → 净额 net {yuan(period.net_fen)}  "
         f"合计 sum {period.sum_points} / {period.sum_fen}"
     )
-
-
-def _show_statement(found: Statement) -> None:
-    click.echo(
-        f"{found.merchant} {found.name_zh} {found.name_en}  {found.period}"
-        f"（{found.starts_on} – {found.ends_on}）"
-    )
-    _row("期初 opening", None, found.opening_fen)
-    for figure in found.figures:
-        zh, en = NAMES[figure.caption]
-        _row(f"{zh} {en}", figure.points, figure.fen)
-    _row("本期净额 net", found.net_points, found.net_fen)
-    _row("期末 closing", None, found.closing_fen)
-    if found.disputed_fen:
-        _row("争议中 disputed", None, found.disputed_fen)
-    if found.settled_fen:
-        _row("已付 paid since", None, found.settled_fen)
-    _row(f"应付 payable（{_STATES[found.state]}）", None, found.payable_fen)
-    out = found.outstanding
-    steps: Sequence[tuple[str, int]] = (
-        ("期初在外 outstanding before", out.opening_points),
-        ("发放 issued", out.issued_points),
-        ("发放冲回 reversed", out.reversed_points),
-        ("本店核销 redeemed here", out.redeemed_own_points),
-        ("他店核销 redeemed elsewhere", out.redeemed_elsewhere_points),
-        ("过期 expired", out.expired_points),
-        ("其他 other", out.other_points),
-        ("期末在外 outstanding after", out.closing_points),
-    )
-    click.echo("")
-    for name, points in steps:
-        _row(name, points, None)
-
-
-def _row(name: str, points: int | None, fen: int | None) -> None:
-    width = 44 - sum(ord(letter) > 0x2E80 for letter in name)  # A Chinese letter is two wide.
-    shown = "" if points is None else f"{points:,}"
-    click.echo(f"{name:<{width}}{shown:>14}{'' if fen is None else yuan(fen):>16}")
 
 
 def _place(written: str | None) -> tuple[int, int]:

@@ -75,7 +75,7 @@ def test_a_month_is_closed_by_command_and_every_figure_opens(closing: Plaza) -> 
             assert sum(each["points"] for each in behind) == abs(figure["points"])
     assert sum(cell["points"] for cell in cells) > 0
     assert "合计 sum" in closing("settle", "parties", "--period", "2017-01")
-    assert "期末 closing" in closing("settle", "statement", *words)
+    assert "期末 Closing" in closing("settle", "statement", *words)
 
 
 def test_what_cannot_be_closed_is_refused_in_both_languages(closing: Plaza) -> None:
