@@ -37,6 +37,7 @@ def settle() -> None:
     plaza settle list
     plaza settle statement --period 2017-03 --merchant tea
     plaza settle statement --period 2017-03 --all --format pdf --out statements
+    plaza settle vouchers --period 2017-03 --merchant tea --out tea.csv
     plaza settle parties --period 2017-03
     plaza settle matrix --period 2017-03
     plaza settle entries --period 2017-03 --merchant tea --caption issued

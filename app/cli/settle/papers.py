@@ -1,4 +1,4 @@
-"""`plaza settle statement`: what a merchant gets of a closed period, to hand on."""
+"""`plaza settle statement` and `vouchers`: what a merchant gets of a closed period, to hand on."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,9 +10,10 @@ import click
 
 from app.cli.acting import as_json, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.cli.settle.opening import of_period, settle
+from app.cli.settle.opening import of_merchant, of_period, settle
 from app.money import yuan
 from app.settlement import statements
+from app.settlement import vouchers as booking
 from app.settlement.papers import as_html, as_pdf, as_xlsx
 from app.settlement.papers.paper import Paper, gather, list_merchants
 from app.settlement.periods import Month
@@ -65,6 +66,24 @@ def statement(
         told = paper.statement
         return echo_json({**asdict(told), **_sums(told)})
     return _show(paper)
+
+
+@settle.command()
+@of_period
+@of_merchant
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV 文件 / file.")
+@pass_command
+def vouchers(command: Command, *, month: Month, merchant: str, out: Path) -> None:
+    """记账凭证 CSV，供商户入账 / a period as vouchers for the merchant's own books, in CSV."""
+    with reading(command) as session:
+        period = statements.get_period(session, month.code)
+        made = booking.make(session, period, merchant=merchant)
+    with _replacing(out) as part:
+        part.write_bytes(booking.as_csv(made))
+    total = sum(each.fen for voucher in made for each in voucher.entries if each.debit)
+    click.echo(
+        f"✔ {out}  {len(made)} 张凭证 vouchers  借方合计 = 贷方合计 debit = credit {yuan(total)}"
+    )
 
 
 def show_row(name: str, points: int | None, fen: int | None) -> None:

@@ -1,4 +1,4 @@
-"""`plaza settle statement` writes whole files or none (L5, R4, O2)."""
+"""`plaza settle statement` and `vouchers` write whole files or none (L5, R4, O2)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -82,6 +82,17 @@ def test_all_merchants_of_a_period_get_a_file_each(
     assert sorted(each.name for each in folder.iterdir()) == [
         f"2017-01-{code}.{form}" for code in closed
     ]
+
+
+def test_the_vouchers_are_written_and_their_sum_is_told(
+    paper: Plaza, closed: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "v.csv"
+
+    told = paper("settle", "vouchers", *PERIOD, "--merchant", closed[0], "--out", str(out))
+
+    assert "debit = credit ¥" in told
+    assert "销售费用-积分" in out.read_text(encoding="utf-8-sig")
 
 
 @pytest.mark.parametrize(
