@@ -54,6 +54,7 @@ class Kind(StrEnum):
     PAYMENT = "payment"
     SUBSIDY = "subsidy"
     ADJUSTMENT = "adjustment"
+    MERGE = "merge"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,8 @@ RULES: tuple[Line, ...] = (
     Line(event="debt of an erased member, borne", debit=Code.BREAKAGE, credit=Code.DEBT),
     Line(event="points of an erased member lapse", debit=Code.LOT, credit=Code.BREAKAGE),
     Line(event="points of an erased member are donated", debit=Code.LOT, credit=Code.DONATED),
+    Line(event="points of a merged member", debit=Code.LOT, credit=Code.LOT),
+    Line(event="debt of a merged member", debit=Code.DEBT, credit=Code.DEBT),
 )
 
 

@@ -25,6 +25,7 @@ from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.members import presence, refreshing, seeds, sign_in
 from app.members.closing import erase_due
+from app.points import merging
 from app.points.lapsing import lapse
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, lock_of, now_of
@@ -124,6 +125,7 @@ TIMETABLE: Sequence[Job] = (
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),
     Job(name="erase_members", every=600, work=_erase_members),
+    Job(name="gather_merged", every=600, work=merging.gather),
     Job(name="purge", every=600, work=_purge),
     Job(name="make_partitions", every=crontab(hour="2", minute="10"), work=_make_partitions),
     Job(

@@ -20,6 +20,7 @@ for _module in (
     "app.members.refreshing",
     "app.members.sign_in",
     "app.members.closing",
+    "app.members.merges",
     "app.members.exporting",
     "app.points.models",
     "app.checkout.models",

@@ -271,18 +271,22 @@ def _burned_on(session: Session, wallet: Wallet, day: date) -> int:
 # that is captured is an order. Three looks by index, so that a long history costs nothing.
 _BURNED_ON = text(
     """
+    WITH same AS (
+        SELECT ARRAY(SELECT id FROM member WHERE id = :member OR merged_into_id = :member) AS person
+    )
     SELECT coalesce((
         SELECT sum(burned_points) FROM "order"
-        WHERE member_id = :member AND business_date = :day AND kind <> 'exchange'
+        WHERE member_id = ANY (same.person) AND business_date = :day AND kind <> 'exchange'
             AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
         + coalesce((
         SELECT sum(burned_points) FROM "order"
-        WHERE member_id = :member AND kind = 'exchange'
+        WHERE member_id = ANY (same.person) AND kind = 'exchange'
             AND recorded_at >= :start AND recorded_at < :end
             AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
         + coalesce((
         SELECT sum(points) FROM burn
-        WHERE member_id = :member AND recorded_at >= :start AND recorded_at < :end
+        WHERE member_id = ANY (same.person) AND recorded_at >= :start AND recorded_at < :end
             AND state = 'authorised' AND until > :now), 0)
+    FROM same
     """
 )

@@ -7,7 +7,7 @@ refunds ends where one would (ADR 0004; semantics 1-5, 8, 9, 11, 24).
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -23,7 +23,7 @@ from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
 from app.checkout.returns import Delta, LineState, Request, refund
 from app.checkout.settling import load_homes
-from app.checkout.slices import load
+from app.checkout.slices import Allocation, load
 from app.clock import business_date
 from app.errors import Invalid
 from app.members.identification import KnownMember, get_by_id
@@ -33,6 +33,7 @@ from app.points.accruals import Home
 from app.points.burns import Borne, GivenBack
 from app.points.clawbacks import Clawback, claw_back
 from app.points.lots import Wallet
+from app.points.merging import heirs
 from app.points.programme import programme_at
 from config.database import new_id, now_of
 from config.errors import Collision
@@ -146,6 +147,8 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     if member is not None and (order.burned_points or order.earned_points):
         touched = [*allocation.lots, *(home.lot_account_id for home in homes)]
         wallet = lots.lock(session, member, day=business_date(now_of(session)), also=touched)
+        wallet, stands_for = heirs(session, wallet, touched)
+        allocation, homes = _inherited(allocation, homes, stands_for)
     states, borne = _read(session, order)
     after, delta = refund(allocation, states, request.parts)
     public_id = new_id("ref")
@@ -174,6 +177,17 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         moved={number: state for number, state in after.items() if state != states.get(number)},
         member=member,
     )
+
+
+def _inherited(
+    allocation: Allocation, homes: Sequence[Home], stands_for: Mapping[int, int]
+) -> tuple[Allocation, list[Home]]:
+    """Return a sale with the lots of who its member is now in place of those that it names."""
+    lot_accounts = tuple([stands_for.get(lot, lot) for lot in allocation.lots])
+    return replace(allocation, lots=lot_accounts), [
+        replace(home, lot_account_id=stands_for.get(home.lot_account_id, home.lot_account_id))
+        for home in homes
+    ]
 
 
 def record(session: Session, request: RefundRequest, planned: Planned) -> Refunded:

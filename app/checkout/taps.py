@@ -21,11 +21,15 @@ _HOUR = timedelta(hours=1)
 
 #: How many orders and burns of a member took points within the hour, or hold them now.
 COUNT: LiteralString = (
-    'SELECT (SELECT count(*) FROM "order" WHERE member_id = %(member)s AND burned_points > 0 '
+    "WITH same AS (SELECT ARRAY(SELECT id FROM member WHERE id = %(member)s "
+    "OR merged_into_id = %(member)s) AS person) "
+    'SELECT (SELECT count(*) FROM "order" WHERE member_id = ANY (same.person) '
+    "AND burned_points > 0 "
     "AND recorded_at > %(since)s AND kind <> 'burn' "
     "AND (state = 'paid' OR (state = 'awaiting_payment' AND until > %(now)s))) "
-    "+ (SELECT count(*) FROM burn WHERE member_id = %(member)s AND recorded_at > %(since)s "
-    "AND (state = 'captured' OR (state = 'authorised' AND until > %(now)s))) AS burns"
+    "+ (SELECT count(*) FROM burn WHERE member_id = ANY (same.person) "
+    "AND recorded_at > %(since)s "
+    "AND (state = 'captured' OR (state = 'authorised' AND until > %(now)s))) AS burns FROM same"
 )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.merge import merge
 from app.cli.parameters import Channel
 from app.clock import SHANGHAI, business_date
 from app.members import birthdays, enrolment, freezing, identification, memberships, privacy
@@ -33,6 +34,9 @@ def member() -> None:
     plaza member set-birthday 13800138000 05-20 --reason 本人补登 --as lin
     plaza member show mem_01J… --reveal --reason 寄送奖品 --as lin
     """
+
+
+member.add_command(merge)
 
 
 @member.command()

@@ -29,7 +29,7 @@ from app import audit, outbox
 from app.errors import NotFound, StateConflict
 from app.members import consents, devices
 from app.members.devices import Ending
-from app.members.identification import KnownMember, get_by_id
+from app.members.identification import KnownMember, get_by_id, same_person
 from app.members.models import CashierMember, ChannelIdentity, Member, MemberStatus
 from app.members.purposes import OPTIONAL, Purpose
 from app.members.sign_in import SignInCode
@@ -185,18 +185,26 @@ def erase_due(session: Session, *, now: datetime) -> int:
 
 
 def _erase(session: Session, member: KnownMember, *, closing: str, now: datetime) -> None:
-    row = session.get_one(Member, member.id, with_for_update=True, populate_existing=True)
-    if row.phone_index is not None:
-        session.execute(delete(SignInCode).where(SignInCode.phone_index == row.phone_index))
+    rows = session.scalars(
+        select(Member)
+        .where(Member.id.in_(same_person(member.id)))
+        .order_by(Member.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    phones = [row.phone_index for row in rows if row.phone_index is not None]
+    session.execute(delete(SignInCode).where(SignInCode.phone_index.in_(phones)))
     consents.withdraw_all(
         session, member=member, purposes=list(Purpose), evidence={"closing": closing}
     )
-    row.status = MemberStatus.CLOSED
-    row.data_key = row.phone = row.phone_index = row.name = row.birthday = None
-    row.card_number = None
+    for row in rows:  # Those who were merged into him are the same person.
+        row.status = MemberStatus.CLOSED
+        row.data_key = row.phone = row.phone_index = row.name = row.birthday = None
+        row.card_number = None
     session.flush()
-    session.execute(delete(ChannelIdentity).where(ChannelIdentity.member_id == member.id))
-    session.execute(delete(CashierMember).where(CashierMember.member_id == member.id))
+    keys = [row.id for row in rows]
+    session.execute(delete(ChannelIdentity).where(ChannelIdentity.member_id.in_(keys)))
+    session.execute(delete(CashierMember).where(CashierMember.member_id.in_(keys)))
     devices.end_all(session, member.id, why=Ending.CLOSED, now=now)
     audit.record(
         session,

@@ -23,8 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app import outbox
 from app.errors import NotFound
 from app.members.errors import BurnNotConfirmed
-from app.members.identification import KnownMember, known, select_known
-from app.members.models import Member
+from app.members.identification import KnownMember, Named, known, same_person, select_found
 from app.members.presence import Mode, Present
 from config.database import Base, new_id
 
@@ -136,9 +135,9 @@ def find(session: Session, public_id: str, *, terminal_id: int) -> Asking | None
     He showed the code of the pay screen then, and need not show another one.
     """
     row = session.execute(
-        select_known()
+        select_found()
         .add_columns(BurnConfirmation.until, func.now().label("at"))
-        .join(BurnConfirmation, BurnConfirmation.member_id == Member.id)
+        .join(BurnConfirmation, BurnConfirmation.member_id == Named.id)
         .where(
             BurnConfirmation.public_id == public_id,
             BurnConfirmation.terminal_id == terminal_id,
@@ -154,7 +153,10 @@ def list_waiting(session: Session, member: KnownMember, *, now: datetime) -> Seq
     """Return the burns that wait for a member's tap, newest first."""
     rows = session.scalars(
         select(BurnConfirmation)
-        .where(BurnConfirmation.member_id == member.id, BurnConfirmation.confirmed_at.is_(None))
+        .where(
+            BurnConfirmation.member_id.in_(same_person(member.id)),
+            BurnConfirmation.confirmed_at.is_(None),
+        )
         .where(BurnConfirmation.until > now)
         .order_by(BurnConfirmation.id.desc())
         .limit(20)
@@ -172,7 +174,7 @@ def confirm(session: Session, public_id: str, *, member: KnownMember, now: datet
         select(BurnConfirmation)
         .where(
             BurnConfirmation.public_id == public_id,
-            BurnConfirmation.member_id == member.id,
+            BurnConfirmation.member_id.in_(same_person(member.id)),
             BurnConfirmation.until > now,
         )
         .with_for_update()
@@ -203,7 +205,7 @@ def use(
         update(BurnConfirmation)
         .where(
             BurnConfirmation.public_id == public_id,
-            BurnConfirmation.member_id == member.id,
+            BurnConfirmation.member_id.in_(same_person(member.id)),
             BurnConfirmation.terminal_id == terminal_id,
             BurnConfirmation.points >= points,
             BurnConfirmation.confirmed_at.is_not(None),

@@ -135,11 +135,64 @@ def withdraw_all(
 ) -> None:
     """Take back whatever a member has given of these purposes."""
     given = [
-        (stance.matter, Decision.WITHDRAWN, current_text(stance.matter.purpose))
+        stance
         for stance in list_stances(session, member.id).values()
         if stance.matter.purpose in purposes and stance.decision is Decision.GIVEN
     ]
-    _write(session, member, given, evidence)
+    withdraw(session, member=member, stances=given, evidence=evidence)
+
+
+def withdraw(
+    session: Session,
+    *,
+    member: KnownMember,
+    stances: Sequence[Stance],
+    evidence: Mapping[str, str],
+) -> None:
+    """Take back what a member has given in some matters."""
+    texts = [
+        (stance.matter, Decision.WITHDRAWN, current_text(stance.matter.purpose))
+        for stance in stances
+    ]
+    _write(session, member, texts, evidence)
+
+
+def refused_elsewhere(session: Session, *, member_id: int, other_id: int) -> list[Stance]:
+    """Return what a member has given and, kept as another member, has refused or taken back.
+
+    What was never asked is no refusal.
+    """
+    said = list_stances(session, other_id)
+    refused = {matter for matter, each in said.items() if each.decision is not Decision.GIVEN}
+    return [
+        stance
+        for matter, stance in list_stances(session, member_id).items()
+        if stance.decision is Decision.GIVEN and matter in refused
+    ]
+
+
+def give_again(
+    session: Session,
+    *,
+    member: KnownMember,
+    given: Sequence[tuple[Matter, str]],
+    withdrawn_at: datetime,
+    evidence: Mapping[str, str],
+) -> None:
+    """Let stand again what was given on a text's version, and taken back at an instant for him.
+
+    What the member has decided himself since stays.
+    """
+    last = list_stances(session, member.id)
+    texts = [(matter, find_text(matter.purpose, version)) for matter, version in given]
+    again = [
+        (matter, Decision.GIVEN, known_text)
+        for matter, known_text in texts
+        if known_text is not None
+        and matter in last
+        and (last[matter].decision, last[matter].decided_at) == (Decision.WITHDRAWN, withdrawn_at)
+    ]
+    _write(session, member, again, evidence)
 
 
 def list_stances(session: Session, member_id: int) -> Mapping[Matter, Stance]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.members.identification import KnownMember, known, select_known
+from app.members.identification import KnownMember, Named, known, same_person, select_found
 from app.members.models import Member, MemberStatus
 from config.database import Base, new_id
 
@@ -21,6 +21,7 @@ class Ending(StrEnum):
     EVERYWHERE = "everywhere"
     REUSED = "reused"
     CLOSED = "closed"
+    PARKED = "parked"
 
 
 class DeviceSession(Base):
@@ -31,7 +32,8 @@ class DeviceSession(Base):
         UniqueConstraint("public_id"),
         CheckConstraint("source IN ('web', 'wechat', 'alipay')", name="source"),
         CheckConstraint(
-            "ended_why IN ('signed_out', 'everywhere', 'reused', 'closed')", name="ended_why"
+            "ended_why IN ('signed_out', 'everywhere', 'reused', 'closed', 'parked')",
+            name="ended_why",
         ),
         CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended"),
     )
@@ -73,13 +75,13 @@ def open_on(session: Session, *, member: KnownMember, source: str, now: datetime
 def find(session: Session, public_id: str, *, now: datetime) -> Device | None:
     """Return an open session of a member who has not left, in one round trip."""
     row = session.execute(
-        select_known()
+        select_found()
         .add_columns(
             DeviceSession.id.label("session_id"),
             DeviceSession.public_id.label("session"),
             DeviceSession.until,
         )
-        .join(DeviceSession, DeviceSession.member_id == Member.id)
+        .join(DeviceSession, DeviceSession.member_id == Named.id)
         .where(DeviceSession.public_id == public_id, DeviceSession.ended_at.is_(None))
         .where(DeviceSession.until > now, Member.status != MemberStatus.CLOSED)
     ).one_or_none()
@@ -94,8 +96,8 @@ def end(session: Session, device: Device, *, why: Ending, now: datetime) -> None
 
 
 def end_all(session: Session, member_id: int, *, why: Ending, now: datetime) -> None:
-    """End every session of a member."""
-    _end(session, DeviceSession.member_id == member_id, why=why, now=now)
+    """End every session of a member, and of those merged into him."""
+    _end(session, DeviceSession.member_id.in_(same_person(member_id)), why=why, now=now)
 
 
 def _end(session: Session, which: object, *, why: Ending, now: datetime) -> None:

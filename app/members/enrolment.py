@@ -14,9 +14,12 @@ from sqlalchemy.orm import Session
 
 from app import audit, books, outbox
 from app.audit import Act
+from app.clock import server_now
 from app.errors import Invalid
-from app.members import sealing
+from app.members import devices, sealing
 from app.members.arrivals import Arrival, ChannelName, NewMember, arrival, first_of_each
+from app.members.devices import Ending
+from app.members.errors import MemberNotActive
 from app.members.identification import KnownMember, get_by_public_id, list_by_public_ids
 from app.members.matching import Match, match, require_same_person
 from app.members.models import ChannelIdentity, Kind, Member, MemberStatus, Source
@@ -77,31 +80,48 @@ def enrol_after_challenge(session: Session, new: NewMember, *, by: str, reason: 
     """Enrol a person whose phone was somebody else's, once he has proved to hold it now.
 
     The former holder is parked with his points and orders, and comes back by another detail; what
-    is his does not go to the newcomer (semantics 47, 号码回收). Locks the former holder's row.
+    is his does not go to the newcomer (semantics 47, 号码回收). All devices of his are signed out,
+    for who signed in by that phone may not go on. Locks the former holder's row.
 
     Raises:
         Invalid: no phone is given.
+        MemberNotActive: the holder is frozen; staff look at him before anybody begins anew.
     """
     phone_index = arrival(session, new).phone_index
     if phone_index is None:
         raise Invalid("phone", "须给出通过验证的手机号", "the phone that was proved is needed")
     holder = session.scalar(
-        select(Member).where(Member.phone_index == phone_index).with_for_update()
+        select(Member)
+        .where(Member.phone_index == phone_index)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     if holder is not None:
-        audit.record(
-            session,
-            actor=by,
-            action="member.park",
-            object=holder.public_id,
-            before={"status": holder.status},
-            after={"status": MemberStatus.PARKED.value},
-            reason=reason,
-        )
-        holder.status = MemberStatus.PARKED
-        holder.phone_index = None
-        session.flush()
+        _park(session, holder, by=by, reason=reason)
     return enrol(session, new, by=by)
+
+
+def _park(session: Session, holder: Member, *, by: str, reason: str) -> None:
+    """Part a holder from his number; one who is merged is found by other numbers and goes on."""
+    if holder.status not in (MemberStatus.ACTIVE, MemberStatus.MERGED):
+        raise MemberNotActive(holder.public_id, holder.status)
+    start, end = holder.status, MemberStatus.PARKED
+    if holder.merged_into_id is not None:
+        end = MemberStatus.MERGED
+    audit.record(
+        session,
+        actor=by,
+        action="member.park",
+        object=holder.public_id,
+        before={"status": start},
+        after={"status": end.value},
+        reason=reason,
+    )
+    holder.status = end
+    holder.phone_index = None
+    session.flush()
+    who = holder.merged_into_id or holder.id
+    devices.end_all(session, who, why=Ending.PARKED, now=server_now(session))
 
 
 def _enrol_distinct(

@@ -1,4 +1,8 @@
-"""Who a member is, found by public id, phone, card or channel identity: one statement each."""
+"""Who a member is, found by public id, phone, card or channel identity: one statement each.
+
+A detail names the member that it was given by; who has been merged since is found as the member
+that he is now (semantics 46).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +20,11 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app import audit
 from app.members import sealing
@@ -28,6 +33,9 @@ from app.members.models import CashierMember, ChannelIdentity, Kind, Member, Mem
 from app.members.phones import normalised
 from app.merchants.directory import ListedCashier
 from config.database import fetch, written
+
+#: The member whom a detail names.
+Named = aliased(Member, name="named")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +106,7 @@ def list_by_phones(session: Session, phones: Iterable[str]) -> Mapping[str, Know
         return {}
     wanted = any_(cast(list(indices.values()), ARRAY(LargeBinary)))
     rows = session.execute(
-        select_known().add_columns(Member.phone_index).where(Member.phone_index == wanted)
+        select_found().add_columns(Named.phone_index).where(Named.phone_index == wanted)
     )
     found = {row.phone_index: known(row) for row in rows}
     return {phone: found[index] for phone, index in indices.items() if index in found}
@@ -153,8 +161,10 @@ def get_by_any(session: Session, written: str) -> KnownMember:
 def list_by_cards(session: Session, card_numbers: Sequence[str]) -> Mapping[str, KnownMember]:
     """Return the members of these card numbers by card, in one statement."""
     wanted = any_(cast(card_numbers, ARRAY(Text)))
-    rows = session.execute(select_known().where(Member.card_number == wanted))
-    return {row.card_number: known(row) for row in rows}
+    rows = session.execute(
+        select_found().add_columns(Named.card_number.label("by")).where(Named.card_number == wanted)
+    )
+    return {row.by: known(row) for row in rows}
 
 
 def link_cashier(session: Session, *, member: KnownMember, cashier: ListedCashier, by: str) -> None:
@@ -176,8 +186,21 @@ def link_cashier(session: Session, *, member: KnownMember, cashier: ListedCashie
 def list_by_public_ids(session: Session, public_ids: Sequence[str]) -> Mapping[str, KnownMember]:
     """Return the members of these public ids by id, in one statement."""
     wanted = any_(cast(public_ids, ARRAY(Text)))
-    rows = session.execute(select_known().where(Member.public_id == wanted))
-    return {row.public_id: known(row) for row in rows}
+    rows = session.execute(
+        select_found().add_columns(Named.public_id.label("by")).where(Named.public_id == wanted)
+    )
+    return {row.by: known(row) for row in rows}
+
+
+def list_unmerged(session: Session, member_ids: Iterable[int]) -> Mapping[int, KnownMember]:
+    """Return members by key, each by himself, merged or not, in one statement."""
+    rows = session.execute(select_known().where(Member.id.in_(list(member_ids))))
+    return {row.id: known(row) for row in rows}
+
+
+def same_person(member_id: int) -> Select[int]:
+    """Return the query of the keys under which a member is kept: his own, and those merged."""
+    return select(Member.id).where(or_(Member.id == member_id, Member.merged_into_id == member_id))
 
 
 def select_known() -> Select[Any]:
@@ -201,6 +224,11 @@ def select_known() -> Select[Any]:
         Member.key_version,
         cashiers.label("cashier_ids"),
     )
+
+
+def select_found() -> Select[Any]:
+    """Return the query of who the `Named` member is now, to be narrowed and read by `known`."""
+    return select_known().join(Named, Member.id == func.coalesce(Named.merged_into_id, Named.id))
 
 
 def known(row: Row[Any]) -> KnownMember:
@@ -229,12 +257,12 @@ def _find(session: Session, query: LiteralString, value: object) -> KnownMember 
 
 
 _VALUE: BindParameter[Any] = bindparam("value")
-_BY_ID = written(select_known().where(Member.id == _VALUE))
-_BY_PUBLIC_ID = written(select_known().where(Member.public_id == _VALUE))
-_BY_CARD = written(select_known().where(Member.card_number == _VALUE))
-_BY_PHONE = written(select_known().where(Member.phone_index == _VALUE))
+_BY_ID = written(select_found().where(Named.id == _VALUE))
+_BY_PUBLIC_ID = written(select_found().where(Named.public_id == _VALUE))
+_BY_CARD = written(select_found().where(Named.card_number == _VALUE))
+_BY_PHONE = written(select_found().where(Named.phone_index == _VALUE))
 _BY_IDENTITY = written(
-    select_known()
-    .join(ChannelIdentity, ChannelIdentity.member_id == Member.id)
+    select_found()
+    .join(ChannelIdentity, ChannelIdentity.member_id == Named.id)
     .where(ChannelIdentity.identity_index == _VALUE)
 )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.members.arrivals import Arrival, Key
 from app.members.errors import ChallengeNeeded, DetailDiffers, TwoMembers
-from app.members.identification import KnownMember, known, select_known
+from app.members.identification import KnownMember, Named, known, same_person, select_found
 from app.members.models import ChannelIdentity, Kind, Member
 
 
@@ -35,10 +35,11 @@ class Match:
             ("phone", arrival.phone_index, self.phone_index),
             ("card", arrival.new.card_number, self.member.card_number),
         ):
-            if brought is not None and has is None:
-                lacking.add(detail)
-            elif brought is not None and brought != has:
+            if brought is None or detail in self.found_by:
+                continue  # Found by it: be it a detail of a member who was merged into this one.
+            if has is not None:
                 raise DetailDiffers(self.member.public_id, detail)
+            lacking.add(detail)
         if arrival.identity_index is not None and "identity" not in self.found_by:
             lacking.add("identity")
         if arrival.new.name is not None and not self.named:
@@ -65,18 +66,18 @@ def match(session: Session, arrivals: Sequence[Arrival]) -> list[Match | None]:
         for row in session.execute(
             _members().where(
                 or_(
-                    Member.phone_index == any_(cast(phones, ARRAY(BYTEA))),
-                    Member.card_number == any_(cast(cards, ARRAY(Text))),
+                    Named.phone_index == any_(cast(phones, ARRAY(BYTEA))),
+                    Named.card_number == any_(cast(cards, ARRAY(Text))),
                 )
             )
         ):
-            owners[Key("phone", row.phone_index)] = row
-            owners[Key("card", row.card_number)] = row
+            owners[Key("phone", row.by_phone)] = row
+            owners[Key("card", row.by_card)] = row
     if identities:
         for row in session.execute(
             _members()
             .add_columns(ChannelIdentity.identity_index)
-            .join(ChannelIdentity, ChannelIdentity.member_id == Member.id)
+            .join(ChannelIdentity, ChannelIdentity.member_id == Named.id)
             .where(ChannelIdentity.identity_index == any_(cast(identities, ARRAY(BYTEA))))
         ):
             owners[Key("identity", row.identity_index)] = row
@@ -94,7 +95,7 @@ def require_same_person(session: Session, arrival: Arrival, found: Match) -> Non
         return
     other = session.scalar(
         select(ChannelIdentity.id)
-        .where(ChannelIdentity.member_id == found.member.id)
+        .where(ChannelIdentity.member_id.in_(same_person(found.member.id)))
         .where(ChannelIdentity.channel == named.channel, ChannelIdentity.app_id == named.app_id)
         .limit(1)
     )
@@ -103,7 +104,12 @@ def require_same_person(session: Session, arrival: Arrival, found: Match) -> Non
 
 
 def _members() -> Select[Any]:
-    return select_known().add_columns(Member.phone_index, Member.name.is_not(None).label("named"))
+    return select_found().add_columns(
+        Member.phone_index,
+        Member.name.is_not(None).label("named"),
+        Named.phone_index.label("by_phone"),
+        Named.card_number.label("by_card"),
+    )
 
 
 def _one_match(arrival: Arrival, owners: dict[Key, Row[Any]]) -> Match | None:

@@ -17,12 +17,16 @@ class Kind(StrEnum):
 
 
 class MemberStatus(StrEnum):
-    """Active; frozen by staff; parked, since the phone now belongs to another person; closed."""
+    """Active; frozen by staff; parked, since the phone is another person's; closed; merged.
+
+    Who is merged is another member now, and is found as that one (semantics 46).
+    """
 
     ACTIVE = "active"
     FROZEN = "frozen"
     PARKED = "parked"
     CLOSED = "closed"
+    MERGED = "merged"
 
 
 class Source(StrEnum):
@@ -44,6 +48,7 @@ class Member(Base):
 
     `phone`, `name`, `birthday` are sealed under the member's own `data_key`, which the master key
     wraps; destroying `data_key` shreds the person while the wallet stays (reliability §13).
+    `merged_into_id` is the member that this one is now, after however many merges.
     """
 
     __tablename__ = "member"
@@ -53,7 +58,15 @@ class Member(Base):
         UniqueConstraint("card_number"),
         UniqueConstraint("phone_index"),
         CheckConstraint("kind IN ('registered', 'pseudonymous')", name="kind"),
-        CheckConstraint("status IN ('active', 'frozen', 'parked', 'closed')", name="status"),
+        CheckConstraint(
+            "status IN ('active', 'frozen', 'parked', 'closed', 'merged')", name="status"
+        ),
+        CheckConstraint("status <> 'merged' OR merged_into_id IS NOT NULL", name="merged"),
+        Index(
+            "member_merged_into_id_idx",
+            "merged_into_id",
+            postgresql_where=text("merged_into_id IS NOT NULL"),
+        ),
         CheckConstraint("tier ~ '^[a-z][a-z0-9_]{0,29}$'", name="tier"),
         CheckConstraint(_SOURCES, name="source"),
         CheckConstraint("card_number ~ '^[A-Za-z0-9-]{1,40}$'", name="card_number"),
@@ -82,6 +95,7 @@ class Member(Base):
     birthday: Mapped[bytes | None]
     data_key: Mapped[bytes | None]
     key_version: Mapped[int]
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
 
 
 class ChannelIdentity(Base):

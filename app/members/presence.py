@@ -19,8 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.members.identification import KnownMember, known, select_known
-from app.members.models import Member
+from app.members.identification import KnownMember, Named, known, select_found
 from config.database import Base, fetch, new_id, now_of, written
 
 LIFETIME = timedelta(minutes=15)
@@ -111,9 +110,9 @@ def purge(session: Session) -> int:
 
 
 _FIND = written(
-    select_known()
+    select_found()
     .add_columns(Identification.mode, Identification.until)
-    .join(Identification, Identification.member_id == Member.id)
+    .join(Identification, Identification.member_id == Named.id)
     .where(
         Identification.public_id == bindparam("public_id"),
         Identification.terminal_id == bindparam("terminal"),

@@ -14,6 +14,7 @@ from app import audit
 from app.errors import Invalid
 from app.members.birthdays import masked_birthday
 from app.members.errors import UnknownMember
+from app.members.identification import same_person
 from app.members.models import ChannelIdentity, Member
 from app.members.phones import masked_name, masked_phone
 from app.members.sealing import open_data_key
@@ -93,17 +94,18 @@ def own_identities(session: Session, public_id: str) -> list[OwnIdentity]:
     member = session.scalar(select(Member).where(Member.public_id == public_id))
     if member is None:
         raise UnknownMember(public_id)
-    key = open_data_key(session, member)
+    people = session.scalars(select(Member).where(Member.id.in_(same_person(member.id)))).all()
+    keys = {each.id: open_data_key(session, each) for each in people}
     rows = session.scalars(
         select(ChannelIdentity)
-        .where(ChannelIdentity.member_id == member.id)
+        .where(ChannelIdentity.member_id.in_(list(keys)))
         .order_by(ChannelIdentity.id)
     )
     return [
         OwnIdentity(
             channel=row.channel,
             app_id=row.app_id,
-            identity=key.open(
+            identity=keys[row.member_id].open(
                 row.identity,
                 table="channel_identity",
                 column="identity",

@@ -30,8 +30,7 @@ from app.members import codes, sealing
 from app.members.codes import ALIAS_DIGITS, SEED_BYTES, STEP_SECONDS, MemberCode
 from app.members.devices import Device, DeviceSession
 from app.members.errors import MemberCodeUsed, TooOften
-from app.members.identification import KnownMember, known, select_known
-from app.members.models import Member
+from app.members.identification import KnownMember, Named, known, select_found
 from app.members.presence import Mode
 from config.database import Base
 from config.keys import KeyRing, Place
@@ -218,7 +217,7 @@ def purge(session: Session, *, now: datetime) -> int:
 def _find(session: Session, alias: str) -> Row[Any] | None:
     """Return the member, seed and session of an alias, with the seed's row locked."""
     return session.execute(
-        select_known()
+        select_found()
         .add_columns(
             CodeSeed.alias,
             CodeSeed.seed,
@@ -228,7 +227,7 @@ def _find(session: Session, alias: str) -> Row[Any] | None:
             # Signing out ends the seed too; least() passes over what is null.
             func.least(CodeSeed.ended_at, DeviceSession.ended_at).label("ended_at"),
         )
-        .join(DeviceSession, DeviceSession.member_id == Member.id)
+        .join(DeviceSession, DeviceSession.member_id == Named.id)
         .join(CodeSeed, CodeSeed.session_id == DeviceSession.id)
         .where(CodeSeed.alias == alias)
         .with_for_update(of=CodeSeed)

@@ -41,6 +41,7 @@ class Permission(StrEnum):
     MEMBER_CHANGE = "member.change"
     MEMBER_REVEAL = "member.reveal"
     MEMBER_FREEZE = "member.freeze"
+    MEMBER_MERGE = "member.merge"
     RULE_PROPOSE = "rule.propose"
     RULE_APPROVE = "rule.approve"
     PROGRAMME_PROPOSE = "programme.propose"
@@ -79,6 +80,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.MEMBER_CHANGE,
             Permission.MEMBER_REVEAL,
             Permission.MEMBER_FREEZE,
+            Permission.MEMBER_MERGE,
             Permission.MERCHANT_FREEZE,
             Permission.ORDER_PLACE,
             Permission.ORDER_REFUND,

@@ -215,20 +215,25 @@ def lock_many(
     return {member.id: _wallet(member, found[member.id], now) for member in wanted}
 
 
+def meaning_of(row: Any) -> Meaning:
+    """Return what a lot is by, from its row or another with the same columns."""
+    return Meaning(
+        issuer_id=row.issuer_id,
+        cost=Fraction(row.cost_num, row.cost_den),
+        redemption=Fraction(row.redemption_num, row.redemption_den),
+        kind=LotKind(row.kind),
+        expires_on=row.expires_on,
+        restriction_merchant_id=row.restriction_merchant_id,
+        activates_on=row.activates_on,
+        courtesy=row.courtesy,
+    )
+
+
 def _wallet(member: KnownMember, rows: Sequence[Any], now: datetime) -> Wallet:
     lots = [
         HeldLot(
             account_id=row.account_id,
-            meaning=Meaning(
-                issuer_id=row.issuer_id,
-                cost=Fraction(row.cost_num, row.cost_den),
-                redemption=Fraction(row.redemption_num, row.redemption_den),
-                kind=LotKind(row.kind),
-                expires_on=row.expires_on,
-                restriction_merchant_id=row.restriction_merchant_id,
-                activates_on=row.activates_on,
-                courtesy=row.courtesy,
-            ),
+            meaning=meaning_of(row),
             first_earned_at=row.first_earned_at,
             posted=row.posted,
             held=row.held,

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -207,3 +207,23 @@ class Lot(Base):
     activates_on: Mapped[date | None]
     courtesy: Mapped[bool] = mapped_column(server_default=text("false"))
     first_earned_at: Mapped[datetime]
+
+
+class MergedLot(Base):
+    """Points, or a debt, that went from a lot of a merged member to one of the survivor.
+
+    `own_points` are what the survivor's lot held before: an undo shares by it what is left.
+    """
+
+    __tablename__ = "merged_lot"
+    __table_args__ = (
+        CheckConstraint("points > 0 AND own_points >= 0", name="points"),
+        Index(None, "merge_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    merge_id: Mapped[int] = mapped_column(ForeignKey("merge.id"))
+    from_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    to_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    points: Mapped[int]
+    own_points: Mapped[int]

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.clock import business_date
-from app.members.identification import KnownMember
+from app.members.identification import KnownMember, same_person
 from app.merchants.directory import get_directory
 from app.points.models import Lot, LotKind
 from config.database import now_of
@@ -92,7 +92,7 @@ def movements(
     """
     lots = {
         lot.account_id: lot
-        for lot in session.scalars(select(Lot).where(Lot.member_id == member.id))
+        for lot in session.scalars(select(Lot).where(Lot.member_id.in_(same_person(member.id))))
     }
     entries = statements.statement(
         session, list(lots), start=start, end=end, limit=limit, before=before

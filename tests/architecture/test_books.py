@@ -13,6 +13,7 @@ from app.members import closing
 from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
+from app.points import merging
 from app.points.lapsing import lapse
 from app.points.policy import NegativePolicy
 from app.settlement.captions import CAPTIONS, NAMES, Caption
@@ -57,6 +58,7 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
         _live_through_all_events(session, funding)
     for choice in (Leftover.FORFEIT, Leftover.DONATE):
         _leave(session, choice)
+    _merge(session)
     set_policy(session, NegativePolicy.WRITE_OFF)
     for funding in Funding:
         _bear_points_and_get_them_back(session, funding)
@@ -156,6 +158,19 @@ def _leave(session: Session, choice: Leftover) -> None:
         closing.ask(session, member=member, points=choice, evidence={}, now=now_of(session))
     closing.erase_due(session, now=now_of(session) + choice.notice)
     lapse(session)
+
+
+def _merge(session: Session) -> None:
+    """One person who is kept twice, with a debt under one name and points beside it."""
+    shop, loser, survivor = open_shop(session), make_member(session), make_member(session)
+    sale = shop.sell(session, loser, 10_000)
+    kept = orders.place(session, shop.basket(session, loser, 1_000, burn=60))
+    shop.refund(session, sale.public_id)
+    orders.cancel(session, order=kept.public_id)
+    request = merging.propose(
+        session, loser=loser.public_id, survivor=survivor.public_id, by="mei", reason="test"
+    )
+    merging.approve(session, request.public_id, by="li")
 
 
 def _leave_a_debt_beside_a_lot(session: Session, shop: Shop, member: KnownMember) -> None:

@@ -27,6 +27,7 @@ from app.clock import business_date, server_now
 from app.members import exporting, privacy
 from app.members.consents import Consent
 from app.members.devices import DeviceSession
+from app.members.identification import same_person
 from app.merchants.directory import get_directory
 from app.points import statements
 from config.database import now_of
@@ -107,7 +108,7 @@ def fetch_export(
         "consents": _consents(session, caller),
         "devices": session.scalars(
             select(DeviceSession)
-            .where(DeviceSession.member_id == caller.member.id)
+            .where(DeviceSession.member_id.in_(same_person(caller.member.id)))
             .order_by(DeviceSession.id)
         ).all(),
         "balance": statements.balance(session, caller.member),
@@ -119,7 +120,9 @@ def fetch_export(
 def _consents(session: Session, caller: SignedIn) -> list[Mapping[str, object]]:
     merchants = get_directory(session).merchants
     rows = session.scalars(
-        select(Consent).where(Consent.member_id == caller.member.id).order_by(Consent.id)
+        select(Consent)
+        .where(Consent.member_id.in_(same_person(caller.member.id)))
+        .order_by(Consent.id)
     )
     return [
         {

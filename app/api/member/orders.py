@@ -16,6 +16,7 @@ from app.api.member.points import PlaceSchema
 from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY
 from app.checkout.models import Order, OrderLine, Refund
 from app.errors import NotFound
+from app.members.identification import same_person
 from app.merchants.directory import get_directory
 
 
@@ -118,7 +119,7 @@ def get_own_order(session: Session, caller: SignedIn, order_id: str) -> Mapping[
 
 def own_orders(member_id: int) -> Select[Any]:
     """Return the query of a member's orders, with what he is shown of each."""
-    return select(*_SHOWN).where(Order.member_id == member_id)
+    return select(*_SHOWN).where(Order.member_id.in_(same_person(member_id)))
 
 
 def order_view(session: Session, row: Row[Any]) -> dict[str, object]:

@@ -19,6 +19,7 @@ from app.members import consents, privacy
 from app.members.birthdays import declare_birthday, masked_birthday, old_enough
 from app.members.consents import Decision, Matter
 from app.members.errors import TooYoung
+from app.members.identification import same_person
 from app.members.models import Membership
 from app.members.phones import masked_phone
 from app.members.purposes import OPTIONAL, Purpose
@@ -130,13 +131,16 @@ def membership_views(session: Session, caller: SignedIn) -> list[Mapping[str, ob
     """Return the memberships of a member as he sees them."""
     rows = session.scalars(
         select(Membership)
-        .where(Membership.member_id == caller.member.id)
+        .where(Membership.member_id.in_(same_person(caller.member.id)))
         .order_by(Membership.created_at, Membership.merchant_id)
     )
+    first: dict[int, Membership] = {}
+    for row in rows:  # Who was merged may be a merchant's member twice: the older one is shown.
+        first.setdefault(row.merchant_id, row)
     merchants = get_directory(session).merchants
     stances = consents.list_stances(session, caller.member.id)
     told: list[Mapping[str, object]] = []
-    for row in rows:
+    for row in first.values():
         merchant = merchants[row.merchant_id]
         stance = stances.get(Matter(Purpose.MERCHANT_SHARING, merchant_id=merchant.id))
         told.append(

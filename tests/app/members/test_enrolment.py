@@ -6,9 +6,15 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.errors import Invalid
-from app.members import enrolment, freezing
+from app.members import devices, enrolment, freezing, refreshing
 from app.members.arrivals import ChannelName, NewMember
-from app.members.errors import BadPhone, ChallengeNeeded, DetailDiffers, TwoMembers
+from app.members.errors import (
+    BadPhone,
+    ChallengeNeeded,
+    DetailDiffers,
+    MemberNotActive,
+    TwoMembers,
+)
 from app.members.identification import (
     find_by_card,
     find_by_identity,
@@ -19,6 +25,7 @@ from app.members.identification import (
 )
 from app.members.models import Kind, Member, Membership, MemberStatus, Source
 from app.members.privacy import masked_person
+from config.database import now_of
 from tests.factories import make_member, new_phone, unique
 
 
@@ -235,6 +242,37 @@ def test_a_recycled_phone_needs_a_challenge_and_then_parks_the_former_holder(
     parked = get_by_public_id(session, former.public_id)
     assert parked.status is MemberStatus.PARKED
     assert audit.list_records(session, about=former.public_id)[0].action == "member.park"
+
+
+def test_who_is_parked_is_signed_out_everywhere(session: Session) -> None:
+    """Semantics 47: who signed in by the number goes on neither by a token nor by a code."""
+    phone = new_phone()
+    former = make_member(session, phone=phone)
+    device = devices.open_on(session, member=former, source="web", now=now_of(session))
+    token = refreshing.issue(session, device, now=now_of(session)).token
+
+    enrolment.enrol_after_challenge(
+        session, NewMember(source=Source.WEB, phone=phone), by="stf_1", reason="x"
+    )
+
+    assert devices.find(session, device.public_id, now=now_of(session)) is None
+    assert refreshing.rotate(session, token, now=now_of(session)) is None
+
+
+def test_a_frozen_holder_of_a_number_is_not_parked(session: Session) -> None:
+    """Semantics 47: nobody gets rid of a freeze by saying that the number is his now."""
+    phone = new_phone()
+    frozen = make_member(session, phone=phone)
+    freezing.freeze(session, frozen.public_id, by="stf_1", reason="x")
+
+    with pytest.raises(MemberNotActive):
+        enrolment.enrol_after_challenge(
+            session, NewMember(source=Source.WEB, phone=phone), by="stf_1", reason="x"
+        )
+
+    still = get_by_public_id(session, frozen.public_id)
+    assert still.status is MemberStatus.FROZEN
+    assert find_by_phone(session, phone) == still
 
 
 def test_a_parked_member_comes_back_with_another_phone(session: Session) -> None:

@@ -1,0 +1,91 @@
+"""Merged members, opening balances of an older programme, bills of the gateways and their breaks.
+
+Revision ID: recon
+Revises: dues
+"""
+
+from alembic import op
+
+revision = "recon"
+down_revision = "dues"
+branch_labels = None
+depends_on = None
+
+# A constraint is renewed without a look at the rows under the lock, then made valid beside them.
+UP = """
+ALTER TABLE device_session DROP CONSTRAINT device_session_ended_why_check;
+ALTER TABLE device_session ADD CONSTRAINT device_session_ended_why_check
+    CHECK (ended_why IN ('signed_out', 'everywhere', 'reused', 'closed', 'parked')) NOT VALID;
+ALTER TABLE device_session VALIDATE CONSTRAINT device_session_ended_why_check;
+
+-- One person who was kept twice: a link from the loser to the survivor, and what moved by lot.
+ALTER TABLE member ADD COLUMN merged_into_id bigint;
+ALTER TABLE member ADD CONSTRAINT member_merged_into_id_fkey
+    FOREIGN KEY (merged_into_id) REFERENCES member (id) NOT VALID;
+ALTER TABLE member VALIDATE CONSTRAINT member_merged_into_id_fkey;
+CREATE INDEX member_merged_into_id_idx ON member (merged_into_id)
+    WHERE merged_into_id IS NOT NULL;
+ALTER TABLE member DROP CONSTRAINT member_status_check;
+ALTER TABLE member ADD CONSTRAINT member_status_check
+    CHECK (status IN ('active', 'frozen', 'parked', 'closed', 'merged')) NOT VALID;
+ALTER TABLE member VALIDATE CONSTRAINT member_status_check;
+ALTER TABLE member ADD CONSTRAINT member_merged_check
+    CHECK (status <> 'merged' OR merged_into_id IS NOT NULL) NOT VALID;
+ALTER TABLE member VALIDATE CONSTRAINT member_merged_check;
+
+CREATE TABLE merge (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    loser_id bigint NOT NULL,
+    survivor_id bigint NOT NULL,
+    loser_status text NOT NULL,
+    consents jsonb NOT NULL,
+    cashiers jsonb NOT NULL,
+    merged_at timestamptz NOT NULL,
+    merged_by text NOT NULL,
+    undone_at timestamptz,
+    undone_by text,
+    CONSTRAINT merge_public_id_key UNIQUE (public_id),
+    CONSTRAINT merge_loser_id_fkey FOREIGN KEY (loser_id) REFERENCES member (id),
+    CONSTRAINT merge_survivor_id_fkey FOREIGN KEY (survivor_id) REFERENCES member (id),
+    CONSTRAINT merge_two_check CHECK (loser_id <> survivor_id),
+    CONSTRAINT merge_undone_check CHECK ((undone_at IS NULL) = (undone_by IS NULL))
+);
+CREATE UNIQUE INDEX merge_loser_id_idx ON merge (loser_id) WHERE undone_at IS NULL;
+CREATE INDEX merge_survivor_id_idx ON merge (survivor_id);
+
+CREATE TABLE merged_lot (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    merge_id bigint NOT NULL,
+    from_account_id bigint NOT NULL,
+    to_account_id bigint NOT NULL,
+    points bigint NOT NULL,
+    own_points bigint NOT NULL,
+    CONSTRAINT merged_lot_merge_id_fkey FOREIGN KEY (merge_id) REFERENCES merge (id),
+    CONSTRAINT merged_lot_from_account_id_fkey
+        FOREIGN KEY (from_account_id) REFERENCES account (id),
+    CONSTRAINT merged_lot_to_account_id_fkey FOREIGN KEY (to_account_id) REFERENCES account (id),
+    CONSTRAINT merged_lot_points_check CHECK (points > 0 AND own_points >= 0)
+);
+CREATE INDEX merged_lot_merge_id_idx ON merged_lot (merge_id);
+"""
+
+DOWN = """
+DROP TABLE merged_lot, merge;
+ALTER TABLE member DROP CONSTRAINT member_merged_check;
+ALTER TABLE member DROP CONSTRAINT member_status_check;
+ALTER TABLE member ADD CONSTRAINT member_status_check
+    CHECK (status IN ('active', 'frozen', 'parked', 'closed')) NOT VALID;
+ALTER TABLE member DROP COLUMN merged_into_id;
+ALTER TABLE device_session DROP CONSTRAINT device_session_ended_why_check;
+ALTER TABLE device_session ADD CONSTRAINT device_session_ended_why_check
+    CHECK (ended_why IN ('signed_out', 'everywhere', 'reused', 'closed')) NOT VALID;
+"""
+
+
+def upgrade() -> None:
+    op.execute(UP)
+
+
+def downgrade() -> None:
+    op.execute(DOWN)
