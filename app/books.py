@@ -5,7 +5,7 @@ amounts here are points. `posted` = credits less debits: what the district owes 
 in credit, what merchants owe for points they gave stands in debit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -40,6 +40,7 @@ class Code(StrEnum):
     BANK = "bank"
     SUBSIDIES = "subsidies"
     ADJUSTMENTS = "adjustments"
+    OPENING = "opening"
 
 
 class Kind(StrEnum):
@@ -55,6 +56,7 @@ class Kind(StrEnum):
     SUBSIDY = "subsidy"
     ADJUSTMENT = "adjustment"
     MERGE = "merge"
+    OPENING = "opening"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ RULES: tuple[Line, ...] = (
     Line(event="points of an erased member are donated", debit=Code.LOT, credit=Code.DONATED),
     Line(event="points of a merged member", debit=Code.LOT, credit=Code.LOT),
     Line(event="debt of a merged member", debit=Code.DEBT, credit=Code.DEBT),
+    Line(event="points of an older programme", debit=Code.OPENING, credit=Code.LOT),
 )
 
 
@@ -176,6 +179,18 @@ def donated_account(session: Session) -> int:
     """Return the district's account of points that were given away by who left."""
     account = NewAccount(name=Code.DONATED, code=Code.DONATED, unit=Unit.POINTS, exact=False)
     return ledger.open_accounts(session, [account])[Code.DONATED]
+
+
+def opening_accounts(session: Session, merchants: Collection[str]) -> Mapping[str, int]:
+    """Return merchants' accounts of what an older programme had promised, by public id."""
+    accounts = [
+        NewAccount(
+            name=f"{Code.OPENING}:{merchant}", code=Code.OPENING, unit=Unit.POINTS, exact=False
+        )
+        for merchant in sorted(merchants)
+    ]
+    ids = ledger.open_accounts(session, accounts)
+    return {merchant: ids[f"{Code.OPENING}:{merchant}"] for merchant in merchants}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

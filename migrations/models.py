@@ -23,6 +23,7 @@ for _module in (
     "app.members.merges",
     "app.members.exporting",
     "app.points.models",
+    "app.points.openings",
     "app.checkout.models",
     "app.checkout.totals",
     "app.settlement.models",

@@ -49,6 +49,9 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
     (Code.BREAKAGE, Code.DEBT): Caption.DEBT_BORNE,
     (Code.LOT, Code.BREAKAGE): Caption.EXPIRED,
     (Code.LOT, Code.DONATED): Caption.DONATED,
+    (Code.LOT, Code.LOT): Caption.MOVED,
+    (Code.DEBT, Code.DEBT): Caption.MOVED,
+    (Code.OPENING, Code.LOT): Caption.ISSUED,
 }
 
 NAMES: Mapping[Caption, tuple[str, str]] = {

@@ -68,10 +68,24 @@ CREATE TABLE merged_lot (
     CONSTRAINT merged_lot_points_check CHECK (points > 0 AND own_points >= 0)
 );
 CREATE INDEX merged_lot_merge_id_idx ON merged_lot (merge_id);
+
+-- Rows of an older programme that were taken over, once for ever.
+CREATE TABLE opening_row (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source text NOT NULL,
+    key text NOT NULL,
+    content bytea NOT NULL,
+    account_id bigint NOT NULL,
+    points bigint NOT NULL,
+    CONSTRAINT opening_row_source_key_key UNIQUE (source, key),
+    CONSTRAINT opening_row_account_id_fkey FOREIGN KEY (account_id) REFERENCES account (id),
+    CONSTRAINT opening_row_content_check CHECK (octet_length(content) = 16),
+    CONSTRAINT opening_row_points_check CHECK (points > 0)
+);
 """
 
 DOWN = """
-DROP TABLE merged_lot, merge;
+DROP TABLE opening_row, merged_lot, merge;
 ALTER TABLE member DROP CONSTRAINT member_merged_check;
 ALTER TABLE member DROP CONSTRAINT member_status_check;
 ALTER TABLE member ADD CONSTRAINT member_status_check

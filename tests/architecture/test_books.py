@@ -13,8 +13,9 @@ from app.members import closing
 from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
-from app.points import merging
+from app.points import merging, openings
 from app.points.lapsing import lapse
+from app.points.opening_rows import OpeningLine, read
 from app.points.policy import NegativePolicy
 from app.settlement.captions import CAPTIONS, NAMES, Caption
 from config.database import now_of
@@ -59,6 +60,7 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
     for choice in (Leftover.FORFEIT, Leftover.DONATE):
         _leave(session, choice)
     _merge(session)
+    _take_over(session)
     set_policy(session, NegativePolicy.WRITE_OFF)
     for funding in Funding:
         _bear_points_and_get_them_back(session, funding)
@@ -171,6 +173,18 @@ def _merge(session: Session) -> None:
         session, loser=loser.public_id, survivor=survivor.public_id, by="mei", reason="test"
     )
     merging.approve(session, request.public_id, by="li")
+
+
+def _take_over(session: Session) -> None:
+    """Points that an older programme had promised."""
+    code = open_shop(session).merchant.code
+    head = b"row,card_number,issuer,points,expires_on"
+    rows = [
+        row
+        for row in read([head, f"1,{unique('C')},{code},5,never".encode()])
+        if isinstance(row, OpeningLine)
+    ]
+    openings.take_over(session, rows, source=unique("src"), by="li", seen={})
 
 
 def _leave_a_debt_beside_a_lot(session: Session, shop: Shop, member: KnownMember) -> None:
