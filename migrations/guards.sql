@@ -52,6 +52,11 @@ GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
 GRANT UPDATE (resolved_at, resolved_by, resolution, adjusted_fen) ON settlement_dispute
     TO plaza_app;
 
+-- A day is run again, and its breaks find an owner and an end; the rows of a bill stay.
+GRANT UPDATE (pos_fen, ledger_fen, bill_fen, break_fen, books_fen, run_at) ON reconciliation
+    TO plaza_app;
+GRANT UPDATE (owner, owned_at, closed_at, closed_by, reason, gone_at) ON recon_break TO plaza_app;
+
 -- Stored answers and who stands at which till, for as long as they are of use.
 GRANT DELETE ON idempotency, identification TO plaza_app;
 

@@ -27,6 +27,8 @@ for _module in (
     "app.checkout.models",
     "app.checkout.totals",
     "app.settlement.models",
+    "app.settlement.bills",
+    "app.settlement.breaks",
     "app.api.answers",
 ):
     import_module(_module)

@@ -50,6 +50,7 @@ class Permission(StrEnum):
     ORDER_REFUND = "order.refund"
     POINTS_SELL = "points.sell"
     SETTLEMENT_CLOSE = "settlement.close"
+    RECONCILE = "reconcile"
     OPENING_IMPORT = "opening.import"
     KEY_WRITE = "key.write"
     KEY_APPROVE = "key.approve"
@@ -72,6 +73,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PROGRAMME_APPROVE,
             Permission.POINTS_SELL,
             Permission.SETTLEMENT_CLOSE,
+            Permission.RECONCILE,
             Permission.OPENING_IMPORT,
             Permission.KEY_APPROVE,
         }

@@ -82,10 +82,91 @@ CREATE TABLE opening_row (
     CONSTRAINT opening_row_content_check CHECK (octet_length(content) = 16),
     CONSTRAINT opening_row_points_check CHECK (points > 0)
 );
+
+-- The gateways' bills of a day, and how they differ from what tills took.
+CREATE TABLE bill (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    gateway text NOT NULL,
+    day date NOT NULL,
+    content bytea NOT NULL,
+    imported_at timestamptz NOT NULL,
+    imported_by text NOT NULL,
+    CONSTRAINT bill_public_id_key UNIQUE (public_id),
+    CONSTRAINT bill_gateway_day_key UNIQUE (gateway, day),
+    CONSTRAINT bill_gateway_check CHECK (gateway IN ('wechat', 'alipay')),
+    CONSTRAINT bill_content_check CHECK (octet_length(content) = 32)
+);
+CREATE TABLE bill_row (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    bill_id bigint NOT NULL,
+    gateway text NOT NULL,
+    day date NOT NULL,
+    way text NOT NULL,
+    transaction_id text NOT NULL,
+    refund_id text NOT NULL,
+    order_number text NOT NULL,
+    refund_number text NOT NULL,
+    fen bigint NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT bill_row_gateway_day_transaction_id_refund_id_key
+        UNIQUE (gateway, day, transaction_id, refund_id),
+    CONSTRAINT bill_row_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES bill (id),
+    CONSTRAINT bill_row_way_check CHECK (way IN ('payment', 'refund')),
+    CONSTRAINT bill_row_refund_check CHECK ((way = 'refund') = (refund_id <> '')),
+    CONSTRAINT bill_row_fen_check CHECK (fen > 0)
+);
+CREATE INDEX bill_row_bill_id_idx ON bill_row (bill_id);
+CREATE TABLE reconciliation (
+    gateway text NOT NULL,
+    day date NOT NULL,
+    pos_fen bigint NOT NULL,
+    ledger_fen bigint NOT NULL,
+    bill_fen bigint NOT NULL,
+    break_fen bigint NOT NULL,
+    books_fen bigint NOT NULL,
+    run_at timestamptz NOT NULL,
+    CONSTRAINT reconciliation_pkey PRIMARY KEY (gateway, day),
+    CONSTRAINT reconciliation_bill_check CHECK (pos_fen = bill_fen + break_fen),
+    CONSTRAINT reconciliation_books_check CHECK (ledger_fen = pos_fen - books_fen)
+);
+CREATE TABLE recon_break (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    gateway text NOT NULL,
+    day date NOT NULL,
+    kind text NOT NULL,
+    order_id bigint,
+    refund_id bigint,
+    bill_row_id bigint,
+    fen bigint NOT NULL,
+    opened_at timestamptz NOT NULL,
+    owner text,
+    owned_at timestamptz,
+    closed_at timestamptz,
+    closed_by text,
+    reason text,
+    gone_at timestamptz,
+    CONSTRAINT recon_break_public_id_key UNIQUE (public_id),
+    CONSTRAINT recon_break_what_key UNIQUE NULLS NOT DISTINCT
+        (gateway, day, kind, order_id, refund_id, bill_row_id),
+    CONSTRAINT recon_break_order_id_fkey FOREIGN KEY (order_id) REFERENCES "order" (id),
+    CONSTRAINT recon_break_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refund (id),
+    CONSTRAINT recon_break_bill_row_id_fkey FOREIGN KEY (bill_row_id) REFERENCES bill_row (id),
+    CONSTRAINT recon_break_kind_check CHECK (kind IN (
+        'missing_at_gateway', 'missing_here', 'amount_differs', 'refund_missing_at_gateway',
+        'refund_missing_here', 'duplicate', 'wrong_day', 'books_differ')),
+    CONSTRAINT recon_break_fen_check CHECK (fen <> 0),
+    CONSTRAINT recon_break_owner_check CHECK ((owner IS NULL) = (owned_at IS NULL)),
+    CONSTRAINT recon_break_closed_check CHECK (
+        (closed_at IS NULL) = (closed_by IS NULL) AND (closed_at IS NULL) = (reason IS NULL))
+);
+CREATE INDEX recon_break_open_idx ON recon_break (day)
+    WHERE closed_at IS NULL AND gone_at IS NULL;
 """
 
 DOWN = """
-DROP TABLE opening_row, merged_lot, merge;
+DROP TABLE recon_break, reconciliation, bill_row, bill, opening_row, merged_lot, merge;
 ALTER TABLE member DROP CONSTRAINT member_merged_check;
 ALTER TABLE member DROP CONSTRAINT member_status_check;
 ALTER TABLE member ADD CONSTRAINT member_status_check
