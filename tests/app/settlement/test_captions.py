@@ -1,0 +1,71 @@
+"""L4, L5: merges mean nothing in fen; what is taken over is paid for like what is issued."""
+
+from sqlalchemy.orm import Session
+
+from app.members.identification import KnownMember
+from app.points import merging, openings
+from app.points.opening_rows import OpeningLine, read
+from tests.app.checkout.shops import open_shop
+from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
+from tests.factories import make_member, make_terms, unique
+
+
+def merge(session: Session, loser: KnownMember, survivor: KnownMember) -> str:
+    request = merging.propose(
+        session, loser=loser.public_id, survivor=survivor.public_id, by="lin", reason="x"
+    )
+    return merging.approve(session, request.public_id, by="wang").merge
+
+
+def test_a_merge_and_its_undo_are_on_no_statement(books: Session) -> None:
+    """M4: points and debts change hands, and nobody pays anybody for it."""
+    at(books, 1, 10)
+    shop = open_shop(books, terms=make_terms(cost="1/3", redemption="1/4"))
+    loser, survivor = make_member(books), make_member(books)
+    sale = shop.sell(books, loser, 100_00)
+    shop.sell(books, loser, 100, burn=100)
+    shop.refund(books, sale.public_id)
+    shop.sell(books, survivor, 50_00)
+    at(books, 2, 3)
+    january = close(books, JANUARY)
+    before = lines(books, january)
+
+    done = merge(books, loser, survivor)
+    at(books, 2, 5)
+    undone = merging.propose_undo(books, done, by="lin", reason="x")
+    merging.approve(books, undone.public_id, by="wang")
+    at(books, 3, 5)
+    february = close(books, FEBRUARY)
+
+    assert before["member_debt", "moved"] == (-100, -33)
+    assert lines(books, february) == {}
+    assert (february.transfers, february.sum_fen) == (2, 0)
+
+
+def test_points_taken_over_are_paid_for_by_their_issuer(books: Session) -> None:
+    """O1: an older programme's points cost the issuer what points of that day do."""
+    at(books, 1, 10)
+    a = open_shop(books, terms=make_terms(cost="1/3", redemption="1/4"))
+    b = open_shop(books)
+    card = unique("C")
+    row = f"1,{card},{a.merchant.code},50,never".encode()
+    given = list(read([b"row,card_number,issuer,points,expires_on", row]))
+    openings.take_over(
+        books,
+        [each for each in given if isinstance(each, OpeningLine)],
+        source=unique("src"),
+        by="mei",
+        seen={},
+    )
+    member = make_member(books, card_number=card)
+    b.sell(books, member, 20, burn=20)
+    at(books, 2, 3)
+
+    found = lines(books, close(books, JANUARY))
+
+    assert found == {
+        (a.merchant.code, "issued"): (-50, -17),
+        (b.merchant.code, "redeemed_others"): (20, 5),
+        ("float", "moved"): (30, 10),
+        ("spread", "spread"): (0, 2),
+    }
