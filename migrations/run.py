@@ -26,6 +26,7 @@ REPEATABLES = (
     "ledger/accounts.sql",
     "ledger/post.sql",
     "ledger/holds.sql",
+    "ledger/sweep.sql",
     "ledger/balances.sql",
     "ledger/invariants.sql",
     "app/points/lots.sql",
