@@ -57,6 +57,7 @@ class Kind(StrEnum):
     ADJUSTMENT = "adjustment"
     MERGE = "merge"
     OPENING = "opening"
+    EXPIRE = "expire"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,8 @@ RULES: tuple[Line, ...] = (
     Line(event="points of a merged member", debit=Code.LOT, credit=Code.LOT),
     Line(event="debt of a merged member", debit=Code.DEBT, credit=Code.DEBT),
     Line(event="points of an older programme", debit=Code.OPENING, credit=Code.LOT),
+    Line(event="points expire", debit=Code.LOT, credit=Code.BREAKAGE),
+    Line(event="expiry taken back by a refund", debit=Code.BREAKAGE, credit=Code.LOT),
 )
 
 

@@ -29,6 +29,7 @@ for _module in (
     "app.settlement.models",
     "app.settlement.bills",
     "app.settlement.breaks",
+    "app.day_change",
     "app.api.answers",
 ):
     import_module(_module)

@@ -30,6 +30,7 @@ REPEATABLES = (
     "ledger/balances.sql",
     "ledger/invariants.sql",
     "app/points/lots.sql",
+    "app/points/expiry.sql",
     "app/settlement/close.sql",
     "migrations/guards.sql",
 )

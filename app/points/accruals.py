@@ -1,6 +1,6 @@
 """Giving points to a member: debts first, then the lot of the issuing merchant (E1, L3, L4)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -12,7 +12,7 @@ from app.clock import business_date
 from app.merchants.directory import ListedMerchant
 from app.merchants.models import Funding
 from app.points.lots import Meaning, Wallet, open_lots
-from app.points.models import LotKind
+from app.points.netting import Owed, debts_of, pay
 from app.points.policy import Programme
 from ledger import Posting
 
@@ -84,27 +84,21 @@ def meanings_of(
     ]
 
 
-def _net_expired(wallet: Wallet) -> tuple[list[Posting], dict[int, int]]:
+def _net_expired(wallet: Wallet) -> tuple[list[Posting], Owed]:
     """Let what expired lots still hold pay debts first (semantics 33); return what is owed then."""
-    debts = sorted(
-        (lot for lot in wallet.lots if lot.meaning.kind is LotKind.DEBT and lot.posted < 0),
-        key=lambda lot: (lot.first_earned_at, lot.account_id),
-    )
-    owed = {lot.account_id: -lot.posted for lot in debts}
+    owed = debts_of(wallet)
     if not owed:
         return [], owed
     postings = []
     for lot in wallet.expired(business_date(wallet.now)):
-        for account, part in _pay(lot.free, owed):
+        for account, part in pay(lot.free, owed):
             postings.append(move(lot.account_id, account, part))
     return postings, owed
 
 
-def _give(
-    home: Home, points: int, owed: dict[int, int], costs: Mapping[int, Fraction]
-) -> list[Posting]:
+def _give(home: Home, points: int, owed: Owed, costs: Mapping[int, Fraction]) -> list[Posting]:
     """Pay debts, each worth what it had cost, and put the rest into the lot."""
-    paid = list(_pay(points, owed))
+    paid = list(pay(points, owed))
     own = home.meaning.cost
     postings = [
         move(
@@ -119,16 +113,6 @@ def _give(
     if rest:
         postings.append(move(home.issue_account_id, home.lot_account_id, rest))
     return postings
-
-
-def _pay(points: int, owed: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Pay debts in their order with so many points, taking them off `owed`."""
-    for account, debt in owed.items():
-        part = min(points, debt)
-        if part:
-            owed[account] -= part
-            points -= part
-            yield account, part
 
 
 def issue_account(merchant: ListedMerchant, occurred_at: datetime) -> int:

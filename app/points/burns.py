@@ -88,7 +88,7 @@ def give_back(
     stand_ins = {
         lot: _courtesy(known[lot].meaning, programme, day)
         for _, lot in rest
-        if _expired(known[lot].meaning, day)
+        if known[lot].meaning.ended(day)
     }
     accounts = open_lots(session, wallet, set(stand_ins.values()), earned_at=occurred_at)
     restored: dict[int, int] = {}
@@ -124,10 +124,6 @@ def _make_good(
         if left:
             rest[merchant, lot] = left
     return postings, rest, paid
-
-
-def _expired(meaning: Meaning, day: date) -> bool:
-    return meaning.expires_on is not None and meaning.expires_on < day
 
 
 def _courtesy(meaning: Meaning, programme: Programme, day: date) -> Meaning:

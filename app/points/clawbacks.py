@@ -13,6 +13,7 @@ from app.points.errors import InsufficientPoints
 from app.points.lots import Meaning, Wallet, open_lots
 from app.points.models import LotKind
 from app.points.policy import NegativePolicy, Programme
+from app.points.reviving import Past
 from ledger import Posting
 
 
@@ -46,35 +47,40 @@ def claw_back(
     day: date,
     occurred_at: datetime,
 ) -> Clawback:
-    """Plan how a locked wallet gives back points by merchant; at most one round trip.
+    """Plan how a locked wallet gives back points by merchant; at most two round trips.
 
     They are taken from the lot they were put in, then from the others in the order of a burn, with
-    what the same refund gives back (`restored` and its `costs`, by account) counted in. What is
-    short follows the programme: the refund is refused, the merchant bears it, or it becomes the
-    member's debt, which in all goes down to the programme's floor and no further. A merchant bears
-    what has been spent; what the member has but cannot give now, since a waiting order holds it,
-    is owed.
+    what the same refund gives back (`restored` and its `costs`, by account) counted in. If that lot
+    has expired and this was booked, the booking is taken back (semantics 8). What is short follows
+    the programme: the refund is refused, the merchant bears it, or it becomes the member's debt,
+    which in all goes down to the programme's floor and no further; what other lots had let expire
+    pays for it first (semantics 33). A merchant bears what has been spent; what the member has but
+    cannot give now, since a waiting order holds it, is owed.
 
     Raises:
         InsufficientPoints: the programme refuses what is short, or so much of it.
     """
-    postings, short = _take(wallet, claims, homes=homes, restored=restored, costs=costs, day=day)
-    taken, missing = sum([posting.amount for posting in postings]), sum(short.values())
+    past = Past(session=session, member=wallet.member, day=day)
+    postings, short = _take(wallet, claims, homes=homes, restored=restored, costs=costs, past=past)
+    missing = sum(short.values())
+    taken = sum(claims.values()) - missing
     policy, floor = programme.negative_policy, programme.debt_floor_points
     if missing and policy is NegativePolicy.REFUSE:
         raise InsufficientPoints(needed=taken + missing, spendable=taken)
     owed = short
     if missing and policy is NegativePolicy.WRITE_OFF:
         owed = _first(short, max(_kept_back(wallet, homes, day) - wallet.debt_points(day), 0))
-    debt = sum(owed.values())
+    paid, left = _pay_by_expired(owed, past)
+    postings += paid
+    debt = sum(left.values())
     if debt:
         deeper = wallet.after(postings).debt_points(day, more=debt) + (floor or 0)
         if floor is not None and deeper > 0:
             raise InsufficientPoints(needed=taken + missing, spendable=taken + missing - deeper)
-        postings += _debts(session, wallet, owed, occurred_at)
+        postings += _debts(session, wallet, left, occurred_at)
     return Clawback(
         postings=postings,
-        taken_points=taken,
+        taken_points=sum(claims.values()) - missing + sum(owed.values()) - debt,
         debt_points=debt,
         written_off={
             home.issue_account_id: points - owed.get(home, 0)
@@ -82,6 +88,21 @@ def claw_back(
             if points > owed.get(home, 0)
         },
     )
+
+
+def _pay_by_expired(owed: Mapping[Home, int], past: Past) -> tuple[list[Posting], dict[Home, int]]:
+    """Let expired points pay what is owed, before it becomes a debt; return what is left of it."""
+    postings: list[Posting] = []
+    left: dict[Home, int] = {}
+    for home, points in owed.items():
+        rest = points
+        for account, lot in past.lots.items():
+            for revived in past.revive(account, rest):
+                rest -= revived.amount
+                postings += [revived, _taken(account, home, revived.amount, lot.cost)]
+        if rest:
+            left[home] = rest
+    return postings, left
 
 
 def _first(short: Mapping[Home, int], points: int) -> dict[Home, int]:
@@ -100,7 +121,7 @@ def _kept_back(wallet: Wallet, homes: Sequence[Home], day: date) -> int:
     return sum(
         lot.held if lot.account_id in open_to_all else lot.posted
         for lot in wallet.lots
-        if _holds(lot.meaning) and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
+        if _holds(lot.meaning) and not lot.meaning.ended(day)
     )
 
 
@@ -111,7 +132,7 @@ def _take(
     homes: Sequence[Home],
     restored: Mapping[int, int],
     costs: Mapping[int, Fraction],
-    day: date,
+    past: Past,
 ) -> tuple[list[Posting], dict[Home, int]]:
     """Take what the lots hold; return the postings, and what is short of each home."""
     home = {each.merchant_id: each for each in homes}
@@ -119,12 +140,18 @@ def _take(
     free = {lot.account_id: max(lot.free, 0) for lot in wallet.lots if _holds(lot.meaning)}
     for account, points in restored.items():
         free[account] = free.get(account, 0) + points
-    others = _other_lots(wallet, day)
+    others = _other_lots(wallet, past.day)
+    ended = {lot.account_id for lot in wallet.lots if lot.meaning.ended(past.day)}
     postings: list[Posting] = []
     short: dict[Home, int] = {}
     for merchant_id, claim in claims.items():
         target = home[merchant_id]
         left = claim
+        if target.lot_account_id in ended:
+            missing = left - free.get(target.lot_account_id, 0)
+            for revived in past.revive(target.lot_account_id, missing) if missing > 0 else ():
+                postings.append(revived)
+                free[target.lot_account_id] = free.get(target.lot_account_id, 0) + revived.amount
         for account in (target.lot_account_id, *others, *restored):
             part = min(left, free.get(account, 0))
             if part:
@@ -152,7 +179,7 @@ def _other_lots(wallet: Wallet, day: date) -> list[int]:
         lot
         for lot in wallet.lots
         if _holds(lot.meaning)
-        and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
+        and not lot.meaning.ended(day)
         and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
     ]
     return [lot.account_id for lot in sorted(alive, key=lambda lot: lot.consumption_order())]

@@ -6,7 +6,6 @@ issuer bears the rest, for nobody is left to earn it.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 
 from sqlalchemy import text
@@ -21,6 +20,7 @@ from app.merchants.directory import Directory, get_directory
 from app.points import lots
 from app.points.lots import HeldLot, Wallet
 from app.points.models import LotKind
+from app.points.netting import debts_of, leave
 from config.database import new_id, now_of
 from ledger import Journal, Posting
 
@@ -67,34 +67,19 @@ def plan(
     first, in the order of a burn.
     """
     merchants = directory.merchants
-    debts = [lot for lot in wallet.lots if lot.meaning.kind is LotKind.DEBT and lot.posted < 0]
-    filled = sorted(
-        [lot for lot in wallet.lots if lot.meaning.kind is LotKind.LOT and lot.free > 0],
-        key=HeldLot.consumption_order,
-    )
+    owed = debts_of(wallet)
+    filled = [lot for lot in wallet.lots if lot.meaning.kind is LotKind.LOT and lot.free > 0]
     postings: list[Posting] = []
-    for debt in debts:
-        owed = -debt.posted
-        for place, lot in enumerate(filled):
-            part = min(owed, lot.free)
-            if part:
-                postings.append(move(lot.account_id, debt.account_id, part))
-                filled[place] = replace(lot, posted=lot.posted - part)
-                owed -= part
-        if owed:
-            bearer = merchants[debt.meaning.issuer_id].breakage_account_id
-            postings.append(move(bearer, debt.account_id, owed))
-    for lot in filled:
-        if lot.free:
-            heir = merchants[lot.meaning.issuer_id].breakage_account_id
-            if donated is not None and _alive(lot, day):
-                heir = donated
-            postings.append(move(lot.account_id, heir, lot.free))
+    for lot in sorted(filled, key=HeldLot.consumption_order):
+        heir = merchants[lot.meaning.issuer_id].breakage_account_id
+        if donated is not None and not lot.meaning.ended(day):
+            heir = donated
+        postings += leave(lot, owed, heir=heir).postings
+    issuers = {lot.account_id: lot.meaning.issuer_id for lot in wallet.lots}
+    for debt, points in owed.items():
+        if points:
+            postings.append(move(merchants[issuers[debt]].breakage_account_id, debt, points))
     return postings
-
-
-def _alive(lot: HeldLot, day: date) -> bool:
-    return lot.meaning.expires_on is None or day <= lot.meaning.expires_on
 
 
 _LEFT = text(

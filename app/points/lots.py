@@ -55,6 +55,10 @@ class Meaning:
         """Return the fen that a point pays a merchant; its own issuer gets back the cost (52)."""
         return self.cost if merchant_id == self.issuer_id else self.redemption
 
+    def ended(self, day: date) -> bool:
+        """Whether its last day lies before a business date (semantics 26)."""
+        return self.expires_on is not None and self.expires_on < day
+
     def debt(self) -> "Meaning":
         """Return the debt lot of what these points cost."""
         return Meaning(
@@ -85,7 +89,7 @@ class HeldLot:
         meaning = self.meaning
         return (
             meaning.kind is LotKind.LOT
-            and (meaning.expires_on is None or day <= meaning.expires_on)
+            and not meaning.ended(day)
             and (meaning.activates_on is None or meaning.activates_on <= day)
             and (
                 meaning.restriction_merchant_id is None
@@ -124,11 +128,7 @@ class Wallet:
 
     def expired(self, day: date) -> list[HeldLot]:
         """Return the lots that expired before a business date with points in them, oldest first."""
-        left = [
-            lot
-            for lot in self.lots
-            if lot.meaning.expires_on is not None and lot.meaning.expires_on < day and lot.free > 0
-        ]
+        left = [lot for lot in self.lots if lot.meaning.ended(day) and lot.free > 0]
         return sorted(left, key=HeldLot.consumption_order)
 
     def spendable(
@@ -148,7 +148,7 @@ class Wallet:
             lot.free
             for lot in self.lots
             if lot.meaning.kind is LotKind.LOT
-            and (lot.meaning.expires_on is None or day <= lot.meaning.expires_on)
+            and not lot.meaning.ended(day)
             and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
         ) - self.debt_points(day)
 

@@ -180,6 +180,9 @@ class Lot(Base):
             "restriction_merchant_id", "activates_on", "courtesy",
             name="lot_meaning_key", postgresql_nulls_not_distinct=True,
         ),
+        Index(
+            None, "expires_on", "member_id", postgresql_where=text("expires_on IS NOT NULL")
+        ),
         CheckConstraint("kind IN ('lot', 'debt')", name="kind"),
         CheckConstraint("cost_num >= 0 AND cost_den > 0 AND gcd(cost_num, cost_den) = 1",
                         name="cost"),

@@ -1,7 +1,7 @@
 """`docs/books.md` says what the product posts: rule by rule, event by event, figure by figure."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 import ledger
 from app.books import FEN_RULES, RULES, Code, Kind, move, prepaid_sold_account
 from app.checkout import orders
+from app.clock import business_date
 from app.members import closing
 from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
 from app.points import merging, openings
+from app.points.expiry import Place, expire_some
 from app.points.lapsing import lapse
 from app.points.opening_rows import OpeningLine, read
 from app.points.policy import NegativePolicy
@@ -133,6 +135,17 @@ def _live_through_all_events(session: Session, funding: Funding) -> None:
     _leave_a_debt_beside_a_lot(session, shop, member)
     session.info["now"] = today
     give_points(session, shop, member, 5)
+    _let_expire(session, shop, today)
+
+
+def _let_expire(session: Session, shop: Shop, today: datetime) -> None:
+    """Let points expire, and bring back the sale that had earned them."""
+    member = make_member(session)
+    session.info["now"] = today - timedelta(days=500)
+    sale = shop.sell(session, member, 10_000)
+    session.info["now"] = today
+    expire_some(session, day=business_date(today), place=Place(), most=1_000)
+    shop.refund(session, sale.public_id)
 
 
 def _bear_points_and_get_them_back(session: Session, funding: Funding) -> None:

@@ -25,6 +25,7 @@ ROOMS = (
     ("app.points",),
     ("app.checkout",),
     ("app.settlement",),
+    ("app.day_change",),
     ("app.api",),
 )
 
