@@ -19,10 +19,11 @@ from celery.schedules import crontab
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app import closing, nudging, outbox
+from app import closing, day_change, nudging, outbox
 from app.api import answers
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
+from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
 from app.members.closing import erase_due
 from app.points import merging
@@ -49,13 +50,15 @@ class Job:
     """Work that the clock does in every district, in one transaction of its own each.
 
     `every` is in seconds, or a minute of every hour or day in Shanghai. `after` gets what `work`
-    returned, in a second transaction. A district whose writes are stopped is left alone, unless
+    returned, in a second transaction. `portions` opens many of its own, one after the other, in
+    place of `work`. A district whose writes are stopped is left alone, unless
     `even_stopped`; a sandbox, where the work is `dated`: its clock moves only when it is told to.
     """
 
     name: str
     every: float | crontab
-    work: Callable[[Session], object]
+    work: Callable[[Session], object] = lambda _: None
+    portions: Callable[[day_change.Run], object] | None = None
     after: Callable[[Session, object], None] | None = None
     dated: bool = False
     even_stopped: bool = False
@@ -124,6 +127,13 @@ TIMETABLE: Sequence[Job] = (
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),
+    Job(
+        name="change_days",
+        every=crontab(minute="5,35"),
+        portions=day_change.change_days,
+        dated=True,
+        minutes=25,
+    ),
     Job(name="erase_members", every=600, work=_erase_members),
     Job(name="gather_merged", every=600, work=merging.gather),
     Job(name="purge", every=600, work=_purge),
@@ -185,6 +195,8 @@ def run_job(database: Database, job: Job, district: str) -> bool:
     A sandbox that is being dropped is left alone.
     """
     with bound(job=job.name, district=district):
+        if job.portions is not None:
+            return _run_portions(database, job.portions, district)
         with database.transaction(
             district, even_stopped=job.even_stopped, repeatable_read=job.repeatable_read
         ) as session:
@@ -196,6 +208,16 @@ def run_job(database: Database, job: Job, district: str) -> bool:
             with database.transaction(district, even_stopped=True) as session:
                 job.after(session, outcome)
         return True
+
+
+def _run_portions(
+    database: Database, portions: Callable[[day_change.Run], object], district: str
+) -> bool:
+    try:
+        portions(partial(database.run, district))
+    except StateConflict:
+        return False
+    return True
 
 
 class _Clock:

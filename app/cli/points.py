@@ -1,0 +1,102 @@
+"""`plaza points …`: the life of points by command: expiry, the change of day, their age."""
+
+from datetime import date, datetime
+from functools import partial
+
+import click
+
+from app import day_change
+from app.cli.acting import as_json, echo_json, reading
+from app.cli.context import Command, pass_command
+from app.clock import business_date
+from app.day_change import Counts
+from app.errors import Invalid
+from app.points import ageing
+from config.database import district_of, now_of
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.group()
+def points() -> None:
+    """积分的生命周期：到期入账、日切、账龄 / the life of points: expiry, the change of day, age.
+
+    \b
+    plaza points age
+    plaza points expire --as-of 2027-01-01
+    plaza points day-change --through 2027-01-31
+    """
+
+
+@points.command()
+@click.option("--as-of", type=_DAY, help="在该日之前到期的；默认今天 / expired before; today.")
+@as_json
+@pass_command
+def expire(command: Command, *, as_of: datetime | None, in_json: bool) -> None:
+    """把已到期未用的积分记入发行商户的过期收益 / book what has expired to the issuers' breakage.
+
+    只影响账目，不影响可用余额；可随时重复，中断后再运行即可。
+
+    Books only: no spendable balance changes. Repeat it at any time; one that was interrupted goes
+    on when it is run again.
+    """
+    day = as_of.date() if as_of else None
+    database = command.services().database
+    with reading(command) as session:
+        today, sandbox = business_date(now_of(session)), district_of(session).sandbox
+    day = day or today
+    if day > today and not sandbox:
+        raise Invalid("as-of", f"最晚为 {today}", f"{today} at the latest")
+    counts = day_change.walk(
+        partial(database.run, command.district), day_change.EXPIRE, day=day, tell=_tell
+    )
+    click.echo(err=True)
+    if in_json:
+        echo_json({"as_of": day, **counts})
+        return
+    click.echo(f"✔ {_said(counts)}")
+
+
+@points.command("day-change")
+@click.option("--through", type=_DAY, help="直到哪天；默认到期的日子 / through a day.")
+@as_json
+@pass_command
+def change_days(command: Command, *, through: datetime | None, in_json: bool) -> None:
+    """日切：生效、到期、提醒，按日补做 / change days over, in order, those that were missed too.
+
+    沙盒可到将来任意一天；正式商圈到今天为止。
+
+    A sandbox may go to any day; another district no further than today.
+    """
+    last = through.date() if through else None
+    database = command.services().database
+    days = day_change.change_days(partial(database.run, command.district), through=last, tell=_tell)
+    click.echo(err=True)
+    if in_json:
+        echo_json({"days": days})
+        return
+    click.echo(f"✔ {len(days)} 天 days" + (f" · {days[0]} … {days[-1]}" if days else ""))
+
+
+@points.command()
+@as_json
+@pass_command
+def age(command: Command, *, in_json: bool) -> None:
+    """未用积分：按发行商户与账龄 / outstanding points by issuer and age in days."""
+    with reading(command) as session:
+        found = ageing.outstanding(session)
+    if in_json:
+        echo_json([vars(each) for each in found])
+        return
+    click.echo(f"{'商户 issuer':<16}{'账龄 days':<12}{'批 lots':>10}{'积分 points':>16}")
+    for each in found:
+        click.echo(f"{each.issuer:<18}{each.band:<14}{each.lots:>10,}{each.points:>18,}")
+
+
+def _tell(day: date, step: str, counts: Counts) -> None:
+    """Show how far a step has come, in one line that is written over."""
+    click.echo(f"\r{day} {step} · {_said(counts)}    ", nl=False, err=True)
+
+
+def _said(counts: Counts) -> str:
+    return " · ".join(f"{name} {count:,}" for name, count in counts.items()) or "0"
