@@ -14,6 +14,7 @@ from app.cli.replay import replay_plan
 from app.cli.serving import served
 from app.lab import bench as lab
 from app.lab import bench_http, bench_settle
+from app.lab import bench_expiry, bench_http
 from app.lab.bench_ledger import DEMANDS
 from app.lab.bench_pgbench import Pgbench
 from app.lab.bench_wrk import find_wrk
@@ -138,6 +139,44 @@ def settling(command: Command, *, short: bool, rounds: int, in_json: bool) -> No
         return
     for name, figure in asdict(found).items():
         click.echo(f"settle  {name:<18}{figure:8.3f}")
+@bench.command("expiry")
+@click.option("--short", is_flag=True, help="几百批，只验证能跑 / some hundred lots.")
+@click.option("--lots", type=click.IntRange(400), default=1_000_000, help="积分批数 / lots.")
+@click.option("--seconds", type=click.FloatRange(1), default=10, help="每次测量的秒数 / of each.")
+@as_json
+@pass_command
+def of_expiry(command: Command, *, short: bool, lots: int, seconds: float, in_json: bool) -> None:
+    """到期入账：单独运行与 tpcb-like 之比，以及与收银同时运行 / expiry, alone as a ratio to
+    tpcb-like, and beside tills that sell.
+
+    方法见 docs/performance.md。/ The method is in docs/performance.md.
+    """
+    settings = command.settings()
+    pgbench = Pgbench(
+        binary=servers.postgres_binaries(command.home / "postgres") / "pgbench",
+        owner_url=settings.database.owner_url,
+        app_url=settings.database.url,
+    )
+    bench_expiry.open_district(settings, lots=400 if short else lots)
+    pgbench.prepare(scale=1 if short else lab.FULL.scale)
+    try:
+        found = bench_expiry.measure(
+            settings,
+            pgbench,
+            seconds=1 if short else seconds,
+            processes=1 if short else 2,
+            tell=_tell,
+        )
+    finally:
+        pgbench.drop()
+    if in_json:
+        click.echo(json.dumps({"expiry": _rounded(asdict(found))}))
+        return
+    for name, value in asdict(found).items():
+        wanted = bench_expiry.DEMANDS.get(name)
+        click.echo(
+            f"expiry  {name:<24}{value:12,.3f}" + (f"  （要求 demand {wanted}）" if wanted else "")
+        )
 
 
 def _replay_year(command: Command, *, baskets: int) -> None:

@@ -163,11 +163,11 @@ def work(shift: Shift) -> float:
         mine = everybody[shift.part :: shift.parts][:MEMBERS]
         dice = random.Random(shift.part)
         for _ in range(shift.warm_up):
-            services.database.run(shift.district, _order(mine, dice), at=AT)
+            services.database.run(shift.district, order(mine, dice), at=AT)
         sold = 0
         began = time.perf_counter()
         while time.perf_counter() - began < shift.seconds:
-            services.database.run(shift.district, _order(mine, dice), at=AT)
+            services.database.run(shift.district, order(mine, dice), at=AT)
             sold += 1
         return sold / (time.perf_counter() - began)
     finally:
@@ -194,7 +194,7 @@ def round_trips(settings: Settings) -> int:
     counts: list[int] = []
     for _ in range(10):
         _Counting.sent = 0
-        sale = services.database.run(EMPTY, _order(everybody, dice), at=AT)
+        sale = services.database.run(EMPTY, order(everybody, dice), at=AT)
         counts.append(_Counting.sent + COMMIT)
         _Counting.sent = 0
         services.database.run(EMPTY, partial(_refund, sale=sale), at=AT)
@@ -207,7 +207,8 @@ def _count(connection: psycopg.Connection[Any], *_: object) -> None:
     connection.cursor_factory = _Counting
 
 
-def _order(members: Sequence[str], dice: random.Random) -> Callable[[Session], Sale]:
+def order(members: Sequence[str], dice: random.Random) -> Callable[[Session], Sale]:
+    """Return the sale of one drawn basket to one of some members, to be run in a transaction."""
     chosen = dice.randrange(len(members))
     store = chosen * STORES + dice.randrange(STORES)
     amounts = [dice.randrange(50, 3_000) for _ in range(LINES)]
