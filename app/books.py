@@ -58,6 +58,7 @@ class Kind(StrEnum):
     MERGE = "merge"
     OPENING = "opening"
     EXPIRE = "expire"
+    ACTIVATE = "activate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ RULES: tuple[Line, ...] = (
     Line(event="points of an older programme", debit=Code.OPENING, credit=Code.LOT),
     Line(event="points expire", debit=Code.LOT, credit=Code.BREAKAGE),
     Line(event="expiry taken back by a refund", debit=Code.BREAKAGE, credit=Code.LOT),
+    Line(event="pending points become active", debit=Code.LOT, credit=Code.LOT),
 )
 
 

@@ -28,8 +28,8 @@ T = TypeVar("T")
 GRACE = timedelta(hours=6)
 """At 06:00 the day before closes, and what waits for that begins."""
 
-_MOST, _FEWEST = 2_000, 10
-_ALONE_SECONDS, _BESIDE_SECONDS = 0.15, 0.02
+_MOST, _FEWEST = 2_000, 50
+_ALONE_SECONDS, _BESIDE_SECONDS = 0.15, 0.03
 _REST = 3
 
 Counts = Mapping[str, int]
@@ -118,12 +118,12 @@ def walk(
     """Do all of a step for a day, portion by portion; return what it did.
 
     Alone it takes portions of some 150 ms. While anybody else is in a transaction they last some
-    20 ms, with a rest of three times as long after each: tills keep most of the machine, and none
+    30 ms, with a rest of three times as long after each: tills keep most of the machine, and none
     waits longer than a portion for a wallet.
     """
     place: Any = None
     total: dict[str, int] = {}
-    most = _FEWEST * 10
+    most = _FEWEST
     while True:
         began = time.monotonic()
         (place, counts), beside = run(

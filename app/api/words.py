@@ -320,6 +320,10 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     "held_points": ("冻结积分", "points that are held", 0),
     "Balance.debt_points": ("欠的积分", "points owed", 0),
     "buckets": ("全部到期日", "every day on which points expire"),
+    "pending_points": ("待生效积分", "points that may not be spent yet", 0),
+    "pending": ("待生效积分及其生效条件", "points that wait for a day or an event"),
+    "activates_on": ("生效日，空为等待事件", "first day on which they may be spent; else null"),
+    "event": ("等待的订单事件，空为按日生效", "event of the order that they await", None),
     "expires_on": (
         "到期日（当日仍可用）；null 永不到期",
         "the last day; null never expires",

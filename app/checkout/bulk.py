@@ -142,6 +142,7 @@ def _open_lots(session: Session, agreed: Sequence[_Agreed], wallets: dict[int, W
         for meaning in meanings_of(
             given_by(sale.priced, sale.earned),
             programme=sale.priced.programme,
+            order=sale.public_id,
             occurred_at=sale.paid.basket.occurred_at,
         )
         if wallet.find(meaning) is None
@@ -154,7 +155,8 @@ def _earn(
     session: Session, sale: _Agreed, wallets: dict[int, Wallet]
 ) -> tuple[Sequence[Home], list[Journal]]:
     wallet = _of(wallets, sale.paid.basket)
-    accrual = accrual_of(session, sale.priced, wallet, given_by(sale.priced, sale.earned))
+    given = given_by(sale.priced, sale.earned)
+    accrual = accrual_of(session, sale.priced, wallet, given, order=sale.public_id)
     if wallet is not None:
         wallets[wallet.member.id] = wallet.after(accrual.postings)
     return accrual.homes, earn_journal(sale.priced, sale.public_id, accrual, sale.earned)

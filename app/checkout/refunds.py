@@ -21,7 +21,7 @@ from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
-from app.checkout.returns import Delta, LineState, Request, refund
+from app.checkout.returns import Delta, LineState, Request, difference, refund
 from app.checkout.settling import load_homes
 from app.checkout.slices import Allocation, load
 from app.clock import business_date
@@ -31,7 +31,7 @@ from app.merchants.directory import ListedTerminal, get_directory
 from app.points import burns, lots
 from app.points.accruals import Home
 from app.points.burns import Borne, GivenBack
-from app.points.clawbacks import Clawback, claw_back
+from app.points.clawbacks import Clawback, claw_back, shared_claims
 from app.points.lots import Wallet
 from app.points.merging import heirs
 from app.points.programme import programme_at
@@ -154,7 +154,10 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     public_id = new_id("ref")
     given_back, clawback = NOT_GIVEN_BACK, NO_CLAWBACK
     if wallet is not None and (delta.points or delta.clawed_points):
-        given_back, clawback = _points(session, wallet, request, delta, homes=homes, borne=borne)
+        before = difference(allocation, {}, states).clawed_points
+        given_back, clawback = _points(
+            session, wallet, request, delta, before=before, homes=homes, borne=borne
+        )
     journals: list[Journal] = []
     postings = [*given_back.postings, *clawback.postings]
     if postings:
@@ -229,6 +232,7 @@ def _points(
     request: RefundRequest,
     delta: Delta,
     *,
+    before: Mapping[int, int],
     homes: Sequence[Home],
     borne: Sequence[Borne],
 ) -> tuple[GivenBack, Clawback]:
@@ -247,7 +251,7 @@ def _points(
     clawback = claw_back(
         session,
         wallet,
-        delta.clawed_points,
+        shared_claims(delta.clawed_points, homes, before=before),
         homes=homes,
         restored=given_back.restored,
         costs=given_back.costs,
@@ -358,9 +362,9 @@ _STATES = text(
         FROM write_off w
         JOIN refund r ON r.id = w.refund_id
         JOIN "order" o ON o.id = r.order_id,
-        LATERAL jsonb_array_elements(o.homes) home
-        WHERE (home ->> 1)::bigint = w.issue_account_id
-            AND w.member_id = :member AND w.made_good < w.points AND w.orders_through >= :order) b
+        LATERAL (SELECT h FROM jsonb_array_elements(o.homes) h
+                 WHERE (h ->> 1)::bigint = w.issue_account_id LIMIT 1) AS one (home)
+        WHERE w.member_id = :member AND w.made_good < w.points AND w.orders_through >= :order) b
     WHERE l.order_id = :order
     """
 )

@@ -20,7 +20,8 @@ from app.checkout.sharing import Shared, allocate
 from app.checkout.slices import Allocation
 from app.merchants.directory import ListedMerchant
 from app.points import burns
-from app.points.accruals import Accrual, Home, accrue
+from app.points.accruals import Accrual, Given, Home, accrue
+from app.points.definitions import Pending
 from app.points.earning import Earned
 from app.points.lots import Meaning, Wallet
 from ledger import Journal
@@ -99,7 +100,7 @@ def settle(
     homes: Sequence[Home] = []
     while True:
         given = given_by(priced, earned)
-        accrual = accrual_of(session, priced, wallet, given)
+        accrual = accrual_of(session, priced, wallet, given, order=order)
         homes = accrual.homes
         try:
             ledger.post(session, [*fixed, *earn_journal(priced, order, accrual, earned)])
@@ -140,9 +141,11 @@ def accrual_of(
     session: Session,
     priced: Priced,
     wallet: Wallet | None,
-    given: Sequence[tuple[ListedMerchant, int]],
+    given: Sequence[Given],
+    *,
+    order: str,
 ) -> Accrual:
-    """Plan how what is given reaches the wallet: without one, nothing does."""
+    """Plan how what is given for an order reaches the wallet: without one, nothing does."""
     if wallet is None or not given:
         return Accrual(postings=[], homes=[])
     return accrue(
@@ -150,6 +153,7 @@ def accrual_of(
         wallet,
         given,
         programme=priced.programme,
+        order=order,
         occurred_at=priced.basket.occurred_at,
     )
 
@@ -169,7 +173,7 @@ def earnings(earned: Earned) -> list[Any]:
 
 
 def dump_homes(homes: Sequence[Home]) -> list[Any]:
-    """Return homes as lists of integers, for a jsonb column."""
+    """Return homes as short lists, for a jsonb column."""
     return [
         [
             home.merchant_id,
@@ -177,6 +181,7 @@ def dump_homes(homes: Sequence[Home]) -> list[Any]:
             home.lot_account_id,
             home.meaning.cost.numerator,
             home.meaning.cost.denominator,
+            *([home.points, home.pending] if home.points is not None or home.pending else []),
         ]
         for home in homes
     ]
@@ -192,8 +197,10 @@ def load_homes(stored: Sequence[Any]) -> list[Home]:
             meaning=Meaning(
                 issuer_id=merchant, cost=Fraction(num, den), redemption=Fraction(num, den)
             ),
+            points=rest[0] if rest else None,
+            pending=rest[1] if rest else False,
         )
-        for merchant, issue, lot, num, den in stored
+        for merchant, issue, lot, num, den, *rest in stored
     ]
 
 
@@ -232,16 +239,24 @@ def earn_journal(priced: Priced, order: str, accrual: Accrual, earned: Earned) -
     ]
 
 
-def given_by(priced: Priced, earned: Earned) -> list[tuple[ListedMerchant, int]]:
-    """Return what each merchant gives for a sale."""
-    given: dict[int, int] = {}
-    for merchant, points in zip(priced.merchants, earned.line_points, strict=True):
-        if points:
-            given[merchant.id] = given.get(merchant.id, 0) + points
-    return [(priced.directory.merchants[merchant], points) for merchant, points in given.items()]
+def given_by(priced: Priced, earned: Earned) -> list[Given]:
+    """Return what each merchant gives for a sale, apart for each time at which it may be spent."""
+    given: dict[tuple[int, Pending | None], int] = {}
+    day = priced.basket.business_date
+    for rule in earned.rules:
+        pending = rule.rule.definition.pending
+        if pending is not None and pending.over(day):
+            pending = None
+        for merchant, points in zip(priced.merchants, rule.line_points, strict=True):
+            if points:
+                key = (merchant.id, pending)
+                given[key] = given.get(key, 0) + points
+    return [
+        Given(merchant=priced.directory.merchants[merchant], points=points, pending=pending)
+        for (merchant, pending), points in given.items()
+    ]
 
 
-def _prepaid_owner(
-    given: Sequence[tuple[ListedMerchant, int]], account_id: int
-) -> ListedMerchant | None:
-    return next((each for each, _ in given if each.prepaid_account_id == account_id), None)
+def _prepaid_owner(given: Sequence[Given], account_id: int) -> ListedMerchant | None:
+    merchants = (each.merchant for each in given)
+    return next((each for each in merchants if each.prepaid_account_id == account_id), None)

@@ -5,13 +5,16 @@ from functools import partial
 
 import click
 
-from app import day_change
-from app.cli.acting import as_json, echo_json, reading
+from app import audit, day_change
+from app.checkout import orders
+from app.cli.acting import acting, as_json, as_staff, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.clock import business_date
 from app.day_change import Counts
 from app.errors import Invalid
-from app.points import ageing
+from app.members.identification import get_by_id
+from app.merchants.staff import Permission
+from app.points import activation, ageing
 from config.database import district_of, now_of
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -25,6 +28,7 @@ def points() -> None:
     plaza points age
     plaza points expire --as-of 2027-01-01
     plaza points day-change --through 2027-01-31
+    plaza points activate ord_01J… --event order.collected --as lin
     """
 
 
@@ -76,6 +80,29 @@ def change_days(command: Command, *, through: datetime | None, in_json: bool) ->
         echo_json({"days": days})
         return
     click.echo(f"✔ {len(days)} 天 days" + (f" · {days[0]} … {days[-1]}" if days else ""))
+
+
+@points.command()
+@click.argument("order")
+@click.option("--event", required=True, help="订单事件，如 order.collected / the order's event.")
+@as_staff
+@pass_command
+def activate(command: Command, *, order: str, event: str, login: str) -> None:
+    """订单事件发生，其待生效积分生效 / an event of an order has come: its points become active."""
+    with acting(command, login, Permission.ORDER_PLACE) as (session, actor):
+        found = orders.get_locked(session, order)
+        moved = 0
+        if found.member_id is not None:
+            member = get_by_id(session, found.member_id)
+            moved = activation.activate(session, member=member, order=order, event=event)
+        audit.record(
+            session,
+            actor=actor.public_id,
+            action="points.activate",
+            object=order,
+            after={"event": event, "points": moved},
+        )
+    click.echo(f"✔ {order} · {event} · {moved:,}")
 
 
 @points.command()

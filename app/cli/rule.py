@@ -68,6 +68,11 @@ rule.add_command(preview)
        help="不积分的品类 / a category that never earns.")  # fmt: skip
 @click.option("--exclude-nothing", is_flag=True, help="所有品类都积分 / every category earns.")
 @_many("--count", "counted", help="计分的支付方式；默认除储值外全部 / a tender that is counted.")
+@click.option("--pending-days", type=click.IntRange(1), help="几天后生效 / active after days.")
+@click.option(
+    "--pending-until", type=click.DateTime(["%Y-%m-%d"]), help="某日生效 / from a day on."
+)
+@click.option("--pending-event", help="订单事件后生效，如 order.collected / at an order's event.")
 @click.option("--from", "begins", type=Instant(), help="生效；默认审批时 / from; else at approval.")
 @click.option("--to", "ends", type=Instant(), help="结束 / until, half-open.")
 @because
@@ -85,6 +90,9 @@ def add(
     rounding: str,
     scope: str,
     excluded: tuple[str, ...],
+    pending_days: int | None,
+    pending_until: datetime | None,
+    pending_event: str | None,
     exclude_nothing: bool,
     counted: tuple[str, ...],
     begins: datetime | None,
@@ -108,6 +116,7 @@ def add(
             "scope": scope,
             "excluded_categories": () if exclude_nothing else excluded,
             "counted_tenders": counted or None,
+            "pending": _pending(pending_days, pending_until, pending_event),
             **_rate(per_yuan, factor),
         }
         request = room.propose(
@@ -193,8 +202,16 @@ def list_(command: Command, *, code: str | None, in_json: bool) -> None:
             f"{each.rule.code} v{each.rule.version} · {each.rule.name_zh} {each.rule.name_en} · "
             f"{rate} · {each.state.value} · {_local(each.rule.effective_from)} → {ends}"
         )
-        for name, value in said.conditions.to_json().items():
+        waits = {} if said.pending is None else {"pending": said.pending.to_json()}
+        for name, value in (said.conditions.to_json() | waits).items():
             click.echo(f"  {name}: {value}")
+
+
+def _pending(
+    days: int | None, until: datetime | None, event: str | None
+) -> dict[str, object] | None:
+    given = {"days": days, "on": until and until.date().isoformat(), "event": event}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 def _rate(per_yuan: Fraction | None, factor: Fraction | None) -> dict[str, object]:

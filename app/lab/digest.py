@@ -28,7 +28,7 @@ _TRANSFERS = text(
             (SELECT concat_ws('|', l.kind, coalesce(p.card_number, p.public_id), i.code,
                               coalesce(l.expires_on::text, 'never'), l.cost_num, l.cost_den,
                               l.redemption_num, l.redemption_den,
-                              r.code, l.activates_on, l.courtesy)
+                              r.code, l.activates_on, l.courtesy, l.awaits)
              FROM lot l JOIN member p ON p.id = l.member_id JOIN merchant i ON i.id = l.issuer_id
              LEFT JOIN merchant r ON r.id = l.restriction_merchant_id
              WHERE l.account_id = a.id),

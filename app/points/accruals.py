@@ -11,6 +11,7 @@ from app.books import move
 from app.clock import business_date
 from app.merchants.directory import ListedMerchant
 from app.merchants.models import Funding
+from app.points.definitions import Pending
 from app.points.lots import Meaning, Wallet, open_lots
 from app.points.netting import Owed, debts_of, pay
 from app.points.policy import Programme
@@ -18,13 +19,28 @@ from ledger import Posting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """Points that a merchant gives for a sale; `pending` says when they may be spent (E3)."""
+
+    merchant: ListedMerchant
+    points: int
+    pending: Pending | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Home:
-    """Where a merchant's points of one sale came from and went to, kept for its refunds."""
+    """Where a merchant's points of one sale came from and went to, kept for its refunds.
+
+    `points` is how many, where the merchant's points of the sale lie in several lots; those that
+    were pending are the first to be taken back (semantics 14). None: all of them.
+    """
 
     merchant_id: int
     issue_account_id: int
     lot_account_id: int
     meaning: Meaning
+    points: int | None = None
+    pending: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +54,10 @@ class Accrual:
 def accrue(
     session: Session,
     wallet: Wallet,
-    points: Sequence[tuple[ListedMerchant, int]],
+    given: Sequence[Given],
     *,
     programme: Programme,
+    order: str,
     occurred_at: datetime,
 ) -> Accrual:
     """Plan how points that merchants give reach a locked wallet; at most one round trip.
@@ -48,40 +65,50 @@ def accrue(
     The wallet is as it will be after all else that is posted with it, such as the sale's own burn.
     Cost rate and expiry are those of the business time, frozen in the lot (semantics 29, 51). A
     prepaid merchant gives from what it bought, a postpaid one on account. The oldest debts are
-    paid first (decision 12); what is left goes into the lot.
+    paid first (decision 12); what is left goes into the lot. Pending points pay no debt.
     """
-    meanings = meanings_of(points, programme=programme, occurred_at=occurred_at)
+    meanings = meanings_of(given, programme=programme, order=order, occurred_at=occurred_at)
+    merchants = [each.merchant.id for each in given]
     accounts = open_lots(session, wallet, meanings, earned_at=occurred_at)
     homes = [
         Home(
-            merchant_id=merchant.id,
-            issue_account_id=issue_account(merchant, occurred_at),
+            merchant_id=each.merchant.id,
+            issue_account_id=issue_account(each.merchant, occurred_at),
             lot_account_id=accounts[meaning],
             meaning=meaning,
+            points=each.points if merchants.count(each.merchant.id) > 1 else None,
+            pending=each.pending is not None,
         )
-        for (merchant, _), meaning in zip(points, meanings, strict=True)
+        for each, meaning in zip(given, meanings, strict=True)
     ]
     postings, owed = _net_expired(wallet)
     costs = {lot.account_id: lot.meaning.cost for lot in wallet.lots}
-    for home, (_, given) in zip(homes, points, strict=True):
-        postings += _give(home, given, owed, costs)
+    for home, each in zip(homes, given, strict=True):
+        postings += _give(home, each.points, {} if home.pending else owed, costs)
     return Accrual(postings=postings, homes=homes)
 
 
 def meanings_of(
-    points: Sequence[tuple[ListedMerchant, int]], *, programme: Programme, occurred_at: datetime
+    given: Sequence[Given], *, programme: Programme, order: str, occurred_at: datetime
 ) -> list[Meaning]:
-    """Return the lots that points of merchants belong in, by the terms of their business time."""
+    """Return the lots that points of an order belong in, by the terms of their business time."""
     day = business_date(occurred_at)
-    return [
-        Meaning(
-            issuer_id=merchant.id,
-            cost=terms.cost_fen_per_point,
-            redemption=terms.redemption_fen_per_point,
-            expires_on=programme.expires_on(day),
+    meanings = []
+    for each in given:
+        terms, pending = each.merchant.terms_at(day), each.pending
+        event = None if pending is None else pending.event
+        meanings.append(
+            Meaning(
+                issuer_id=each.merchant.id,
+                cost=terms.cost_fen_per_point,
+                redemption=terms.redemption_fen_per_point,
+                expires_on=programme.expires_on(day),
+                activates_on=None if pending is None else pending.activates_on(day),
+                awaits=event,
+                awaits_for=None if event is None else order,
+            )
         )
-        for merchant, terms in ((each, each.terms_at(day)) for each, _ in points)
-    ]
+    return meanings
 
 
 def _net_expired(wallet: Wallet) -> tuple[list[Posting], Owed]:

@@ -35,10 +35,36 @@ class Clawback:
         return sum(self.written_off.values())
 
 
+Claims = Mapping[Home, int]
+"""Points that are claimed of each home."""
+
+
+def shared_claims(
+    claims: Mapping[int, int], homes: Sequence[Home], *, before: Mapping[int, int]
+) -> Claims:
+    """Share points that are claimed by merchant over the homes of a sale, pending ones first.
+
+    `before` is what earlier refunds have claimed. So the way in which a sale is brought back does
+    not matter, and nothing active is touched while some of it is pending (semantics 14).
+    """
+    shared: dict[Home, int] = {}
+    for merchant, claim in claims.items():
+        gone, left = before.get(merchant, 0), claim
+        own = [home for home in homes if home.merchant_id == merchant]
+        for home in sorted(own, key=lambda each: not each.pending):
+            here = min(gone, home.points or 0)
+            gone -= here
+            part = left if home.points is None else min(left, home.points - here)
+            left -= part
+            if part:
+                shared[home] = part
+    return shared
+
+
 def claw_back(
     session: Session,
     wallet: Wallet,
-    claims: Mapping[int, int],
+    claims: Claims,
     *,
     homes: Sequence[Home],
     restored: Mapping[int, int],
@@ -61,7 +87,7 @@ def claw_back(
         InsufficientPoints: the programme refuses what is short, or so much of it.
     """
     past = Past(session=session, member=wallet.member, day=day)
-    postings, short = _take(wallet, claims, homes=homes, restored=restored, costs=costs, past=past)
+    postings, short = _take(wallet, claims, restored=restored, costs=costs, past=past)
     missing = sum(short.values())
     taken = sum(claims.values()) - missing
     policy, floor = programme.negative_policy, programme.debt_floor_points
@@ -127,15 +153,13 @@ def _kept_back(wallet: Wallet, homes: Sequence[Home], day: date) -> int:
 
 def _take(
     wallet: Wallet,
-    claims: Mapping[int, int],
+    claims: Claims,
     *,
-    homes: Sequence[Home],
     restored: Mapping[int, int],
     costs: Mapping[int, Fraction],
     past: Past,
 ) -> tuple[list[Posting], dict[Home, int]]:
     """Take what the lots hold; return the postings, and what is short of each home."""
-    home = {each.merchant_id: each for each in homes}
     cost = {lot.account_id: lot.meaning.cost for lot in wallet.lots} | dict(costs)
     free = {lot.account_id: max(lot.free, 0) for lot in wallet.lots if _holds(lot.meaning)}
     for account, points in restored.items():
@@ -144,15 +168,14 @@ def _take(
     ended = {lot.account_id for lot in wallet.lots if lot.meaning.ended(past.day)}
     postings: list[Posting] = []
     short: dict[Home, int] = {}
-    for merchant_id, claim in claims.items():
-        target = home[merchant_id]
+    for target, claim in claims.items():
         left = claim
         if target.lot_account_id in ended:
             missing = left - free.get(target.lot_account_id, 0)
             for revived in past.revive(target.lot_account_id, missing) if missing > 0 else ():
                 postings.append(revived)
                 free[target.lot_account_id] = free.get(target.lot_account_id, 0) + revived.amount
-        for account in (target.lot_account_id, *others, *restored):
+        for account in (*_own(wallet, target), *others, *restored):
             part = min(left, free.get(account, 0))
             if part:
                 postings.append(_taken(account, target, part, cost[account]))
@@ -161,6 +184,13 @@ def _take(
         if left:
             short[target] = left
     return postings, short
+
+
+def _own(wallet: Wallet, target: Home) -> list[int]:
+    """Return the lot that points were put in, and the one they went to when they became active."""
+    own = next(lot for lot in wallet.lots if lot.account_id == target.lot_account_id)
+    went = wallet.find(own.meaning.activated()) if own.meaning.awaits else None
+    return [own.account_id] if went is None else [own.account_id, went.account_id]
 
 
 def _taken(account: int, target: Home, points: int, cost: Fraction) -> Posting:
@@ -178,9 +208,7 @@ def _other_lots(wallet: Wallet, day: date) -> list[int]:
     alive = [
         lot
         for lot in wallet.lots
-        if _holds(lot.meaning)
-        and not lot.meaning.ended(day)
-        and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
+        if _holds(lot.meaning) and not lot.meaning.ended(day) and lot.meaning.active(day)
     ]
     return [lot.account_id for lot in sorted(alive, key=lambda lot: lot.consumption_order())]
 

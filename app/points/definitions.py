@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -24,7 +25,10 @@ STORED_VALUE = "stored-value"
 NEVER_EARN = frozenset({"gift-card", "stored-value", "delivery"})
 """Categories on which no points are earned unless a rule says otherwise (E12)."""
 
+LONGEST_PENDING_DAYS = 366
+
 _CODE = re.compile(r"[^\s,]{1,60}")
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,29}([.][a-z0-9_]{1,30})?")
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _DAY_MINUTES = 24 * 60
 
@@ -152,12 +156,70 @@ class Conditions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pending:
+    """When points that a rule gives become the member's to spend: one of three (E3).
+
+    `days` after the business day of the sale; `on` a day; or at an `event` of the order, by name.
+    """
+
+    days: int | None = None
+    on: date | None = None
+    event: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(each is not None for each in (self.days, self.on, self.event)) != 1:
+            raise Invalid("pending", "须为天数、日期或事件之一", "either days, a day or an event")
+        if self.days is not None and not 1 <= self.days <= LONGEST_PENDING_DAYS:
+            raise Invalid(
+                "pending", f"须在 1 到 {LONGEST_PENDING_DAYS} 天之间",
+                f"from 1 to {LONGEST_PENDING_DAYS} days",
+            )  # fmt: skip
+        if self.event is not None and not _EVENT.fullmatch(self.event):
+            raise Invalid(
+                "pending", f"事件名如 order.collected，收到 {self.event}",
+                f"an event is named like order.collected, got {self.event}",
+            )  # fmt: skip
+
+    def over(self, day: date) -> bool:
+        """Whether points of a sale's day are not pending at all: the day that is named has come."""
+        return self.on is not None and self.on <= day
+
+    def activates_on(self, day: date) -> date | None:
+        """Return the first day on which points of a sale's day may be spent, where that is known.
+
+        None: only an event will say, or they may be spent at once.
+        """
+        if self.days is not None:
+            return day + timedelta(days=self.days)
+        return self.on if self.on is not None and self.on > day else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the one field that is given."""
+        given = {"days": self.days, "on": self.on and self.on.isoformat(), "event": self.event}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Pending":
+        """Return what `to_json` wrote; an unknown field is refused."""
+        unknown = ", ".join(sorted(set(fields) - {"days", "on", "event"}))
+        if unknown:
+            raise Invalid("pending", f"未知字段 {unknown}", f"unknown {unknown}")
+        on = fields.get("on")
+        return cls(
+            days=fields.get("days"),
+            on=None if on is None else date.fromisoformat(on),
+            event=fields.get("event"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Definition:
     """All that a version of a rule says.
 
     `rate` of a base rule is points per fen (1/100: one point a yuan); of a multiplier, its factor.
     `excluded_categories` and `counted_tenders` (None: all but stored value) belong to base rules:
-    a multiplier works on the money that they count.
+    a multiplier works on the money that they count. So does `pending`: what is multiplied waits
+    with its base.
     """
 
     kind: Kind
@@ -167,15 +229,23 @@ class Definition:
     conditions: Conditions = field(default_factory=Conditions)
     excluded_categories: frozenset[str] = NEVER_EARN
     counted_tenders: frozenset[str] | None = None
+    pending: Pending | None = None
 
     def __post_init__(self) -> None:
+        if self.pending is not None and self.kind is Kind.MULTIPLIER:
+            raise Invalid("pending", "倍数规则不能待生效", "a multiplier gives no points itself")
         if self.rate <= 0 or max(self.rate.numerator, self.rate.denominator) > LIMIT:
             raise Invalid("rate", "须为大于 0 的分数", "a fraction above 0")
         _check_codes("excluded_categories", self.excluded_categories)
         _check_codes("counted_tenders", self.counted_tenders or ())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the definition as canonical JSON fields: sets sorted, the rate written `1/100`."""
+        """Return the definition as canonical JSON fields: sets sorted, the rate written `1/100`.
+
+        `pending` only where there is one: what was agreed before there was such a thing keeps its
+        hash.
+        """
+        waits = {} if self.pending is None else {"pending": self.pending.to_json()}
         return {
             "kind": self.kind.value,
             "rate": str(self.rate),
@@ -186,6 +256,7 @@ class Definition:
             "counted_tenders": (
                 None if self.counted_tenders is None else sorted(self.counted_tenders)
             ),
+            **waits,
         }
 
     @classmethod
@@ -197,14 +268,14 @@ class Definition:
         """
         names = {
             "kind", "rate", "rounding", "scope", "conditions", "excluded_categories",
-            "counted_tenders",
+            "counted_tenders", "pending",
         }  # fmt: skip
         unknown = ", ".join(sorted(set(fields) - names))
         if unknown:
             raise Invalid("definition", f"未知字段 {unknown}", f"unknown {unknown}")
         if "rate" not in fields:
             raise Invalid("rate", "缺少", "missing")
-        counted = fields.get("counted_tenders")
+        counted, pending = fields.get("counted_tenders"), fields.get("pending")
         return cls(
             kind=_choice(Kind, "kind", fields.get("kind", Kind.BASE)),
             rate=parse_rate("rate", fields["rate"]),
@@ -213,6 +284,7 @@ class Definition:
             conditions=Conditions.from_json(fields.get("conditions", {})),
             excluded_categories=frozenset(fields.get("excluded_categories", NEVER_EARN)),
             counted_tenders=None if counted is None else frozenset(counted),
+            pending=None if pending is None else Pending.from_json(pending),
         )
 
     def digest(self) -> str:

@@ -35,6 +35,8 @@ class Meaning:
     restriction_merchant_id: int | None = None
     activates_on: date | None = None
     courtesy: bool = False
+    awaits: str | None = None
+    awaits_for: str | None = None
 
     def name(self, member: str) -> str:
         """Return the account's name: the same in every copy of the books."""
@@ -48,6 +50,7 @@ class Meaning:
             self.restriction_merchant_id or "anywhere",
             self.activates_on or "active",
             "courtesy" if self.courtesy else "earned",
+            *([self.awaits, self.awaits_for] if self.awaits else []),
         ]
         return ":".join(str(word) for word in words)
 
@@ -58,6 +61,14 @@ class Meaning:
     def ended(self, day: date) -> bool:
         """Whether its last day lies before a business date (semantics 26)."""
         return self.expires_on is not None and self.expires_on < day
+
+    def active(self, day: date) -> bool:
+        """Whether its points may be spent from a business date's side: not pending (E3)."""
+        return self.awaits is None and (self.activates_on is None or self.activates_on <= day)
+
+    def activated(self) -> "Meaning":
+        """Return what the points are once the event that they await has come."""
+        return replace(self, awaits=None, awaits_for=None)
 
     def debt(self) -> "Meaning":
         """Return the debt lot of what these points cost."""
@@ -90,7 +101,7 @@ class HeldLot:
         return (
             meaning.kind is LotKind.LOT
             and not meaning.ended(day)
-            and (meaning.activates_on is None or meaning.activates_on <= day)
+            and meaning.active(day)
             and (
                 meaning.restriction_merchant_id is None
                 or meaning.restriction_merchant_id in merchants
@@ -149,7 +160,7 @@ class Wallet:
             for lot in self.lots
             if lot.meaning.kind is LotKind.LOT
             and not lot.meaning.ended(day)
-            and (lot.meaning.activates_on is None or lot.meaning.activates_on <= day)
+            and lot.meaning.active(day)
         ) - self.debt_points(day)
 
     def after(
@@ -226,6 +237,8 @@ def meaning_of(row: Any) -> Meaning:
         restriction_merchant_id=row.restriction_merchant_id,
         activates_on=row.activates_on,
         courtesy=row.courtesy,
+        awaits=row.awaits,
+        awaits_for=row.awaits_for,
     )
 
 
@@ -304,6 +317,8 @@ def open_many(session: Session, lots: Iterable[NewLot]) -> Mapping[tuple[int, Me
             "restrictions": [meaning.restriction_merchant_id for meaning in wanted],
             "activates": [meaning.activates_on for meaning in wanted],
             "courtesy": [meaning.courtesy for meaning in wanted],
+            "awaits": [meaning.awaits for meaning in wanted],
+            "awaits_for": [meaning.awaits_for for meaning in wanted],
             "first_earned": [lot.earned_at for lot in missing.values()],
             "floors": [None if debt else 0 for debt in debts],
             "ceilings": [0 if debt else None for debt in debts],
@@ -338,6 +353,7 @@ _OPEN = text(
     "CAST(:cost_nums AS bigint[]), CAST(:cost_dens AS bigint[]), "
     "CAST(:redemption_nums AS bigint[]), CAST(:redemption_dens AS bigint[]), "
     "CAST(:restrictions AS bigint[]), CAST(:activates AS date[]), CAST(:courtesy AS boolean[]), "
+    "CAST(:awaits AS text[]), CAST(:awaits_for AS text[]), "
     "CAST(:first_earned AS timestamptz[]), CAST(:floors AS bigint[]), "
     "CAST(:ceilings AS bigint[]))"
 )

@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION points_lock_lots(
 ) RETURNS TABLE (
     member_id bigint, status text, account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
     cost_den bigint, redemption_num bigint, redemption_den bigint, restriction_merchant_id bigint,
-    activates_on date, courtesy boolean, first_earned_at timestamptz, posted bigint, held bigint
+    activates_on date, courtesy boolean, awaits text, awaits_for text,
+    first_earned_at timestamptz, posted bigint, held bigint
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -23,7 +24,8 @@ BEGIN
     RETURN QUERY
     SELECT m.id, m.status, l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
            l.redemption_num, l.redemption_den,
-           l.restriction_merchant_id, l.activates_on, l.courtesy, l.first_earned_at,
+           l.restriction_merchant_id, l.activates_on, l.courtesy, l.awaits, l.awaits_for,
+           l.first_earned_at,
            b.posted, b.held
     FROM member m
     LEFT JOIN (lot l JOIN account_balance b ON b.account_id = l.account_id)
@@ -38,7 +40,8 @@ CREATE OR REPLACE FUNCTION points_open_lots(
     p_wallets bigint[], p_members bigint[], p_names text[], p_kinds text[], p_issuers bigint[],
     p_expires date[], p_cost_nums bigint[], p_cost_dens bigint[],
     p_redemption_nums bigint[], p_redemption_dens bigint[], p_restrictions bigint[],
-    p_activates date[], p_courtesy boolean[], p_first_earned timestamptz[], p_floors bigint[],
+    p_activates date[], p_courtesy boolean[], p_awaits text[], p_awaits_for text[],
+    p_first_earned timestamptz[], p_floors bigint[],
     p_ceilings bigint[]
 ) RETURNS TABLE (name text, account_id bigint)
 LANGUAGE plpgsql AS $$
@@ -53,15 +56,19 @@ BEGIN
     ), written AS (
         INSERT INTO lot (account_id, member_id, issuer_id, kind, expires_on, cost_num, cost_den,
                          redemption_num, redemption_den,
-                         restriction_merchant_id, activates_on, courtesy, first_earned_at)
+                         restriction_merchant_id, activates_on, courtesy, awaits, awaits_for,
+                         first_earned_at)
         SELECT o.account_id, u.member_id, u.issuer_id, u.kind, u.expires_on, u.cost_num, u.cost_den,
                u.redemption_num, u.redemption_den,
-               u.restriction_id, u.activates_on, u.courtesy, u.first_earned_at
+               u.restriction_id, u.activates_on, u.courtesy, u.awaits, u.awaits_for,
+               u.first_earned_at
         FROM unnest(p_names, p_members, p_issuers, p_kinds, p_expires, p_cost_nums, p_cost_dens,
                     p_redemption_nums, p_redemption_dens,
-                    p_restrictions, p_activates, p_courtesy, p_first_earned)
+                    p_restrictions, p_activates, p_courtesy, p_awaits, p_awaits_for,
+                    p_first_earned)
             AS u (name, member_id, issuer_id, kind, expires_on, cost_num, cost_den, redemption_num,
-                  redemption_den, restriction_id, activates_on, courtesy, first_earned_at)
+                  redemption_den, restriction_id, activates_on, courtesy, awaits, awaits_for,
+                  first_earned_at)
         JOIN opened o ON o.name = u.name
         ON CONFLICT (account_id) DO NOTHING
     )

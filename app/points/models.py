@@ -83,6 +83,7 @@ class RuleVersion(Base):
     conditions: Mapped[dict[str, Any]]
     excluded_categories: Mapped[list[str]] = mapped_column(ARRAY(Text))
     counted_tenders: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    pending: Mapped[dict[str, Any] | None]
     definition_hash: Mapped[str]
     state: Mapped[str]
     proposed_by: Mapped[str]
@@ -168,8 +169,9 @@ class Lot(Base):
     """What an account of a member's points means: issuer, expiry, cost and use (ADR 0002).
 
     `cost` is the exact fen that a point costs its issuer, `redemption` what it pays whoever takes
-    it; both are frozen at the earn (semantics 51). A debt lot holds what the member owes that
-    issuer; it never expires (semantics 33).
+    it; both are frozen at the earn (semantics 51). Points are pending before `activates_on`, or
+    until the event `awaits` of the order `awaits_for` (its public id; E3). A debt lot holds
+    what the member owes that issuer; it never expires (semantics 33).
     """
 
     __tablename__ = "lot"
@@ -177,11 +179,14 @@ class Lot(Base):
         UniqueConstraint(
             "member_id", "issuer_id", "kind", "expires_on", "cost_num", "cost_den",
             "redemption_num", "redemption_den",
-            "restriction_merchant_id", "activates_on", "courtesy",
+            "restriction_merchant_id", "activates_on", "courtesy", "awaits", "awaits_for",
             name="lot_meaning_key", postgresql_nulls_not_distinct=True,
         ),
         Index(
             None, "expires_on", "member_id", postgresql_where=text("expires_on IS NOT NULL")
+        ),
+        Index(
+            None, "activates_on", "member_id", postgresql_where=text("activates_on IS NOT NULL")
         ),
         CheckConstraint("kind IN ('lot', 'debt')", name="kind"),
         CheckConstraint("cost_num >= 0 AND cost_den > 0 AND gcd(cost_num, cost_den) = 1",
@@ -190,8 +195,12 @@ class Lot(Base):
                         " AND gcd(redemption_num, redemption_den) = 1", name="redemption"),
         CheckConstraint(
             "kind = 'lot' OR (expires_on IS NULL AND activates_on IS NULL"
-            " AND restriction_merchant_id IS NULL AND NOT courtesy)",
+            " AND restriction_merchant_id IS NULL AND NOT courtesy AND awaits IS NULL)",
             name="debt",
+        ),
+        CheckConstraint(
+            "(awaits IS NULL) = (awaits_for IS NULL)"
+            " AND (awaits IS NULL OR activates_on IS NULL)", name="awaits",
         ),
     )  # fmt: skip
 
@@ -209,6 +218,8 @@ class Lot(Base):
     restriction_merchant_id: Mapped[int | None] = mapped_column(ForeignKey("merchant.id"))
     activates_on: Mapped[date | None]
     courtesy: Mapped[bool] = mapped_column(server_default=text("false"))
+    awaits: Mapped[str | None]
+    awaits_for: Mapped[str | None]
     first_earned_at: Mapped[datetime]
 
 
@@ -230,3 +241,18 @@ class MergedLot(Base):
     to_account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     points: Mapped[int]
     own_points: Mapped[int]
+
+
+class PointsNotice(Base):
+    """That a member was told of a day of his points, so many days ahead: each once."""
+
+    __tablename__ = "points_notice"
+
+    member_id: Mapped[int] = mapped_column(
+        ForeignKey("member.id"), primary_key=True, autoincrement=False
+    )
+    topic: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    days_ahead: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    points: Mapped[int]
+    told_at: Mapped[datetime]

@@ -26,13 +26,33 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PendingPoints:
+    """Points that may be spent from a day on, or (None) once an event of an order has come."""
+
+    activates_on: date | None
+    event: str | None
+    order: str | None
+    expires_on: date | None
+    points: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Balance:
-    """A member's points now: what may be spent, what is held, what is owed, when it expires."""
+    """A member's points now: what may be spent, what is held, what is owed, when it expires.
+
+    What is `pending` is in none of the other figures.
+    """
 
     spendable_points: int
     held_points: int
     debt_points: int
     buckets: Sequence[Bucket]
+    pending: Sequence[PendingPoints] = ()
+
+    @property
+    def pending_points(self) -> int:
+        """Points that are to become active."""
+        return sum(each.points for each in self.pending)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +79,7 @@ def balance(session: Session, member: KnownMember) -> Balance:
     rows = session.execute(
         _BALANCE, {"member": member.id, "today": today, "now": now_of(session)}
     ).all()
-    lots = [row for row in rows if row.kind == LotKind.LOT and not row.expired]
+    lots = [row for row in rows if row.kind == LotKind.LOT and not row.expired and not row.waits]
     owed = -sum(row.posted for row in rows if row.kind == LotKind.DEBT)
     debt = max(owed - sum(row.posted - row.held for row in rows if row.expired), 0)
     buckets: dict[date | None, int] = {}
@@ -74,6 +94,7 @@ def balance(session: Session, member: KnownMember) -> Balance:
             Bucket(expires_on=day, points=points)
             for day, points in sorted(buckets.items(), key=lambda each: each[0] or date.max)
         ],
+        pending=_pending(rows),
     )
 
 
@@ -114,6 +135,22 @@ def movements(
     ]
 
 
+def _pending(rows: Sequence[Any]) -> list[PendingPoints]:
+    """Return what is not active yet, soonest first, what awaits an event last."""
+    waiting: dict[tuple[date | None, str | None, str | None, date | None], int] = {}
+    for row in rows:
+        if row.waits and not row.expired and row.posted > 0:
+            key = (row.activates_on, row.awaits, row.awaits_for, row.expires_on)
+            waiting[key] = waiting.get(key, 0) + row.posted
+    found = [
+        PendingPoints(
+            activates_on=on, event=event, order=order, expires_on=expires_on, points=points
+        )
+        for (on, event, order, expires_on), points in waiting.items()
+    ]
+    return sorted(found, key=lambda each: (each.activates_on or date.max, each.order or ""))
+
+
 def _rule(cited: dict[str, Any]) -> str:
     return f"{cited['code']} v{cited['version']}"
 
@@ -121,11 +158,12 @@ def _rule(cited: dict[str, Any]) -> str:
 _BALANCE = text(
     """
     SELECT l.kind, l.expires_on, coalesce(l.expires_on < :today, false) AS expired, b.posted,
+        l.activates_on, l.awaits, l.awaits_for,
+        l.awaits IS NOT NULL OR coalesce(l.activates_on > :today, false) AS waits,
         b.held - coalesce((
         SELECT sum(h.amount)::bigint FROM hold_line h JOIN hold o ON o.id = h.hold_id
         WHERE h.account_id = l.account_id AND o.state = 'open' AND o.until <= :now), 0) AS held
     FROM lot l JOIN account_balance b ON b.account_id = l.account_id
     WHERE l.member_id = :member AND b.posted <> 0
-        AND (l.activates_on IS NULL OR l.activates_on <= :today)
     """
 )

@@ -18,6 +18,7 @@ class Caption(StrEnum):
     REVERSED = "reversed"
     BORNE = "borne"
     EXPIRED = "expired"
+    REVIVED = "revived"
     DEBT_BORNE = "debt_borne"
     DONATED = "donated"
     MOVED = "moved"
@@ -48,6 +49,8 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
     (Code.PREPAID_SOLD, Code.PREPAID): Caption.BOUGHT_AHEAD,
     (Code.BREAKAGE, Code.DEBT): Caption.DEBT_BORNE,
     (Code.LOT, Code.BREAKAGE): Caption.EXPIRED,
+    (Code.BREAKAGE, Code.LOT): Caption.REVIVED,
+    (Code.LOT, Code.LOT): Caption.MOVED,
     (Code.LOT, Code.DONATED): Caption.DONATED,
     (Code.LOT, Code.LOT): Caption.MOVED,
     (Code.DEBT, Code.DEBT): Caption.MOVED,
@@ -64,6 +67,7 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.REVERSED: ("发放冲回", "Issues reversed"),
     Caption.BORNE: ("核销退回抵承担", "Returned points made good"),
     Caption.EXPIRED: ("过期", "Expired"),
+    Caption.REVIVED: ("过期冲回", "Expiry taken back"),
     Caption.DEBT_BORNE: ("承担注销会员欠分", "Debt of erased members borne"),
     Caption.DONATED: ("捐赠", "Donated"),
     Caption.MOVED: ("流通积分变动", "Points out, moved"),

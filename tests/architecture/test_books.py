@@ -15,6 +15,8 @@ from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
 from app.points import merging, openings
+from app.points.activation import activate
+from app.points.definitions import Pending
 from app.points.expiry import Place, expire_some
 from app.points.lapsing import lapse
 from app.points.opening_rows import OpeningLine, read
@@ -24,6 +26,7 @@ from config.database import now_of
 from config.settings import PROJECT
 from ledger import Journal
 from tests.app.checkout.shops import Shop, give_points, open_shop, set_policy
+from tests.app.points.test_pending import add_bonus
 from tests.factories import make_member, make_terms, unique
 
 DOCUMENT = PROJECT / "docs/books.md"
@@ -136,6 +139,15 @@ def _live_through_all_events(session: Session, funding: Funding) -> None:
     session.info["now"] = today
     give_points(session, shop, member, 5)
     _let_expire(session, shop, today)
+    _let_become_active(session, shop)
+
+
+def _let_become_active(session: Session, shop: Shop) -> None:
+    """Earn points that await an event, which comes."""
+    member = make_member(session)
+    add_bonus(session, shop, Pending(event="order.collected"))
+    sale = shop.sell(session, member, 10_000)
+    activate(session, member=member, order=sale.public_id, event="order.collected")
 
 
 def _let_expire(session: Session, shop: Shop, today: datetime) -> None:

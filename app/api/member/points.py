@@ -32,6 +32,10 @@ _REASONS = {
     (books.Kind.REFUND, True, False): ("退款退回积分", "Returned by a refund"),
     (books.Kind.REFUND, False, False): ("退款收回积分", "Taken back by a refund"),
     (books.Kind.REFUND, False, True): ("退款后欠分", "Owed after a refund"),
+    (books.Kind.EXPIRE, False, False): ("积分到期", "Points expired"),
+    (books.Kind.EXPIRE, True, True): ("到期积分抵还欠分", "Expired, and paid back what was owed"),
+    (books.Kind.ACTIVATE, True, False): ("待生效积分已生效", "Pending points became active"),
+    (books.Kind.ACTIVATE, False, False): ("待生效积分已生效", "Pending points became active"),
 }
 _OTHER = ("积分调整", "Points moved")
 
@@ -41,13 +45,25 @@ class BucketSchema(DoorSchema):
     points = Points(required=True)
 
 
+class PendingSchema(DoorSchema):
+    """Points that may be spent from a day on, or once an event of an order has come."""
+
+    activates_on = Day(required=True, allow_none=True)
+    event = Text(most=60, required=True, allow_none=True)
+    order_id = PublicId("ord", required=True, allow_none=True, attribute="order")
+    expires_on = Day(required=True, allow_none=True)
+    points = Points(required=True)
+
+
 class BalanceSchema(DoorSchema):
-    """`buckets` are all expiries, soonest first; null never expires."""
+    """`buckets` are all expiries, soonest first; null never expires. `pending` is in no other."""
 
     spendable_points = SignedPoints(required=True)
     held_points = Points(required=True)
     debt_points = Points(required=True)
     buckets = Items(Part(BucketSchema), most=10_000, required=True)
+    pending_points = Points(required=True)
+    pending = Items(Part(PendingSchema), most=10_000, required=True)
 
 
 class PlaceSchema(DoorSchema):

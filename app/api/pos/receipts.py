@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.api.fields import Day, DoorSchema, Items, Part, Text, Whole
 from app.members.identification import KnownMember
 from app.points import statements
+from app.points.statements import Balance
 
 _LINE = 80
 
@@ -67,7 +68,7 @@ def receipt(session: Session, member: KnownMember | None, *, earned: int, burned
     expiry = None
     if soonest is not None and soonest.expires_on is not None:
         expiry = Expiry(points=soonest.points, on=soonest.expires_on)
-    zh, en = _lines(earned, burned, balance.spendable_points, expiry)
+    zh, en = _lines(earned, burned, balance, expiry)
     return Receipt(
         earned_points=earned,
         burned_points=burned,
@@ -79,18 +80,30 @@ def receipt(session: Session, member: KnownMember | None, *, earned: int, burned
 
 
 def _lines(
-    earned: int, burned: int, balance: int, expiry: Expiry | None
+    earned: int, burned: int, balance: Balance, expiry: Expiry | None
 ) -> tuple[list[str], list[str]]:
     said = [
         (earned > 0, f"获得积分 {earned:,}", f"Points earned {earned:,}"),
         (earned < 0, f"收回积分 {-earned:,}", f"Points taken back {-earned:,}"),
         (burned > 0, f"抵扣积分 {burned:,}", f"Points burned {burned:,}"),
         (burned < 0, f"退回积分 {-burned:,}", f"Points returned {-burned:,}"),
-        (True, f"积分余额 {balance:,}", f"Points balance {balance:,}"),
-    ]
+        (True, f"积分余额 {balance.spendable_points:,}",
+         f"Points balance {balance.spendable_points:,}"),
+    ]  # fmt: skip
+    said += _waiting(balance)
     if expiry is not None:
         said.append(
             (True, f"{expiry.points:,} 积分 {expiry.on} 到期",
              f"{expiry.points:,} points expire on {expiry.on}")
         )  # fmt: skip
     return [zh for shown, zh, _ in said if shown], [en for shown, _, en in said if shown]
+
+
+def _waiting(balance: Balance) -> list[tuple[bool, str, str]]:
+    """Return one line of what is pending: the soonest day, if a day is known."""
+    if not balance.pending:
+        return []
+    points, on = balance.pending_points, balance.pending[0].activates_on
+    if on is None:
+        return [(True, f"待生效积分 {points:,}", f"Points pending {points:,}")]
+    return [(True, f"待生效积分 {points:,}，{on} 起生效", f"Points pending {points:,}, from {on}")]
