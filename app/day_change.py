@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clock import business_date, day_start
 from app.errors import Invalid, StateConflict
-from app.points import expiry
+from app.points import expiry, notices
 from config.database import Base, district_of, now_of
 from ledger import upkeep
 
@@ -79,7 +79,23 @@ def _expire(
     return found.place, counts
 
 
-STEPS: Sequence[Step] = (Step(name="expire", some=_expire_recent),)
+def _tell_active(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:
+    told = notices.tell_some_active(session, day=day, after=place or 0, most=most)
+    return told.after, {"members": told.members}
+
+
+def _remind(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:
+    lead, after = place or (0, 0)
+    told = notices.remind_some(session, day=day, lead=notices.LEADS[lead], after=after, most=most)
+    rest = None if lead + 1 == len(notices.LEADS) else (lead + 1, 0)
+    return rest if told.after is None else (lead, told.after), {"members": told.members}
+
+
+STEPS: Sequence[Step] = (
+    Step(name="activate", some=_tell_active),
+    Step(name="expire", some=_expire_recent),
+    Step(name="remind", some=_remind),
+)
 """In the order of semantics 32: activate, expire, tiers, reminders."""
 
 EXPIRE = Step(name="expire", some=_expire)

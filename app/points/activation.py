@@ -8,10 +8,9 @@ from app.books import Kind, move
 from app.clock import business_date
 from app.members.identification import KnownMember
 from app.points import lots
+from app.points.notices import Topic
 from config.database import now_of
 from ledger import Journal
-
-TOPIC = "points.activated"
 
 
 def activate(session: Session, *, member: KnownMember, order: str, event: str) -> int:
@@ -46,7 +45,7 @@ def activate(session: Session, *, member: KnownMember, order: str, event: str) -
     points = sum(posting.amount for posting in postings)
     outbox.add(
         session,
-        topic=TOPIC,
+        topic=Topic.ACTIVATED,
         aggregate=f"{member.public_id}/points",
         payload={"member": member.public_id, "order": order, "event": event, "points": points},
     )

@@ -190,3 +190,8 @@ def booked(database: Database, district: str) -> int:
 def breakage(session: Session) -> int:
     accounts = session.scalars(text("SELECT breakage_account_id FROM merchant")).all()
     return sum(each.posted for each in statements.balances(session, accounts).values())
+
+
+def test_the_steps_run_in_the_documented_order() -> None:
+    """Semantics 32: the result depends on it."""
+    assert [step.name for step in day_change.STEPS] == ["activate", "expire", "remind"]

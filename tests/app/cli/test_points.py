@@ -1,14 +1,18 @@
 """`plaza points …`: what has expired, and how old the rest is."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from app.clock import business_date
+from app.merchants.models import Staff
+from app.merchants.staff import Role
 from config.database import Database, now_of
-from tests.app.checkout.shops import give_points, open_shop
+from tests.app.checkout.shops import give_points, open_shop, points_of
 from tests.app.cli.conftest import Plaza
-from tests.factories import make_member
+from tests.factories import make_member, unique
 
 
 @pytest.fixture
@@ -57,3 +61,29 @@ def test_the_change_of_day_runs_once(plaza: Plaza) -> None:
     assert len(plaza.json("points", "day-change")["days"]) <= 1
     assert plaza.json("points", "day-change")["days"] == []
     assert "0 天" in plaza("points", "day-change")
+
+
+def test_an_event_makes_the_points_of_its_order_active(
+    plaza: Plaza, database: Database, district: str, hire: Callable[..., Staff]
+) -> None:
+    """E3, by command from the rule to the balance."""
+    marketer, finance, support = hire(Role.MARKETER), hire(Role.FINANCE), hire(Role.SUPPORT)
+    with database.transaction(district) as session:
+        shop, member = open_shop(session), make_member(session)
+    said = plaza(
+        "rule", "add", unique("gift"), "--per-yuan", "2", "--merchant", shop.merchant.code,
+        "--pending-event", "order.collected", "--zh", "取货积分", "--en", "Collected",
+        "--reason", "test", "--as", marketer.login,
+    )  # fmt: skip
+    request = re.findall(r"chg_[0-9A-Z]{26}", said)[-1]
+    plaza("rule", "approve", request, "--as", finance.login)
+    with database.transaction(district) as session:
+        order = shop.sell(session, member, 10_000).public_id
+        before = points_of(session, member)
+
+    told = plaza("points", "activate", order, "--event", "order.collected", "--as", support.login)
+
+    with database.transaction(district) as session:
+        assert (before, points_of(session, member)) == (100, 300)
+    assert "200" in told
+    assert "pending: {'event': 'order.collected'}" in plaza("rule", "list")
