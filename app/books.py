@@ -59,6 +59,7 @@ class Kind(StrEnum):
     OPENING = "opening"
     EXPIRE = "expire"
     ACTIVATE = "activate"
+    EXTEND = "extend"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ RULES: tuple[Line, ...] = (
     Line(event="points expire", debit=Code.LOT, credit=Code.BREAKAGE),
     Line(event="expiry taken back by a refund", debit=Code.BREAKAGE, credit=Code.LOT),
     Line(event="pending points become active", debit=Code.LOT, credit=Code.LOT),
+    Line(event="points are kept longer", debit=Code.LOT, credit=Code.LOT),
 )
 
 

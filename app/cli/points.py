@@ -7,14 +7,15 @@ import click
 
 from app import audit, day_change
 from app.checkout import orders
-from app.cli.acting import acting, as_json, as_staff, echo_json, reading
+from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.clock import business_date
 from app.day_change import Counts
 from app.errors import Invalid
-from app.members.identification import get_by_id
+from app.members.identification import get_by_any, get_by_id
+from app.merchants.directory import get_directory
 from app.merchants.staff import Permission
-from app.points import activation, ageing
+from app.points import activation, ageing, extending
 from config.database import district_of, now_of
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -28,6 +29,7 @@ def points() -> None:
     plaza points age
     plaza points expire --as-of 2027-01-01
     plaza points day-change --through 2027-01-31
+    plaza points extend mem_01J… --until 2028-06-30 --reason 补偿 --as wang
     plaza points activate ord_01J… --event order.collected --as lin
     """
 
@@ -103,6 +105,29 @@ def activate(command: Command, *, order: str, event: str, login: str) -> None:
             after={"event": event, "points": moved},
         )
     click.echo(f"✔ {order} · {event} · {moved:,}")
+
+
+@points.command()
+@click.argument("member")
+@click.option("--until", type=_DAY, required=True, help="新的最后一天 / the later last day.")
+@click.option("--issuer", help="只延长该商户发行的 / only those of a merchant (code).")
+@because
+@as_staff
+@pass_command
+def extend(
+    command: Command, *, member: str, until: datetime, issuer: str | None, reason: str, login: str
+) -> None:
+    """延长会员积分有效期，记入审计；不能缩短 / let a member's points last longer, never less."""
+    with acting(command, login, Permission.PROGRAMME_APPROVE) as (session, actor):
+        moved = extending.extend(
+            session,
+            member=get_by_any(session, member),
+            until=until.date(),
+            issuer=None if issuer is None else get_directory(session).get_merchant(issuer),
+            by=actor.public_id,
+            reason=reason,
+        )
+    click.echo(f"✔ {moved:,} → {until.date()}")
 
 
 @points.command()

@@ -1,13 +1,13 @@
 """The life of points: expired lots are found by their day, pending ones wait for a day or an event.
 
 Revision ID: lifecycle
-Revises: settlement
+Revises: dues
 """
 
 from alembic import op
 
 revision = "lifecycle"
-down_revision = "settlement"
+down_revision = "dues"
 branch_labels = None
 depends_on = None
 

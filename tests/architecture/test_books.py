@@ -18,6 +18,7 @@ from app.points import merging, openings
 from app.points.activation import activate
 from app.points.definitions import Pending
 from app.points.expiry import Place, expire_some
+from app.points.extending import extend
 from app.points.lapsing import lapse
 from app.points.opening_rows import OpeningLine, read
 from app.points.policy import NegativePolicy
@@ -148,6 +149,8 @@ def _let_become_active(session: Session, shop: Shop) -> None:
     add_bonus(session, shop, Pending(event="order.collected"))
     sale = shop.sell(session, member, 10_000)
     activate(session, member=member, order=sale.public_id, event="order.collected")
+    later = business_date(now_of(session)) + timedelta(days=900)
+    extend(session, member=member, until=later, by="li", reason="test")
 
 
 def _let_expire(session: Session, shop: Shop, today: datetime) -> None:

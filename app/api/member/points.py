@@ -35,6 +35,8 @@ _REASONS = {
     (books.Kind.EXPIRE, False, False): ("积分到期", "Points expired"),
     (books.Kind.EXPIRE, True, True): ("到期积分抵还欠分", "Expired, and paid back what was owed"),
     (books.Kind.ACTIVATE, True, False): ("待生效积分已生效", "Pending points became active"),
+    (books.Kind.EXTEND, True, False): ("积分延期", "Points last longer"),
+    (books.Kind.EXTEND, False, False): ("积分延期", "Points last longer"),
     (books.Kind.ACTIVATE, False, False): ("待生效积分已生效", "Pending points became active"),
 }
 _OTHER = ("积分调整", "Points moved")

@@ -87,3 +87,21 @@ def test_an_event_makes_the_points_of_its_order_active(
         assert (before, points_of(session, member)) == (100, 300)
     assert "200" in told
     assert "pending: {'event': 'order.collected'}" in plaza("rule", "list")
+
+
+def test_points_last_longer_by_command_and_never_less(
+    plaza: Plaza, database: Database, district: str, hire: Callable[..., Staff]
+) -> None:
+    """Semantics 29"""
+    finance, support = hire(Role.FINANCE), hire(Role.SUPPORT)
+    with database.transaction(district) as session:
+        shop, member = open_shop(session), make_member(session)
+        give_points(session, shop, member, 40)
+    words = ("points", "extend", member.public_id, "--until", "2031-06-30", "--reason", "补偿")
+
+    assert "延长" in plaza.refused(*words[:3], "--until", "2026-12-01", *words[5:], "--as",
+                                 finance.login)  # fmt: skip
+    assert support.login in plaza.refused(*words, "--as", support.login)
+    said = plaza(*words, "--issuer", shop.merchant.code, "--as", finance.login)
+
+    assert "40 → 2031-06-30" in said
