@@ -27,7 +27,6 @@ from app.points.netting import debts_of, leave
 from config.database import fetch, now_of
 from ledger import Journal
 
-_BY_THEMSELVES = 10
 _LOOK_BACK = timedelta(days=40)
 
 
@@ -69,8 +68,9 @@ def expire_some(session: Session, *, day: date, place: Place, most: int) -> Expi
     """Book what had expired before `day`, of about `most` lots; each member's all at once.
 
     First members by the last day of their lots, passing over those that somebody is at; then those
-    by themselves, ten at a time. Locks their wallets by id, and posts once. Writes one piece of
-    news for each member and last day. Run again from the beginning it finds nothing.
+    by themselves, for nobody should wait while another is waited for. Locks their wallets by id,
+    and posts once. Writes one piece of news for each member and last day. Run again from the
+    beginning it finds nothing.
     """
     if place.ended:
         return _apart(session, day=day, place=place)
@@ -87,7 +87,8 @@ def expire_some(session: Session, *, day: date, place: Place, most: int) -> Expi
     )
     seen = next((row for row in rows if row.outcome == "seen"), None)
     if seen is None:
-        after = Place(apart=place.apart, ended=True)
+        # Seen with each of their last days: once is enough.
+        after = Place(apart=tuple(dict.fromkeys(place.apart)), ended=True)
         return Expired(place=after if place.apart else None)
     booked = [row for row in rows if row.outcome == "expired"]
     outbox.add_many(session, [_news(row.member, row.expires_on, row.points) for row in booked])
@@ -100,9 +101,9 @@ def expire_some(session: Session, *, day: date, place: Place, most: int) -> Expi
 
 
 def _apart(session: Session, *, day: date, place: Place) -> Expired:
-    """Book what members let expire who owe points or were busy; waits for their wallets."""
-    chosen, rest = place.apart[:_BY_THEMSELVES], place.apart[_BY_THEMSELVES:]
-    members = list_by_public_ids(session, chosen)
+    """Book what one member let expire who owes points or was busy; waits for his wallet."""
+    members = list_by_public_ids(session, place.apart[:1])
+    rest = place.apart[1:]
     wallets = lots.lock_many(session, members.values(), day=day)
     booked = plan(session, wallets.values(), get_directory(session), day=day)
     ledger.post(session, booked.journals)
