@@ -169,6 +169,7 @@ def of_expiry(command: Command, *, short: bool, lots: int, seconds: float, in_js
         )
     finally:
         pgbench.drop()
+        bench_expiry.drop_district(settings)
     if in_json:
         click.echo(json.dumps({"expiry": _rounded(asdict(found))}))
         return

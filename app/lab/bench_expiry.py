@@ -66,8 +66,7 @@ class Sold:
 
 def open_district(settings: Settings, *, lots: int) -> None:
     """Make the district anew with that many lots."""
-    if DISTRICT in run.migrate(settings.database.owner_url):
-        run.drop_district(settings.database.owner_url, DISTRICT)
+    drop_district(settings)
     run.create_district(settings.database.owner_url, DISTRICT, name="到期测量", sandbox=True)
     services = build(settings, pool_size=1, statement_timeout_seconds=600)
     with services.database.transaction(DISTRICT, at=AT) as session:
@@ -78,6 +77,12 @@ def open_district(settings: Settings, *, lots: int) -> None:
     fill(settings, DISTRICT, members=max(lots // _LOTS_A_MEMBER, 1))
     services.database.run(DISTRICT, upkeep.roll_up)
     services.close()
+
+
+def drop_district(settings: Settings) -> None:
+    """Destroy the district, if it is there."""
+    if DISTRICT in run.migrate(settings.database.owner_url):
+        run.drop_district(settings.database.owner_url, DISTRICT)
 
 
 def fill(settings: Settings, district: str, *, members: int) -> None:
