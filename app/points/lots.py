@@ -63,7 +63,7 @@ class Meaning:
         return self.expires_on is not None and self.expires_on < day
 
     def active(self, day: date) -> bool:
-        """Whether its points may be spent from a business date's side: not pending (E3)."""
+        """Whether its points are not pending any more on a business date (E3)."""
         return self.awaits is None and (self.activates_on is None or self.activates_on <= day)
 
     def activated(self) -> "Meaning":
