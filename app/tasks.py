@@ -25,6 +25,7 @@ from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
+from app.members import presence, refreshing, seeds, sign_in, standing
 from app.members.closing import erase_due
 from app.points import merging
 from app.points.lapsing import lapse
@@ -134,6 +135,7 @@ TIMETABLE: Sequence[Job] = (
         dated=True,
         minutes=25,
     ),
+    Job(name="judge_tiers", every=600, work=standing.judge, dated=True, minutes=10),
     Job(name="erase_members", every=600, work=_erase_members),
     Job(name="gather_merged", every=600, work=merging.gather),
     Job(name="purge", every=600, work=_purge),

@@ -10,6 +10,7 @@ for _module in (
     "app.outbox",
     "app.audit",
     "app.approvals",
+    "app.policies",
     "app.merchants.models",
     "app.members.models",
     "app.members.presence",

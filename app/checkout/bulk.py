@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 import ledger
 from app import outbox
 from app.checkout.baskets import Basket, Tender
+from app.checkout.drafts import Draft, Sale, Written, write
 from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderState
-from app.checkout.orders import SALE_COLUMNS, Draft, Sale, known_sale, paid_news, write
+from app.checkout.orders import SALE_COLUMNS, known_sale, paid_news
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import accrual_of, agree, earn_journal, given_by, settled_of
 from app.checkout.sharing import Shared
@@ -69,7 +70,8 @@ def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
         if position not in known
     ]
     drafts = _post(session, agreed, wallets)
-    _announce(session, drafts, write(session, drafts) if drafts else {})
+    if drafts:
+        _announce(session, drafts, write(session, drafts))
     new = iter(drafts)
     return [known[at] if at in known else next(new).sale for at in range(len(sales))]
 
@@ -162,21 +164,19 @@ def _earn(
     return accrual.homes, earn_journal(sale.priced, sale.public_id, accrual, sale.earned)
 
 
-def _announce(
-    session: Session, drafts: Sequence[Draft], new_merchants: Mapping[str, Sequence[int]]
-) -> None:
+def _announce(session: Session, drafts: Sequence[Draft], written: Written) -> None:
     joining, news = [], []
     for draft in drafts:
         priced, settled = draft.priced, draft.settled
         if priced.basket.member is not None:
             joining += [
                 (priced.basket.member, priced.directory.merchants[merchant])
-                for merchant in new_merchants[draft.public_id]
+                for merchant in written.new_merchants[draft.public_id]
             ]
         if settled is not None:
             news.append(paid_news(priced, settled, order=draft.public_id))
     joined = memberships.join_many(session, joining, source=Source.PAYMENT)
-    outbox.add_many(session, [*joined, *news])
+    outbox.add_many(session, [*joined, *news, *written.risen])
 
 
 def _of(wallets: Mapping[int, Wallet], basket: Basket) -> Wallet | None:

@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 import ledger
 from app.checkout import taps
 from app.checkout.baskets import Basket, BasketLine, Tap
+from app.checkout.drafts import Sale
 from app.checkout.errors import BurnEnded, BurnExpired, BusinessKeyConflict, NothingToBurn
 from app.checkout.models import Burn, BurnState, Order, OrderKind
-from app.checkout.orders import Sale, lock_wallet, settle_priced
+from app.checkout.orders import lock_wallet, settle_priced
 from app.checkout.pricing import Priced, price
 from app.errors import Invalid, NotFound
 from app.members.identification import KnownMember, get_by_id

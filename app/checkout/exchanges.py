@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from app.checkout import orders, refunds
 from app.checkout.baskets import Basket, Tender
+from app.checkout.drafts import Sale
 from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderKind
-from app.checkout.orders import Sale
 from app.checkout.refunds import Refunded, RefundRequest
 from app.clock import business_date
 from app.members.identification import get_by_id

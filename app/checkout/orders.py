@@ -1,9 +1,8 @@
 """Orders at the till: sold at once, or placed, paid and cancelled (P2, P3; semantics 12, 38)."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, LiteralString
 
 from sqlalchemy import func, select
@@ -13,11 +12,11 @@ import ledger
 from app import outbox
 from app.checkout import taps
 from app.checkout.baskets import Basket, Tender
+from app.checkout.drafts import Draft, Sale, write
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState
 from app.checkout.pricing import Priced, price
-from app.checkout.settling import Settled, dump_homes, settle
-from app.checkout.slices import dump
+from app.checkout.settling import Settled, settle
 from app.clock import business_date
 from app.errors import NotFound
 from app.members import memberships
@@ -27,52 +26,7 @@ from app.outbox import News
 from app.points import lots
 from app.points.lots import Wallet
 from config.database import fetch, new_id, now_of
-from config.errors import Collision
 from ledger import Journal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sale:
-    """An order as its till hears of it; `replayed` when the till's number was known already."""
-
-    public_id: str
-    number: str
-    state: OrderState
-    total_fen: int
-    burned_points: int
-    burned_fen: int
-    due_fen: int
-    earned_points: int
-    until: datetime | None
-    replayed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """An order as it is about to be written; `settled` once it is paid."""
-
-    priced: Priced
-    public_id: str
-    state: OrderState
-    fingerprint: bytes
-    quote_id: int | None = None
-    settled: Settled | None = None
-    until: datetime | None = None
-
-    @property
-    def sale(self) -> Sale:
-        """The order as its till hears of it."""
-        return Sale(
-            public_id=self.public_id,
-            number=self.priced.basket.number,
-            state=self.state,
-            total_fen=self.priced.basket.total_fen,
-            burned_points=self.priced.burn.points,
-            burned_fen=self.priced.burn.value_fen,
-            due_fen=self.priced.due_fen,
-            earned_points=self.settled.earned_points if self.settled else 0,
-            until=self.until,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +104,15 @@ def settle_priced(
         quote_id=quote_id,
         settled=settled,
     )
-    new_merchants = write(session, [draft])[public_id]
-    announce_paid(session, priced, settled, order=public_id, new_merchants=new_merchants)
+    written = write(session, [draft])
+    announce_paid(
+        session,
+        priced,
+        settled,
+        order=public_id,
+        new_merchants=written.new_merchants[public_id],
+        risen=written.risen,
+    )
     return draft.sale
 
 
@@ -257,8 +218,12 @@ def announce_paid(
     *,
     order: str,
     new_merchants: Sequence[int],
+    risen: Sequence[News],
 ) -> None:
-    """Join the member to the merchants it first paid at, and write the news, in one round trip."""
+    """Join the member to the merchants it first paid at, and write the news, in one round trip.
+
+    `risen` is the news of a higher tier that the order has brought.
+    """
     basket = priced.basket
     joined: Sequence[News] = []
     if basket.member is not None and new_merchants:
@@ -268,7 +233,7 @@ def announce_paid(
             merchants=[priced.directory.merchants[merchant] for merchant in new_merchants],
             source=Source.PAYMENT,
         )
-    outbox.add_many(session, [*joined, paid_news(priced, settled, order=order)])
+    outbox.add_many(session, [*joined, paid_news(priced, settled, order=order), *risen])
 
 
 def paid_news(priced: Priced, settled: Settled, *, order: str) -> News:
@@ -346,89 +311,6 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
     )
 
 
-def write(session: Session, drafts: Sequence[Draft]) -> dict[str, Sequence[int]]:
-    """Write orders and their lines in one statement.
-
-    Returns the merchants that are new to each order's member, by the order's public id.
-
-    Raises:
-        Collision: the till's number of one has been used meanwhile; run the transaction again.
-    """
-    rows = fetch(
-        session,
-        _INSERT,
-        {
-            "now": now_of(session),
-            "orders": _json([_columns(draft) for draft in drafts]),
-            "lines": _json([line for draft in drafts for line in _lines(draft)]),
-        },
-    )
-    missing = {row.public_id: row.missing for row in rows}
-    for draft in drafts:
-        if draft.public_id not in missing:
-            raise Collision("order", draft.priced.basket.number)
-    return missing
-
-
-def _columns(draft: Draft) -> dict[str, object]:
-    priced, basket, settled = draft.priced, draft.priced.basket, draft.settled
-    return {
-        "public_id": draft.public_id,
-        "store_id": basket.terminal.store.id,
-        "terminal_id": basket.terminal.id,
-        "number": basket.number,
-        "kind": basket.kind,
-        "cashier": basket.cashier,
-        "member_id": basket.member.id if basket.member else None,
-        "state": draft.state,
-        "occurred_at": basket.occurred_at.isoformat(),
-        "business_date": basket.business_date.isoformat(),
-        "until": draft.until.isoformat() if draft.until else None,
-        "fingerprint": "\\x" + draft.fingerprint.hex(),
-        "quote_id": draft.quote_id,
-        "total_fen": basket.total_fen,
-        "burned_points": priced.burn.points,
-        "burned_fen": priced.burn.value_fen,
-        "due_fen": priced.due_fen,
-        "earned_points": settled.earned_points if settled else 0,
-        "parts": priced.parts if priced.parts and not settled else None,
-        "slices": dump(settled.allocation) if settled else None,
-        "homes": dump_homes(settled.homes) if settled else None,
-        "earnings": settled.earnings() if settled else None,
-        "money": settled.money_fen if settled else None,
-        "sold_to_self": priced.sold_to_self,
-    }
-
-
-def _lines(draft: Draft) -> list[dict[str, object]]:
-    """Return the lines as JSON: the driver takes ten times as long for arrays."""
-    priced, settled = draft.priced, draft.settled
-    burned = settled.line_burned_fen if settled else [0] * len(priced.lines)
-    earned = settled.line_points if settled else [0] * len(priced.lines)
-    return [
-        {
-            "order": draft.public_id,
-            "number": sold.number,
-            "merchant_id": sold.merchant_id,
-            "sku": line.sku,
-            "name": line.name,
-            "category": line.category,
-            "quantity": line.quantity,
-            "amount_fen": line.amount_fen,
-            "burned_fen": burned_fen,
-            "earned_points": points,
-            "refundable": line.refundable,
-        }
-        for line, sold, burned_fen, points in zip(
-            priced.basket.lines, priced.lines, burned, earned, strict=True
-        )
-    ]
-
-
-def _json(value: list[Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 #: What `known_sale` reads of an order.
 SALE_COLUMNS: LiteralString = (
     "public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
@@ -442,42 +324,3 @@ _KNOWN: LiteralString = (
 _KNOWN_AND_BURNS: LiteralString = " ".join(
     ("SELECT b.burns, k.* FROM (", taps.COUNT, ") b LEFT JOIN (", _KNOWN, ") k ON true")
 )
-_INSERT: LiteralString = """
-    WITH given AS (
-        SELECT * FROM json_to_recordset(CAST(%(lines)s AS json)) AS u (
-            "order" text, number smallint, merchant_id bigint, sku text, name text, category text,
-            quantity bigint, amount_fen bigint, burned_fen bigint, earned_points bigint,
-            refundable boolean)
-    ), written AS (
-        INSERT INTO "order" (public_id, store_id, terminal_id, number, kind, cashier, member_id,
-            state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
-            total_fen, burned_points, burned_fen, due_fen, earned_points,
-            parts, slices, homes, earnings, money, sold_to_self)
-        SELECT o.public_id, o.store_id, o.terminal_id, o.number, o.kind, o.cashier, o.member_id,
-            o.state, o.occurred_at, o.business_date, %(now)s, o.until, o.fingerprint, o.quote_id,
-            o.total_fen, o.burned_points, o.burned_fen, o.due_fen, o.earned_points,
-            o.parts, o.slices, o.homes, o.earnings, o.money, o.sold_to_self
-        FROM json_to_recordset(CAST(%(orders)s AS json)) AS o (
-            public_id text, store_id bigint, terminal_id bigint, number text, kind text,
-            cashier text, member_id bigint, state text, occurred_at timestamptz,
-            business_date date, until timestamptz, fingerprint bytea, quote_id bigint,
-            total_fen bigint, burned_points bigint, burned_fen bigint, due_fen bigint,
-            earned_points bigint, parts jsonb, slices jsonb, homes jsonb, earnings jsonb,
-            money jsonb, sold_to_self boolean)
-        ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
-        RETURNING id, public_id, member_id
-    ), lines AS (
-        INSERT INTO order_line (order_id, number, merchant_id, sku, name, category, quantity,
-            amount_fen, burned_fen, earned_points, refundable)
-        SELECT w.id, u.number, u.merchant_id, u.sku, u.name, u.category, u.quantity,
-            u.amount_fen, u.burned_fen, u.earned_points, u.refundable
-        FROM written w JOIN given u ON u."order" = w.public_id
-    )
-    SELECT w.public_id, ARRAY(
-        SELECT DISTINCT g.merchant_id FROM given g
-        WHERE g."order" = w.public_id AND w.member_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM membership s
-            WHERE s.member_id = w.member_id AND s.merchant_id = g.merchant_id)
-        ORDER BY g.merchant_id) AS missing
-    FROM written w
-    """

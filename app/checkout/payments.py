@@ -9,15 +9,18 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app.checkout.baskets import Basket, BasketLine, Tender
+from app.checkout.drafts import Sale
 from app.checkout.errors import LockExpired, OrderNotPayable, PaidOtherwise
 from app.checkout.models import Order, OrderLine, OrderState
-from app.checkout.orders import Sale, announce_paid, get_locked, lock_wallet
+from app.checkout.orders import announce_paid, get_locked, lock_wallet
 from app.checkout.pricing import Priced, bound, price, usable_lots
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
 from app.clock import business_date
+from app.members import growth, standing
 from app.members.identification import get_by_id
 from app.merchants.directory import Directory, ListedTerminal, get_directory
+from app.outbox import News
 from app.points.burning import Burn
 from app.points.errors import InsufficientPoints
 from app.points.lots import Wallet
@@ -71,8 +74,8 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         )
     except ledger.HoldEnded as ended:  # By the clock, which is ahead of this transaction's now.
         raise Collision("hold", order) from ended
-    new_merchants = _mark_paid(session, found, settled, priced)
-    announce_paid(session, priced, settled, order=order, new_merchants=new_merchants)
+    new_merchants, risen = _mark_paid(session, found, settled, priced)
+    announce_paid(session, priced, settled, order=order, new_merchants=new_merchants, risen=risen)
     return replace(
         _sale(found, replayed=False),
         state=OrderState.PAID,
@@ -155,9 +158,23 @@ def _priced(session: Session, order: Order, basket: Basket, wallet: Wallet | Non
     )
 
 
-def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced) -> Sequence[int]:
-    """Write what the payment has fixed; return the merchants new to the order's member."""
-    missing: Sequence[int] = session.execute(
+def _mark_paid(
+    session: Session, order: Order, settled: Settled, priced: Priced
+) -> tuple[Sequence[int], Sequence[News]]:
+    """Write what the payment has fixed, and the growth that it brings.
+
+    Returns the merchants new to the order's member, and the news of a higher tier.
+    """
+    gain = growth.gain_of_order(
+        session,
+        priced.basket.member,
+        order=order.public_id,
+        paid_fen=priced.due_fen,
+        at=priced.basket.burns_at,
+    )
+    gains = [] if gain is None else [gain]
+    since = growth.watched_from(session, [each.member for each in gains])
+    row = session.execute(
         _PAID,
         {
             "id": order.id,
@@ -171,9 +188,13 @@ def _mark_paid(session: Session, order: Order, settled: Settled, priced: Priced)
             "line_earned": list(settled.line_points),
             "merchants": [merchant.id for merchant in priced.merchants],
             "member": order.member_id,
+            "gains": _json([each.row() for each in gains]),
+            "since": since,
+            "now": now_of(session),
         },
-    ).scalar_one()
-    return missing
+    ).one()
+    gathered = {each.member.id: row.gathered for each in gains}
+    return row.missing, standing.rise(session, gains, gathered=gathered, since=since)
 
 
 def _sale(order: Order, *, replayed: bool) -> Sale:
@@ -208,8 +229,18 @@ _PAID = text(
         FROM unnest(CAST(:numbers AS smallint[]), CAST(:line_burned AS bigint[]),
                     CAST(:line_earned AS bigint[])) AS u (number, burned, earned)
         WHERE l.order_id = :id AND l.number = u.number
+    ), grown AS (
+        INSERT INTO growth (member_id, kind, source, amount, occurred_at, business_date,
+            recorded_at)
+        SELECT g.member_id, g.kind, g.source, g.amount, g.occurred_at, g.business_date, :now
+        FROM json_to_recordset(CAST(:gains AS json)) AS g (
+            member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
+            business_date date)
     )
-    SELECT ARRAY(
+    SELECT (
+        SELECT coalesce(sum(g.amount), 0)::bigint FROM growth g
+        WHERE g.member_id = :member AND g.business_date >= CAST(:since AS date)) AS gathered,
+    ARRAY(
         SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
         WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (
             SELECT FROM membership s WHERE s.member_id = :member AND s.merchant_id = m)

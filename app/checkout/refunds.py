@@ -26,6 +26,8 @@ from app.checkout.settling import load_homes
 from app.checkout.slices import Allocation, load
 from app.clock import business_date
 from app.errors import Invalid
+from app.members import growth
+from app.members.growth import Gain
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedTerminal, get_directory
 from app.points import burns, lots
@@ -105,6 +107,7 @@ class Planned:
     journals: Sequence[Journal]
     moved: Mapping[int, LineState]
     member: KnownMember | None
+    gain: Gain | None
 
 
 def give(session: Session, request: RefundRequest) -> Refunded:
@@ -179,6 +182,14 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         journals=journals,
         moved={number: state for number, state in after.items() if state != states.get(number)},
         member=member,
+        gain=growth.gain_of_refund(
+            session,
+            member,
+            refund=public_id,
+            kept_fen=_kept(order, difference(allocation, {}, states), delta),
+            ordered_at=order.occurred_at,
+            at=request.occurred_at,
+        ),
     )
 
 
@@ -191,6 +202,12 @@ def _inherited(
         replace(home, lot_account_id=stands_for.get(home.lot_account_id, home.lot_account_id))
         for home in homes
     ]
+
+
+def _kept(order: Order, gone: Delta, delta: Delta) -> tuple[int, int]:
+    """Return the money that an order keeps before and after a refund."""
+    before = order.due_fen - sum(gone.money_fen.values())
+    return before, before - sum(delta.money_fen.values())
 
 
 def record(session: Session, request: RefundRequest, planned: Planned) -> Refunded:
@@ -347,6 +364,7 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
             "borne": list(written_off.values()),
             "good": list(made_good),
             "good_points": list(made_good.values()),
+            "gains": json.dumps([planned.gain.row()] if planned.gain else []),
         },
     ).one_or_none()
     if row is None:
@@ -400,6 +418,13 @@ _INSERT = text(
         FROM written w, unnest(CAST(:good AS bigint[]), CAST(:good_points AS bigint[]))
             AS u (id, points)
         WHERE b.id = u.id
+    ), grown AS (
+        INSERT INTO growth (member_id, kind, source, amount, occurred_at, business_date,
+            recorded_at)
+        SELECT g.member_id, g.kind, g.source, g.amount, g.occurred_at, g.business_date, :now
+        FROM written, json_to_recordset(CAST(:gains AS json)) AS g (
+            member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
+            business_date date)
     )
     SELECT id FROM written
     """

@@ -24,6 +24,7 @@ from app.cli import (
     simulate,
     staff,
     terminal,
+    tier,
     till,
     up,
 )
@@ -49,6 +50,7 @@ COMMANDS: tuple[click.Command, ...] = (
     programme.programme,
     settle.settle,
     reconcile.reconcile,
+    tier.tier,
     staff.staff,
     terminal.terminal,
     points.points,

@@ -10,13 +10,22 @@ from sqlalchemy.orm import Session
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.merge import merge
-from app.cli.parameters import Channel
+from app.cli.parameters import Channel, Instant
 from app.clock import SHANGHAI, business_date
-from app.members import birthdays, enrolment, freezing, identification, memberships, privacy
+from app.members import (
+    birthdays,
+    enrolment,
+    freezing,
+    identification,
+    memberships,
+    privacy,
+    standing,
+)
 from app.members.arrivals import ChannelName, NewMember
 from app.members.identification import KnownMember
-from app.members.models import Source
+from app.members.models import Source, TierChange
 from app.members.privacy import Person
+from app.members.standing import Standing
 from app.merchants.directory import get_directory
 from app.merchants.staff import Permission
 from app.points import statements
@@ -202,6 +211,56 @@ def set_birthday(command: Command, *, said: str, birthday: str, reason: str, log
         public_id = _meant(session, said)
         birthdays.set_birthday(session, public_id, wanted, by=actor.public_id, reason=reason)
     click.echo(f"✔ {public_id} · {birthdays.masked_birthday(wanted) or '—'}")
+
+
+@member.command()
+@click.argument("said", metavar="PHONE|CARD|ID")
+@click.option("--at", type=Instant(), help="当时的等级 / the tier at an instant.")
+@as_json
+@pass_command
+def tier(command: Command, *, said: str, at: datetime | None, in_json: bool) -> None:
+    """会员等级、成长值与变动历史 / tier, growth, and every step of the tier."""
+    with reading(command) as session:
+        found = identification.get_by_any(session, said)
+        now = standing.standing(session, found)
+        steps = standing.history(session, found)
+        then = None if at is None else standing.tier_at(session, found, at)
+    if in_json:
+        echo_json({"member": found.public_id, **asdict(now), "at": then,
+                   "history": [_step(each) for each in steps]})  # fmt: skip
+        return
+    if then is not None:
+        click.echo(f"{found.public_id} · {then}")
+        return
+    _show_standing(found, now, steps)
+
+
+def _step(change: TierChange) -> dict[str, object]:
+    return {
+        "at": change.at,
+        "step": change.step,
+        "tier_before": change.tier_before,
+        "tier": change.tier,
+        "growth": change.growth,
+        "cycle_from": change.cycle_from,
+        "cycle_to": change.cycle_to,
+    }
+
+
+def _show_standing(found: KnownMember, now: Standing, steps: Sequence[TierChange]) -> None:
+    click.echo(f"{found.public_id}  {now.tier.code} {now.tier.name_zh} {now.tier.name_en}"
+               f"  成长值 growth {now.growth}")  # fmt: skip
+    if now.next_tier is not None:
+        click.echo(
+            f"  再 {now.missing} 升至 / more for {now.next_tier.code} {now.next_tier.name_zh}"
+        )
+    if now.until is not None:
+        click.echo(f"  有效至 valid to {now.until}，宽限至 grace to {now.kept_until}")
+    for each in steps:
+        click.echo(
+            f"  {each.at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}  {each.step:<12}"
+            f"{each.tier_before} → {each.tier}  成长值 growth {each.growth}"
+        )
 
 
 def _meant(session: Session, said: str) -> str:

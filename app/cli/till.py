@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.checkout import orders, quotes, refunds
 from app.checkout.baskets import Basket, BasketLine, Tender
-from app.checkout.orders import Sale
+from app.checkout.drafts import Sale
 from app.checkout.pricing import price
 from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from app.checkout import orders, refunds
 from app.checkout.baskets import Basket, BasketLine, Tender
-from app.checkout.orders import Sale
+from app.checkout.drafts import Sale
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundWhole
 from app.lab.bench_service import crew_context

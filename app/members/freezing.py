@@ -39,16 +39,18 @@ def _move(
     by: str,
     reason: str,
 ) -> None:
-    row = session.scalar(
+    wallet = session.scalar(select(Member.wallet_id).where(Member.public_id == public_id))
+    if wallet is None:
+        raise UnknownMember(public_id)
+    # Sales that are under way end first; those that wait for the wallet find the new status. A sale
+    # may lift the member's tier, so the row is locked after the wallet, as it is there.
+    ledger.lock_wallet(session, wallet)
+    row = session.scalars(
         select(Member)
         .where(Member.public_id == public_id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise UnknownMember(public_id)
-    # Sales that are under way end first; those that wait for the wallet find the new status.
-    ledger.lock_wallet(session, row.wallet_id)
+    ).one()
     if row.status != start:
         zh, en = f"不是 {start} 状态", f"is not {start}"
         raise StateConflict("member", public_id, row.status, zh, en)

@@ -1,6 +1,6 @@
 """Tables of the members' room. What is personal is sealed; what is looked up is a blind index."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
@@ -48,7 +48,8 @@ class Member(Base):
 
     `phone`, `name`, `birthday` are sealed under the member's own `data_key`, which the master key
     wraps; destroying `data_key` shreds the person while the wallet stays (reliability §13).
-    `merged_into_id` is the member that this one is now, after however many merges.
+    `merged_into_id` is the member that this one is now, after however many merges. A tier above the
+    lowest holds through `tier_until`, and then until it is judged.
     """
 
     __tablename__ = "member"
@@ -78,7 +79,11 @@ class Member(Base):
             "data_key IS NOT NULL OR (phone IS NULL AND name IS NULL AND birthday IS NULL)",
             name="data_key",
         ),
-    )
+        Index(
+            "member_tier_until_idx", "tier_until", "id",
+            postgresql_where=text("tier_until IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     public_id: Mapped[str]
@@ -87,6 +92,7 @@ class Member(Base):
     kind: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=text("'active'"))
     tier: Mapped[str] = mapped_column(server_default=text("'basic'"))
+    tier_until: Mapped[date | None]
     source: Mapped[str]
     joined_at: Mapped[datetime]
     phone: Mapped[bytes | None]
@@ -143,3 +149,70 @@ class CashierMember(Base):
 
     cashier_id: Mapped[int] = mapped_column(ForeignKey("cashier.id"), primary_key=True)
     member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), index=True)
+
+
+class GrowthKind(StrEnum):
+    """What moved a member's growth: an order's money, or a refund of it."""
+
+    ORDER = "order"
+    REFUND = "refund"
+
+
+class Growth(Base):
+    """A movement of a member's growth (成长值), once for its `source`: an order or refund (M6).
+
+    It counts on its own business day: a refund lowers what there is, and nothing that was judged.
+    """
+
+    __tablename__ = "growth"
+    __table_args__ = (
+        UniqueConstraint("source"),
+        Index(
+            "growth_member_id_business_date_idx", "member_id", "business_date",
+            postgresql_include=["amount"],
+        ),
+        CheckConstraint("kind IN ('order', 'refund')", name="kind"),
+        CheckConstraint("amount <> 0 AND (kind = 'refund') = (amount < 0)", name="amount"),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    kind: Mapped[str]
+    source: Mapped[str]
+    amount: Mapped[int]
+    occurred_at: Mapped[datetime]
+    business_date: Mapped[date]
+    recorded_at: Mapped[datetime]
+
+
+class TierStep(StrEnum):
+    """How a member came to a tier: up at once, down after a cycle, or on for another cycle."""
+
+    UPGRADED = "upgraded"
+    DOWNGRADED = "downgraded"
+    PROLONGED = "prolonged"
+
+
+class TierChange(Base):
+    """One step of a member's tier, with the growth that decided it; together they are its history.
+
+    The cycle that begins with it is `cycle_from` to `cycle_to`; the lowest tier has no end (M5).
+    """
+
+    __tablename__ = "tier_change"
+    __table_args__ = (
+        Index(None, "member_id", "at"),
+        CheckConstraint("step IN ('upgraded', 'downgraded', 'prolonged')", name="step"),
+        CheckConstraint("(step = 'prolonged') = (tier = tier_before)", name="move"),
+        CheckConstraint("cycle_to >= cycle_from", name="cycle"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    step: Mapped[str]
+    tier_before: Mapped[str]
+    tier: Mapped[str]
+    growth: Mapped[int]
+    cycle_from: Mapped[date]
+    cycle_to: Mapped[date | None]
+    at: Mapped[datetime]

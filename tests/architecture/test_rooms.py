@@ -20,6 +20,7 @@ DRAWERS = {"service", "services", "utils", "util", "helpers", "helper", "common"
 ROOMS = (
     ("ledger",),
     ("app.outbox", "app.audit", "app.approvals"),
+    ("app.policies",),
     ("app.merchants",),
     ("app.members",),
     ("app.points",),
@@ -113,6 +114,8 @@ CHANGEABLE = {
     "device_session": {"ended_at", "ended_why"},
     "member": {"birthday", "card_number", "data_key", "key_version", "kind", "merged_into_id",
                "name", "phone", "phone_index", "status", "tier"},
+    "member": {"birthday", "card_number", "data_key", "key_version", "kind", "name", "phone",
+               "phone_index", "status", "tier", "tier_until"},
     "membership": {"consent_version", "consented_at"},
     "merchant": {"name_en", "name_zh", "status"},
     "merge": {"undone_at", "undone_by"},

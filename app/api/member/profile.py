@@ -12,10 +12,21 @@ from sqlalchemy.orm import Session
 from app.api.auth import Role, SignedIn, requires
 from app.api.context import request_id
 from app.api.edge import Refused, reads, writes
-from app.api.fields import BIRTHDAY, DoorSchema, Instant, Items, Part, PublicId, Text, YesNo
+from app.api.fields import (
+    BIRTHDAY,
+    Day,
+    DoorSchema,
+    Instant,
+    Items,
+    Part,
+    PublicId,
+    Sum,
+    Text,
+    YesNo,
+)
 from app.api.member import member
 from app.clock import business_date
-from app.members import consents, privacy
+from app.members import consents, privacy, standing
 from app.members.birthdays import declare_birthday, masked_birthday, old_enough
 from app.members.consents import Decision, Matter
 from app.members.errors import TooYoung
@@ -27,6 +38,26 @@ from app.merchants.directory import get_directory
 from config.database import now_of
 
 
+class TierSchema(DoorSchema):
+    """A tier, and the growth that it takes."""
+
+    code = Text(most=30, required=True)
+    name_zh = Text(most=60, required=True)
+    name_en = Text(most=60, required=True)
+    threshold = Sum(required=True)
+
+
+class StandingSchema(DoorSchema):
+    """Growth is what counts today; `missing` is to the next tier, which the highest has not."""
+
+    tier = Part(TierSchema, required=True)
+    growth = Sum(required=True)
+    next_tier = Part(TierSchema, required=True, allow_none=True)
+    missing = Sum(required=True)
+    until = Day(required=True, allow_none=True)
+    kept_until = Day(required=True, allow_none=True)
+
+
 class ProfileSchema(DoorSchema):
     """Phone and birthday are masked: others may look on. They are in clear in the export."""
 
@@ -36,6 +67,7 @@ class ProfileSchema(DoorSchema):
     birthday = Text(most=5, required=True, allow_none=True)
     card_number = Text(most=40, required=True, allow_none=True)
     tier = Text(most=30, required=True)
+    standing = Part(StandingSchema, required=True)
     status = Text(most=20, required=True)
     joined_at = Instant(required=True)
 
@@ -88,7 +120,7 @@ class MembershipsSchema(DoorSchema):
 @requires(Role.MEMBER)
 @reads(ProfileSchema)
 def get_profile(session: Session, caller: SignedIn) -> Mapping[str, object]:
-    """Return what is kept of the member."""
+    """Return what is kept of the member, and where he stands on the way to the next tier."""
     return profile_view(session, caller)
 
 
@@ -167,6 +199,7 @@ def profile_view(session: Session, caller: SignedIn) -> Mapping[str, object]:
         "birthday": masked_birthday(person.birthday),
         "card_number": caller.member.card_number,
         "tier": caller.member.tier,
+        "standing": standing.standing(session, caller.member),
         "status": caller.member.status,
         "joined_at": caller.member.joined_at,
     }

@@ -41,9 +41,10 @@ from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
 from app.checkout import orders, payments, quotes
 from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Tender
+from app.checkout.drafts import Sale
 from app.checkout.errors import QuoteExpired, TapNeeded
 from app.checkout.models import Order, OrderLine
-from app.checkout.orders import Sale, find_by_number
+from app.checkout.orders import find_by_number
 from app.errors import NotFound
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedStore, get_directory

@@ -30,7 +30,7 @@ from app.api.pos.asking import (
 from app.checkout import bulk, orders
 from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tender
 from app.checkout.bulk import Paid
-from app.checkout.orders import Sale
+from app.checkout.drafts import Sale
 from app.clock import server_now
 from app.errors import AppError
 from app.members import seeds

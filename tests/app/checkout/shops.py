@@ -12,7 +12,7 @@ import ledger
 from app import books
 from app.checkout import orders, refunds
 from app.checkout.baskets import Basket, BasketLine, Tender
-from app.checkout.orders import Sale
+from app.checkout.drafts import Sale
 from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole
 from app.clock import business_date

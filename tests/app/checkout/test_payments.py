@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 import ledger
 from app.checkout import orders, payments
 from app.checkout.baskets import Tender
+from app.checkout.drafts import Sale
 from app.checkout.errors import LockExpired, PaidOtherwise
 from app.checkout.models import OrderState
-from app.checkout.orders import Sale
 from app.clock import SHANGHAI, business_date, month_end
 from app.members import freezing
 from app.members.errors import MemberNotActive

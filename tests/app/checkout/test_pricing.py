@@ -12,7 +12,7 @@ import ledger
 from app.books import move
 from app.checkout import orders, payments
 from app.checkout.baskets import ALL_POINTS, BasketLine, Tender
-from app.checkout.orders import Sale
+from app.checkout.drafts import Sale
 from app.clock import business_date
 from app.members.identification import KnownMember, get_by_public_id, link_cashier
 from app.merchants import registration

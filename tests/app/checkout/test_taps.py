@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from app.checkout import burns, exchanges, orders, taps
 from app.checkout.baskets import Basket, Tap, Tender
+from app.checkout.drafts import Sale
 from app.checkout.errors import TapNeeded
-from app.checkout.orders import Sale
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundWhole
 from app.members import confirming

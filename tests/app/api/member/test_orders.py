@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from app.checkout.orders import Sale
+from app.checkout.drafts import Sale
 from app.checkout.returns import RefundAmount
 from config.database import Database
 from tests.app.api.phones import Phone, new_member, told

@@ -101,3 +101,16 @@ def test_a_member_sees_of_which_merchants_he_is_and_what_they_know(
         (shops[1].merchant.public_id, "payment", False),
     ]
     assert "pseudonym" not in str(shown)
+
+
+def test_a_member_sees_tier_and_growth(phone: Phone, database: Database) -> None:
+    """M5, M6"""
+    member = phone.member(database)
+    with database.transaction("test") as session:
+        open_shop(session).sell(session, member, 12_345)
+
+    stands = told(phone.get("profile"))["standing"]
+
+    assert (stands["tier"]["code"], stands["growth"], stands["until"]) == ("basic", 123, None)
+    export = told(phone.post("exports"), 201)["export_id"]
+    assert told(phone.post(f"exports/{export}/download"))["profile"]["standing"] == stands
