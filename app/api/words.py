@@ -202,6 +202,13 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     "EarnedBy.version": ("规则版本", "the rule's version", 1),
     "base_fen": ("计分金额，单位分", "money that counts for it, in fen", 12700),
     "factor": ("倍数，精确分数", "the factor, an exact fraction", "1/100"),
+    "cuts": ("被上限削减的规则", "rules whose points a cap has cut"),
+    "Cut.version": ("规则版本", "the rule's version", 1),
+    "desired_points": ("本应给的积分", "what the rule would have given", 100),
+    "given_points": ("实际给的积分", "what it gives", 50),
+    "cap": ("上限：周期:积分:方式", "the cap: period, points, and cut or reject", "day:50:cut"),
+    "Cut.zh": ("中文", "in Chinese", "应得 100 积分，每日上限 50，实得 50"),
+    "Cut.en": ("英文", "in English", "50 of 100 points: at most 50 a day"),
     "silent": ("未生效的规则及原因", "rules that give nothing, and why"),
     "why": ("原因代码", "the reason's code", "weekday"),
     # Refunds and totals.

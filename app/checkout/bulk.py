@@ -24,6 +24,7 @@ from app.members import memberships
 from app.members.models import Source
 from app.points import lots
 from app.points.accruals import Home, meanings_of
+from app.points.caps import Used
 from app.points.earning import Earned
 from app.points.lots import NewLot, Wallet
 from config.database import fetch, new_id, now_of
@@ -64,8 +65,9 @@ def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
         raise ValueError("a sale that burns is sold by itself")
     wallets = _lock(session, sales)
     known = _find_known(session, sales)
+    used: Used = {}
     agreed = [
-        _agree(session, sale, wallets)
+        _agree(session, sale, wallets, used)
         for position, sale in enumerate(sales)
         if position not in known
     ]
@@ -109,9 +111,9 @@ def _find_known(session: Session, sales: Sequence[Paid]) -> dict[int, Sale]:
     }
 
 
-def _agree(session: Session, paid: Paid, wallets: Mapping[int, Wallet]) -> _Agreed:
+def _agree(session: Session, paid: Paid, wallets: Mapping[int, Wallet], used: Used) -> _Agreed:
     priced = price(session, paid.basket, _of(wallets, paid.basket))
-    shared, earned = agree(session, priced, paid.tenders)
+    shared, earned = agree(session, priced, paid.tenders, used=used)
     return _Agreed(paid=paid, public_id=new_id("ord"), priced=priced, shared=shared, earned=earned)
 
 

@@ -15,6 +15,7 @@ from app.checkout.slices import dump
 from app.members import growth, standing
 from app.members.growth import Gain
 from app.outbox import News
+from app.points import caps
 from config.database import fetch, now_of
 from config.errors import Collision
 
@@ -93,6 +94,7 @@ def write(session: Session, drafts: Sequence[Draft]) -> Written:
             "orders": _json([_columns(draft) for draft in drafts]),
             "lines": _json([line for draft in drafts for line in _lines(draft)]),
             "gains": _json([gain.row() for gain in gains]),
+            "uses": _json([use for draft in drafts for use in _uses(draft)]),
             "since": since,
         },
     )
@@ -118,6 +120,18 @@ def _gain(session: Session, draft: Draft) -> Gain | None:
         order=draft.public_id,
         paid_fen=draft.priced.due_fen,
         at=basket.burns_at,
+    )
+
+
+def _uses(draft: Draft) -> Sequence[Mapping[str, object]]:
+    basket = draft.priced.basket
+    if draft.settled is None or basket.member is None:
+        return []
+    return caps.uses(
+        draft.settled.earned,
+        member_id=basket.member.id,
+        order=draft.public_id,
+        day=basket.business_date,
     )
 
 
@@ -218,6 +232,13 @@ _INSERT: LiteralString = """
             member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
             business_date date)
         JOIN written w ON w.public_id = g.source
+    ), used AS (
+        INSERT INTO rule_use (member_id, source, rule, campaign, points, business_date)
+        SELECT u.member_id, u.source, u.rule, u.campaign, u.points, u.business_date
+        FROM json_to_recordset(CAST(%(uses)s AS json)) AS u (
+            member_id bigint, source text, rule text, campaign text, points bigint,
+            business_date date)
+        JOIN written w ON w.public_id = u.source
     )
     SELECT w.public_id, w.member_id,
         CASE WHEN CAST(%(since)s AS date) IS NOT NULL THEN (

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from app.checkout import orders, refunds
+from app.checkout import orders, refunds, taps
 from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Sale
 from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderKind
+from app.checkout.pricing import price
 from app.checkout.refunds import Refunded, RefundRequest
 from app.clock import business_date
 from app.members.identification import get_by_id
@@ -67,15 +68,13 @@ def exchange(
     if wallet is not None:
         wallet.member.require_active()
     planned = refunds.plan(session, request, first)
-    order = orders.settle_new(
-        session,
-        renewed,
-        _wallet(session, planned),
-        tenders,
-        before=planned.journals,
-        burns_in_the_hour=found.burns_in_the_hour,
-    )
-    return Exchanged(refund=refunds.record(session, request, planned), order=order)
+    wallet = _wallet(session, planned)
+    priced = price(session, renewed, wallet)
+    taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
+    # Written before the new order earns, which finds the room that the refund leaves under caps.
+    refunded = refunds.record(session, request, planned)
+    order = orders.settle_priced(session, priced, wallet, tenders, before=planned.journals)
+    return Exchanged(refund=refunded, order=order)
 
 
 def _find_known(

@@ -57,30 +57,9 @@ def sell(
     found = look_up(session, basket, tenders)
     if found.known is not None:
         return found.known
-    return settle_new(
-        session,
-        basket,
-        wallet,
-        tenders,
-        quote_id=quote_id,
-        burns_in_the_hour=found.burns_in_the_hour,
-    )
-
-
-def settle_new(
-    session: Session,
-    basket: Basket,
-    wallet: Wallet | None,
-    tenders: Sequence[Tender],
-    *,
-    quote_id: int | None = None,
-    before: Sequence[Journal] = (),
-    burns_in_the_hour: int = 0,
-) -> Sale:
-    """Price, post and write a new paid order; `wallet` is locked, `before` is posted with it."""
     priced = price(session, basket, wallet)
-    taps.require(session, priced, wallet, burns_in_the_hour=burns_in_the_hour)
-    return settle_priced(session, priced, wallet, tenders, quote_id=quote_id, before=before)
+    taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
+    return settle_priced(session, priced, wallet, tenders, quote_id=quote_id)
 
 
 def settle_priced(
@@ -93,7 +72,10 @@ def settle_priced(
     hold: str | None = None,
     before: Sequence[Journal] = (),
 ) -> Sale:
-    """Post and write a new paid order that is priced; `hold` names what is captured with it."""
+    """Post and write a new paid order that is priced; its member's wallet is locked.
+
+    `hold` names what is captured with it; `before` is posted with it.
+    """
     public_id = new_id("ord")
     settled = settle(session, priced, wallet, tenders, order=public_id, hold=hold, before=before)
     draft = Draft(

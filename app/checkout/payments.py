@@ -1,7 +1,7 @@
 """Paying a placed order: its hold is captured, its points are given (B1, semantics 26, 35)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import select, text
@@ -21,6 +21,7 @@ from app.members import growth, standing
 from app.members.identification import get_by_id
 from app.merchants.directory import Directory, ListedTerminal, get_directory
 from app.outbox import News
+from app.points import caps
 from app.points.burning import Burn
 from app.points.errors import InsufficientPoints
 from app.points.lots import Wallet
@@ -189,12 +190,24 @@ def _mark_paid(
             "merchants": [merchant.id for merchant in priced.merchants],
             "member": order.member_id,
             "gains": _json([each.row() for each in gains]),
+            "uses": _json(_uses(order, settled, priced)),
             "since": since,
             "now": now_of(session),
         },
     ).one()
     gathered = {each.member.id: row.gathered for each in gains}
     return row.missing, standing.rise(session, gains, gathered=gathered, since=since)
+
+
+def _uses(order: Order, settled: Settled, priced: Priced) -> list[Mapping[str, object]]:
+    if order.member_id is None:
+        return []
+    return caps.uses(
+        settled.earned,
+        member_id=order.member_id,
+        order=order.public_id,
+        day=priced.basket.business_date,
+    )
 
 
 def _sale(order: Order, *, replayed: bool) -> Sale:
@@ -235,6 +248,12 @@ _PAID = text(
         SELECT g.member_id, g.kind, g.source, g.amount, g.occurred_at, g.business_date, :now
         FROM json_to_recordset(CAST(:gains AS json)) AS g (
             member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
+            business_date date)
+    ), used AS (
+        INSERT INTO rule_use (member_id, source, rule, campaign, points, business_date)
+        SELECT u.member_id, u.source, u.rule, u.campaign, u.points, u.business_date
+        FROM json_to_recordset(CAST(:uses AS json)) AS u (
+            member_id bigint, source text, rule text, campaign text, points bigint,
             business_date date)
     )
     SELECT (

@@ -19,6 +19,7 @@ from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.merchants.models import MayBurn
 from app.points import burns
 from app.points.burning import Burn, Burning, burn, may_burn
+from app.points.caps import Used, limited
 from app.points.earning import Earned, PaidLine, PaidOrder, earn
 from app.points.lots import HeldLot, Wallet
 from app.points.policy import Programme
@@ -111,8 +112,13 @@ def allot(priced: Priced, tenders: Sequence[Tender]) -> Shared:
     )
 
 
-def earn_points(session: Session, priced: Priced, shared: Shared) -> Earned:
-    """Return what a shared sale earns its member: without one, nothing."""
+def earn_points(
+    session: Session, priced: Priced, shared: Shared, *, used: Used | None = None
+) -> Earned:
+    """Return what a shared sale earns its member, within the caps of rules; without one, nothing.
+
+    `used` is what sales that are written with it have taken of the caps.
+    """
     basket = priced.basket
     if basket.member is None:
         return Earned.of([], lines=len(priced.lines))
@@ -120,7 +126,8 @@ def earn_points(session: Session, priced: Priced, shared: Shared) -> Earned:
     rules = get_rule_book(session).in_force(
         basket.occurred_at, merchants={merchant.public_id for merchant in priced.merchants}
     )
-    return earn(rules, order, combine=priced.programme.combine)
+    earned = earn(rules, order, combine=priced.programme.combine)
+    return limited(session, earned, member_id=basket.member.id, day=basket.business_date, used=used)
 
 
 def paid_order(session: Session, priced: Priced, shared: Shared) -> PaidOrder:

@@ -15,8 +15,10 @@ from app.checkout.errors import QuoteExpired
 from app.checkout.models import Quote
 from app.checkout.orders import lock_wallet
 from app.checkout.pricing import Priced, allot, paid_order, price
+from app.points import caps
 from app.points.burning import Limit
 from app.points.explaining import Preview, preview
+from app.points.rulebook import Cut
 from app.points.rules import get_rule_book
 from config.database import new_id, now_of
 
@@ -62,6 +64,11 @@ def quote(session: Session, basket: Basket, *, tender: str = "cash") -> Quoted:
         paid_order(session, priced, allot(priced, [Tender(name=tender, fen=priced.due_fen)])),
         combine=priced.programme.combine,
     )
+    if basket.member is not None:
+        earned = caps.limited(
+            session, found.earned, member_id=basket.member.id, day=basket.business_date
+        )
+        found = replace(found, earned=earned)
     now = now_of(session)
     quoted = Quoted(
         public_id=new_id("quo"),
@@ -133,8 +140,15 @@ def answer(quoted: Quoted) -> dict[str, Any]:
              "base_fen": each.base_fen, "factor": str(each.factor)}
             for each in quoted.preview.earned.rules
         ],
+        "cuts": [_cut(each) for each in quoted.preview.earned.cuts],
         "silent": [
             {"rule": each.rule.code, "why": each.why.value, "zh": each.zh, "en": each.en}
             for each in quoted.preview.silent
         ],
     }  # fmt: skip
+
+
+def _cut(cut: Cut) -> dict[str, Any]:
+    zh, en = caps.why(cut)
+    return {"rule": cut.rule.code, "version": cut.rule.version, "desired_points": cut.desired,
+            "given_points": cut.given, "cap": str(cut.cap), "zh": zh, "en": en}  # fmt: skip

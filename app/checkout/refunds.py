@@ -329,7 +329,11 @@ def find_known(session: Session, request: RefundRequest) -> Refunded | None:
 
 
 def _write(session: Session, request: RefundRequest, planned: Planned, result: Refunded) -> None:
-    """Write the refund, how far its order has moved and what is borne, in one statement."""
+    """Write the refund, how far its order has moved and what is borne, in one statement.
+
+    Of the room under a cap a refund gives back the part that its points are of the order's, counted
+    over all refunds of it: in the end all of it, whatever the steps.
+    """
     order, moved = planned.order, planned.moved
     made_good, written_off = planned.given_back.made_good, planned.clawback.written_off
     row = session.execute(
@@ -364,6 +368,8 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
             "borne": list(written_off.values()),
             "good": list(made_good),
             "good_points": list(made_good.values()),
+            "order_id": order.public_id,
+            "earned": order.earned_points,
             "gains": json.dumps([planned.gain.row()] if planned.gain else []),
         },
     ).one_or_none()
@@ -425,6 +431,18 @@ _INSERT = text(
         FROM written, json_to_recordset(CAST(:gains AS json)) AS g (
             member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
             business_date date)
+    ), room AS (
+        INSERT INTO rule_use (member_id, source, rule, campaign, points, business_date)
+        SELECT member_id, :public_id, rule, campaign, points, business_date
+        FROM (
+            SELECT u.member_id, u.rule, u.campaign, u.business_date,
+                div(c.before * u.points, :earned) - div((c.before + :clawed) * u.points, :earned)
+                    AS points
+            FROM written, rule_use u, (
+                SELECT coalesce(sum(r.clawed_points), 0) AS before FROM refund r
+                WHERE r.order_id = :order) c
+            WHERE u.source = :order_id AND :clawed > 0) given_back
+        WHERE points <> 0
     )
     SELECT id FROM written
     """

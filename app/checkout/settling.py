@@ -21,6 +21,7 @@ from app.checkout.slices import Allocation
 from app.merchants.directory import ListedMerchant
 from app.points import burns
 from app.points.accruals import Accrual, Given, Home, accrue
+from app.points.caps import Used
 from app.points.definitions import Pending
 from app.points.earning import Earned
 from app.points.lots import Meaning, Wallet
@@ -113,8 +114,12 @@ def settle(
     return settled_of(shared, earned, homes)
 
 
-def agree(session: Session, priced: Priced, tenders: Sequence[Tender]) -> tuple[Shared, Earned]:
+def agree(
+    session: Session, priced: Priced, tenders: Sequence[Tender], *, used: Used | None = None
+) -> tuple[Shared, Earned]:
     """Return how the money and points of a priced sale lie on its lines, and what it earns.
+
+    `used` is what sales that are written with it have taken of the caps of rules.
 
     Raises:
         PaymentMismatch: the tenders are not what is due.
@@ -124,7 +129,7 @@ def agree(session: Session, priced: Priced, tenders: Sequence[Tender]) -> tuple[
     if paid != priced.due_fen:
         raise PaymentMismatch(due_fen=priced.due_fen, paid_fen=paid)
     shared = allot(priced, tenders)
-    return shared, earn_points(session, priced, shared)
+    return shared, earn_points(session, priced, shared, used=used)
 
 
 def settled_of(shared: Shared, earned: Earned, homes: Sequence[Home]) -> Settled:
@@ -159,8 +164,13 @@ def accrual_of(
 
 
 def earnings(earned: Earned) -> list[Any]:
-    """Return what each rule gave as JSON: rule, version, points, base in fen."""
-    return [
+    """Return what each rule gave as JSON: rule, version, points, base in fen.
+
+    A rule that a cap has cut says how many points it would have given.
+    """
+    cut = {each.rule.version_id: each for each in earned.cuts}
+    given = {each.rule.version_id: each for each in earned.rules}
+    told: list[Any] = [
         {
             "rule": each.rule.public_id,
             "code": each.rule.code,
@@ -168,8 +178,10 @@ def earnings(earned: Earned) -> list[Any]:
             "points": each.points,
             "base_fen": each.base_fen,
         }
-        for each in earned.rules
+        | ({"desired_points": cut[version].desired} if version in cut else {})
+        for version, each in given.items()
     ]
+    return told
 
 
 def dump_homes(homes: Sequence[Home]) -> list[Any]:

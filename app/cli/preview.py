@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from app.checkout.sharing import SaleLine, share
 from app.cli.acting import as_json, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Instant, Line, PaidBy, parse_instant
+from app.clock import business_date
 from app.errors import Invalid
 from app.members.birthdays import parse_birthday
 from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.money import yuan
-from app.points import explaining
+from app.points import caps, explaining
 from app.points.earning import PaidLine, PaidOrder
 from app.points.explaining import Preview
 from app.points.policy import LIMIT
@@ -113,6 +114,9 @@ def preview(
         order = _order(get_directory(session), basket, now=now_of(session))
         combine = programme_at(session, order.occurred_at).combine
         found = explaining.preview(get_rule_book(session), order, combine=combine)
+        # Of a member who has earned nothing yet: caps count for each one apart.
+        day = business_date(order.occurred_at)
+        found = replace(found, earned=caps.within(found.earned, {}, member_id=0, day=day))
     if in_json:
         echo_json(_facts(found))
     else:
@@ -221,6 +225,16 @@ def _facts(found: Preview) -> dict[str, object]:
             }
             for given in found.earned.rules
         ],
+        "cuts": [
+            {
+                "rule": each.rule.code,
+                "version": each.rule.version,
+                "desired_points": each.desired,
+                "given_points": each.given,
+                "cap": str(each.cap),
+            }
+            for each in found.earned.cuts
+        ],
         "silent": [
             {
                 "rule": each.rule.code,
@@ -243,5 +257,8 @@ def _tell(found: Preview) -> None:
             f"✔ {given.rule.code} v{given.rule.version} · {given.rule.name_zh} "
             f"{given.rule.name_en} · {yuan(given.base_fen)}{factor}{by} → {given.points}"
         )
+    for cut in found.earned.cuts:
+        zh, en = caps.why(cut)
+        click.echo(f"✂ {cut.rule.code} v{cut.rule.version} · {zh} / {en}")
     for each in found.silent:
         click.echo(f"✘ {each.rule.code} v{each.rule.version} · {each.zh} / {each.en}")

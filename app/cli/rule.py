@@ -73,6 +73,9 @@ rule.add_command(preview)
     "--pending-until", type=click.DateTime(["%Y-%m-%d"]), help="某日生效 / from a day on."
 )
 @click.option("--pending-event", help="订单事件后生效，如 order.collected / at an order's event.")
+@_many("--cap", "caps", metavar="PERIOD:POINTS[:cut|reject]",
+       help="每位会员上限 / most for a member: day, week, month, campaign.")  # fmt: skip
+@click.option("--campaign", help="活动编号 / code of the campaign whose cap is shared.")
 @click.option("--from", "begins", type=Instant(), help="生效；默认审批时 / from; else at approval.")
 @click.option("--to", "ends", type=Instant(), help="结束 / until, half-open.")
 @because
@@ -95,6 +98,8 @@ def add(
     pending_event: str | None,
     exclude_nothing: bool,
     counted: tuple[str, ...],
+    caps: tuple[str, ...],
+    campaign: str | None,
     begins: datetime | None,
     ends: datetime | None,
     reason: str,
@@ -117,6 +122,8 @@ def add(
             "excluded_categories": () if exclude_nothing else excluded,
             "counted_tenders": counted or None,
             "pending": _pending(pending_days, pending_until, pending_event),
+            "caps": caps,
+            "campaign": campaign,
             **_rate(per_yuan, factor),
         }
         request = room.propose(
@@ -205,6 +212,8 @@ def list_(command: Command, *, code: str | None, in_json: bool) -> None:
         waits = {} if said.pending is None else {"pending": said.pending.to_json()}
         for name, value in (said.conditions.to_json() | waits).items():
             click.echo(f"  {name}: {value}")
+        for cap in sorted(said.caps):
+            click.echo(f"  cap: {cap}" + (f" ({said.campaign})" if said.campaign else ""))
 
 
 def _pending(

@@ -90,7 +90,7 @@ def quote(
     click.echo(f"可得 would earn {answer['earn_points']} 积分")
     for limit in answer["limits"]:
         click.echo(f"  · {limit['zh']} / {limit['en']}")
-    for rule in answer["silent"]:
+    for rule in [*answer["cuts"], *answer["silent"]]:
         click.echo(f"  · {rule['rule']}：{rule['zh']} / {rule['en']}")
     until = datetime.fromisoformat(answer["until"]).astimezone(SHANGHAI)
     click.echo(f"报价 quote      {answer['quote']}（{until:%H:%M:%S} 前有效 / valid until then）")

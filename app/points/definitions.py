@@ -61,6 +61,56 @@ class Birthday(StrEnum):
     MONTH = "month"
 
 
+class CapPeriod(StrEnum):
+    """How long a cap counts: a business day, a week from Monday, a month, or a whole campaign."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    CAMPAIGN = "campaign"
+
+
+class CapMode(StrEnum):
+    """What a cap does to points above it: cut them, or reject all that the rule would give."""
+
+    CUT = "cut"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Cap:
+    """The most points that a rule gives a member in a period, by business days in Shanghai (E4).
+
+    That of a campaign counts all rules which name it, for as long as it runs.
+    """
+
+    period: CapPeriod
+    points: int
+    mode: CapMode = CapMode.CUT
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.points <= LIMIT:
+            raise Invalid("caps", "上限至少 1 积分", "a cap is at least a point")
+
+    @classmethod
+    def parse(cls, written: str) -> "Cap":
+        """Return the cap written `day:100` or `month:500:reject`; without a mode it cuts."""
+        period, _, rest = written.partition(":")
+        points, _, mode = rest.partition(":")
+        if not (points.isascii() and points.isdigit()) or len(points) > 16:
+            raise Invalid(
+                "caps", f"格式如 day:100:cut，收到 {written}", f"like day:100:cut, got {written}"
+            )
+        return cls(
+            period=_choice(CapPeriod, "caps", period),
+            points=int(points),
+            mode=_choice(CapMode, "caps", mode or CapMode.CUT),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.period}:{self.points}:{self.mode}"
+
+
 @dataclass(frozen=True, kw_only=True, order=True)
 class Hours:
     """A window of the Shanghai day in minutes from midnight, half-open.
@@ -218,8 +268,9 @@ class Definition:
 
     `rate` of a base rule is points per fen (1/100: one point a yuan); of a multiplier, its factor.
     `excluded_categories` and `counted_tenders` (None: all but stored value) belong to base rules:
-    a multiplier works on the money that they count. So does `pending`: what is multiplied waits
-    with its base.
+    a multiplier works on the money that they count. So does `pending` (what is multiplied waits
+    with its base), and so do `caps`, one a period, and the `campaign` whose cap a rule shares with
+    others.
     """
 
     kind: Kind
@@ -230,6 +281,8 @@ class Definition:
     excluded_categories: frozenset[str] = NEVER_EARN
     counted_tenders: frozenset[str] | None = None
     pending: Pending | None = None
+    caps: tuple[Cap, ...] = ()
+    campaign: str | None = None
 
     def __post_init__(self) -> None:
         if self.pending is not None and self.kind is Kind.MULTIPLIER:
@@ -238,14 +291,20 @@ class Definition:
             raise Invalid("rate", "须为大于 0 的分数", "a fraction above 0")
         _check_codes("excluded_categories", self.excluded_categories)
         _check_codes("counted_tenders", self.counted_tenders or ())
+        _check_codes("campaign", () if self.campaign is None else (self.campaign,))
+        _check_caps(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as canonical JSON fields: sets sorted, the rate written `1/100`.
 
-        `pending` only where there is one: what was agreed before there was such a thing keeps its
+        Pending, caps and campaign stand there only if there are any: older definitions keep their
         hash.
         """
         waits = {} if self.pending is None else {"pending": self.pending.to_json()}
+        capped: dict[str, Any] = {
+            "caps": [str(cap) for cap in sorted(self.caps)],
+            "campaign": self.campaign,
+        }
         return {
             "kind": self.kind.value,
             "rate": str(self.rate),
@@ -257,6 +316,7 @@ class Definition:
                 None if self.counted_tenders is None else sorted(self.counted_tenders)
             ),
             **waits,
+            **{name: value for name, value in capped.items() if value},
         }
 
     @classmethod
@@ -268,7 +328,7 @@ class Definition:
         """
         names = {
             "kind", "rate", "rounding", "scope", "conditions", "excluded_categories",
-            "counted_tenders", "pending",
+            "counted_tenders", "pending", "caps", "campaign",
         }  # fmt: skip
         unknown = ", ".join(sorted(set(fields) - names))
         if unknown:
@@ -285,6 +345,8 @@ class Definition:
             excluded_categories=frozenset(fields.get("excluded_categories", NEVER_EARN)),
             counted_tenders=None if counted is None else frozenset(counted),
             pending=None if pending is None else Pending.from_json(pending),
+            caps=tuple([Cap.parse(cap) for cap in fields.get("caps", ())]),
+            campaign=fields.get("campaign"),
         )
 
     def digest(self) -> str:
@@ -319,3 +381,17 @@ def _check_codes(name: str, codes: Iterable[str]) -> None:
     for code in codes:
         if not _CODE.fullmatch(code):
             raise Invalid(name, f"不是编号：{code!r}", f"not a code: {code!r}")
+
+
+def _check_caps(definition: Definition) -> None:
+    periods = [cap.period for cap in definition.caps]
+    if len(set(periods)) < len(periods):
+        raise Invalid("caps", "同一周期只能有一个上限", "one cap a period")
+    if definition.kind is Kind.MULTIPLIER and (definition.caps or definition.campaign):
+        raise Invalid(
+            "caps", "上限只能设在基础规则上", "a multiplier gives no points itself: cap base rules"
+        )
+    if (CapPeriod.CAMPAIGN in periods) != (definition.campaign is not None):
+        raise Invalid(
+            "campaign", "活动上限与活动编号须同时给出", "the cap of a campaign goes with its code"
+        )

@@ -27,7 +27,7 @@ from app.points.definitions import (
     Scope,
 )
 from app.points.policy import Combine
-from app.points.rulebook import EarnRule
+from app.points.rulebook import Cut, EarnRule
 from coupons.rules import spread
 
 
@@ -96,6 +96,10 @@ class RuleEarned:
         """Points that the rule gave."""
         return sum(self.line_points)
 
+    def cut_to(self, points: int) -> "RuleEarned":
+        """Return the rule giving no more than so many points, shared as they were."""
+        return replace(self, line_points=tuple(spread(points, self.line_points)))
+
     def on(self, lines: Sequence[bool]) -> "RuleEarned":
         """Return what the rule gave on some of the lines: the same points there, elsewhere none."""
         return replace(
@@ -107,14 +111,15 @@ class RuleEarned:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Earned:
-    """What an order earns in all, by line, and by rule that gave something."""
+    """What an order earns in all, by line, and by rule that gave something; what caps cut off."""
 
     total_points: int
     line_points: tuple[int, ...]
     rules: tuple[RuleEarned, ...]
+    cuts: tuple[Cut, ...] = ()
 
     @classmethod
-    def of(cls, given: Iterable[RuleEarned], *, lines: int) -> "Earned":
+    def of(cls, given: Iterable[RuleEarned], *, lines: int, cuts: Iterable[Cut] = ()) -> "Earned":
         """Add up what rules gave on so many lines; those that gave nothing are left out."""
         rules = tuple([rule for rule in given if rule.points])
         by_line = [rule.line_points for rule in rules] or [(0,) * lines]
@@ -124,11 +129,12 @@ class Earned:
             if len(by_line) == 1
             else tuple(map(sum, zip(*by_line, strict=True))),
             rules=rules,
+            cuts=tuple(cuts),
         )
 
     def on(self, lines: Sequence[bool]) -> "Earned":
         """Return what is earned on some of the lines alone; nothing is shared anew."""
-        return Earned.of([rule.on(lines) for rule in self.rules], lines=len(lines))
+        return Earned.of([rule.on(lines) for rule in self.rules], lines=len(lines), cuts=self.cuts)
 
 
 def earn(rules: Iterable[EarnRule], order: PaidOrder, *, combine: Combine) -> Earned:

@@ -84,12 +84,37 @@ class RuleVersion(Base):
     excluded_categories: Mapped[list[str]] = mapped_column(ARRAY(Text))
     counted_tenders: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     pending: Mapped[dict[str, Any] | None]
+    caps: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    campaign: Mapped[str | None]
     definition_hash: Mapped[str]
     state: Mapped[str]
     proposed_by: Mapped[str]
     approved_by: Mapped[str | None]
     change_request_id: Mapped[int] = mapped_column(ForeignKey("change_request.id"))
     created_at: Mapped[datetime]
+
+
+class RuleUse(Base):
+    """What a rule with a cap gave a member by an order, or a refund gave back of its room (E4).
+
+    It counts on the order's business day, in the refund's row too. `source` is the public id of
+    the order or refund.
+    """
+
+    __tablename__ = "rule_use"
+    __table_args__ = (
+        UniqueConstraint("source", "rule"),
+        Index(None, "member_id", "business_date"),
+        CheckConstraint("points <> 0", name="points"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    source: Mapped[str]
+    rule: Mapped[str]
+    campaign: Mapped[str | None]
+    points: Mapped[int]
+    business_date: Mapped[date]
 
 
 class ProgrammeVersion(Base):

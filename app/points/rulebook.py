@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.points.definitions import Definition
+from app.points.definitions import Cap, Definition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,16 @@ class EarnRule:
     effective_from: datetime
     effective_to: datetime | None
     definition: Definition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What a cap left of the points that a rule would have given: `given` in place of `desired`."""
+
+    rule: EarnRule
+    cap: Cap
+    desired: int
+    given: int
 
 
 @dataclass(frozen=True, kw_only=True)

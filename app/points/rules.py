@@ -19,7 +19,7 @@ from app import approvals, audit
 from app.approvals import ChangeRequest
 from app.errors import Invalid, NotFound, StateConflict
 from app.merchants.directory import get_directory
-from app.points.definitions import Conditions, Definition, Kind, Pending, Rounding, Scope
+from app.points.definitions import Cap, Conditions, Definition, Kind, Pending, Rounding, Scope
 from app.points.errors import DefinitionChanged
 from app.points.models import Rule, RuleVersion, VersionState
 from app.points.rulebook import EarnRule, RuleBook
@@ -333,6 +333,8 @@ def _columns(definition: Definition) -> Mapping[str, Any]:
         "excluded_categories": sorted(definition.excluded_categories),
         "counted_tenders": None if counted is None else sorted(counted),
         "pending": None if definition.pending is None else definition.pending.to_json(),
+        "caps": [str(cap) for cap in sorted(definition.caps)],
+        "campaign": definition.campaign,
     }
 
 
@@ -347,6 +349,8 @@ def _definition(row: RuleVersion) -> Definition:
         excluded_categories=frozenset(row.excluded_categories),
         counted_tenders=None if counted is None else frozenset(counted),
         pending=None if row.pending is None else Pending.from_json(row.pending),
+        caps=tuple([Cap.parse(cap) for cap in row.caps]),
+        campaign=row.campaign,
     )
 
 

@@ -2,11 +2,13 @@
 
 Revision ID: growth
 Revises: settlement
+Revises: settlement
 """
 
 from alembic import op
 
 revision = "growth"
+down_revision = "settlement"
 down_revision = "settlement"
 branch_labels = None
 depends_on = None
@@ -65,9 +67,27 @@ CREATE TABLE tier_change (
     CONSTRAINT tier_change_cycle_check CHECK (cycle_to >= cycle_from)
 );
 CREATE INDEX tier_change_member_id_at_idx ON tier_change (member_id, at);
+
+-- Caps of a rule, and what rules with caps gave whom on which business day.
+ALTER TABLE rule_version ADD COLUMN caps text[] NOT NULL DEFAULT '{}', ADD COLUMN campaign text;
+CREATE TABLE rule_use (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    member_id bigint NOT NULL,
+    source text NOT NULL,
+    rule text NOT NULL,
+    campaign text,
+    points bigint NOT NULL,
+    business_date date NOT NULL,
+    CONSTRAINT rule_use_source_rule_key UNIQUE (source, rule),
+    CONSTRAINT rule_use_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT rule_use_points_check CHECK (points <> 0)
+);
+CREATE INDEX rule_use_member_id_business_date_idx ON rule_use (member_id, business_date);
 """
 
 DOWN = """
+DROP TABLE rule_use;
+ALTER TABLE rule_version DROP COLUMN caps, DROP COLUMN campaign;
 DROP TABLE tier_change, growth;
 ALTER TABLE member DROP COLUMN tier_until;
 DROP TABLE policy;

@@ -43,6 +43,18 @@ class EarnedBySchema(DoorSchema):
     factor = Text(most=40, required=True)
 
 
+class CutSchema(DoorSchema):
+    """What a cap left of a rule's points."""
+
+    rule = Text(most=40, required=True)
+    version = Points(required=True)
+    desired_points = Points(required=True)
+    given_points = Points(required=True)
+    cap = Text(most=60, required=True)
+    zh = Text(most=200, required=True)
+    en = Text(most=200, required=True)
+
+
 class SilentSchema(DoorSchema):
     rule = Text(most=40, required=True)
     why = Text(most=40, required=True)
@@ -62,6 +74,7 @@ class QuoteSchema(DoorSchema):
     earn_points = Points(required=True)
     limits = Items(Part(LimitSchema), most=20, required=True)
     earned_by = Items(Part(EarnedBySchema), most=1000, required=True)
+    cuts = Items(Part(CutSchema), most=1000, required=True)
     silent = Items(Part(SilentSchema), most=1000, required=True)
     receipt = Part(ReceiptSchema, required=True)
 

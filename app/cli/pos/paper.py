@@ -125,6 +125,7 @@ def quote(asked: Quote) -> list[str]:
         row("可得积分 Would earn", str(asked.earn_points)),
     ]
     paper += [f"· {limit.zh} / {limit.en}" for limit in asked.limits]
+    paper += [f"· {cut.rule}：{cut.zh} / {cut.en}" for cut in asked.cuts]
     paper += [f"· {rule.rule}：{rule.zh} / {rule.en}" for rule in asked.silent]
     return [*paper, row("有效至 Valid until", f"{asked.until.astimezone(SHANGHAI):%H:%M:%S}")]
 

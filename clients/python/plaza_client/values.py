@@ -107,6 +107,19 @@ class EarnedBy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A rule whose points a cap has cut, and why."""
+
+    rule: str
+    version: int
+    desired_points: int
+    given_points: int
+    cap: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Silent:
     """A rule that would give nothing, and why."""
 
@@ -133,6 +146,7 @@ class Quote:
     limits: Sequence[Limit] = ()
     earned_by: Sequence[EarnedBy] = ()
     silent: Sequence[Silent] = ()
+    cuts: Sequence[Cut] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,6 +433,7 @@ _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Quote, "limits"): _each(Limit),
     (Quote, "earned_by"): _each(EarnedBy),
     (Quote, "silent"): _each(Silent),
+    (Quote, "cuts"): _each(Cut),
     (Totals, "cashiers"): _each(CashierTotal),
     (ZReport, "cashiers"): _each(CashierTotal),
     (ListedOrder, "tenders"): _each(Tender),

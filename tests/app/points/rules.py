@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import count
 from zoneinfo import ZoneInfo
 
-from app.points.definitions import Conditions, Definition, Kind, Rounding, Scope
+from app.points.definitions import Cap, Conditions, Definition, Kind, Rounding, Scope
 from app.points.earning import PaidLine, PaidOrder
 from app.points.rulebook import EarnRule
 
@@ -30,6 +30,8 @@ def rule(
     version: int = 1,
     since: datetime = LONG_AGO,
     until: datetime | None = None,
+    caps: tuple[Cap, ...] = (),
+    campaign: str | None = None,
 ) -> EarnRule:
     return EarnRule(
         version_id=next(_ids),
@@ -48,6 +50,8 @@ def rule(
             conditions=conditions or Conditions(),
             excluded_categories=excluded,
             counted_tenders=counted,
+            caps=caps,
+            campaign=campaign,
         ),
     )
 
