@@ -41,6 +41,7 @@ class Code(StrEnum):
     SUBSIDIES = "subsidies"
     ADJUSTMENTS = "adjustments"
     OPENING = "opening"
+    ADJUSTED = "adjusted"
 
 
 class Kind(StrEnum):
@@ -60,6 +61,8 @@ class Kind(StrEnum):
     EXPIRE = "expire"
     ACTIVATE = "activate"
     EXTEND = "extend"
+    ADJUST = "adjust"
+    GIFT = "gift"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,10 @@ RULES: tuple[Line, ...] = (
     Line(event="expiry taken back by a refund", debit=Code.BREAKAGE, credit=Code.LOT),
     Line(event="pending points become active", debit=Code.LOT, credit=Code.LOT),
     Line(event="points are kept longer", debit=Code.LOT, credit=Code.LOT),
+    Line(event="adjustment upwards", debit=Code.ADJUSTED, credit=Code.LOT),
+    Line(event="adjustment upwards while in debt", debit=Code.ADJUSTED, credit=Code.DEBT),
+    Line(event="adjustment downwards", debit=Code.LOT, credit=Code.ADJUSTED),
+    Line(event="gift to another member", debit=Code.LOT, credit=Code.LOT),
 )
 
 
@@ -198,6 +205,11 @@ def opening_accounts(session: Session, merchants: Collection[str]) -> Mapping[st
     ]
     ids = ledger.open_accounts(session, accounts)
     return {merchant: ids[f"{Code.OPENING}:{merchant}"] for merchant in merchants}
+def adjusted_account(session: Session, merchant: str) -> int:
+    """Return the account of points that staff gave or took by hand for a merchant (public id)."""
+    name = f"{Code.ADJUSTED}:{merchant}"
+    account = NewAccount(name=name, code=Code.ADJUSTED, unit=Unit.POINTS, exact=False)
+    return ledger.open_accounts(session, [account])[name]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,6 +62,8 @@ POLICY: Mapping[str, Role] = {
     "member.fetch_export": Role.MEMBER,
     "member.list_own_burns": Role.MEMBER,
     "member.confirm_burn": Role.MEMBER,
+    "member.give_points": Role.MEMBER,
+    "member.list_gifts": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

@@ -177,6 +177,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     members.DetailDiffers: CONFLICT,
     members.ChallengeNeeded: replace(CONFLICT, tells=False),
     points.InsufficientPoints: INSUFFICIENT,
+    points.GiftLimitReached: CONFLICT,
     points.NoBurnTerms: CONFLICT,
     points.NoProgrammeInForce: CONFLICT,
     points.DefinitionChanged: CONFLICT,

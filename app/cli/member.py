@@ -8,6 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
+from app.cli.adjusting import adjust, adjust_approve, adjust_pending, adjust_reject
 from app.cli.context import Command, pass_command
 from app.cli.merge import merge
 from app.cli.parameters import Channel, Instant
@@ -46,6 +47,10 @@ def member() -> None:
 
 
 member.add_command(merge)
+member.add_command(adjust)
+member.add_command(adjust_approve)
+member.add_command(adjust_reject)
+member.add_command(adjust_pending)
 
 
 @member.command()
@@ -306,7 +311,7 @@ def _show_statement(
         return
     click.echo("")
     for each in moved:
-        why = ", ".join(each.rules) or each.order or ""
+        why = ", ".join(each.rules) or each.order or each.reason or ""
         owed = "（欠分 owed）" if each.owed else ""
         click.echo(
             f"{each.occurred_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}  {each.kind:<8}"

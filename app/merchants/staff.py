@@ -49,6 +49,8 @@ class Permission(StrEnum):
     ORDER_PLACE = "order.place"
     ORDER_REFUND = "order.refund"
     POINTS_SELL = "points.sell"
+    POINTS_ADJUST = "points.adjust"
+    POINTS_APPROVE = "points.approve"
     SETTLEMENT_CLOSE = "settlement.close"
     RECONCILE = "reconcile"
     OPENING_IMPORT = "opening.import"
@@ -72,6 +74,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.PROGRAMME_PROPOSE,
             Permission.PROGRAMME_APPROVE,
             Permission.POINTS_SELL,
+            Permission.POINTS_APPROVE,
             Permission.SETTLEMENT_CLOSE,
             Permission.RECONCILE,
             Permission.OPENING_IMPORT,
@@ -88,6 +91,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.MERCHANT_FREEZE,
             Permission.ORDER_PLACE,
             Permission.ORDER_REFUND,
+            Permission.POINTS_ADJUST,
             Permission.KEY_WRITE,
         }
     ),

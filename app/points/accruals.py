@@ -59,13 +59,15 @@ def accrue(
     programme: Programme,
     order: str,
     occurred_at: datetime,
+    paid_by: int | None = None,
 ) -> Accrual:
     """Plan how points that merchants give reach a locked wallet; at most one round trip.
 
     The wallet is as it will be after all else that is posted with it, such as the sale's own burn.
     Cost rate and expiry are those of the business time, frozen in the lot (semantics 29, 51). A
     prepaid merchant gives from what it bought, a postpaid one on account. The oldest debts are
-    paid first (decision 12); what is left goes into the lot. Pending points pay no debt.
+    paid first (decision 12); what is left goes into the lot. Pending points pay no debt. `paid_by`
+    is an account that pays in place of the merchants' own.
     """
     meanings = meanings_of(given, programme=programme, order=order, occurred_at=occurred_at)
     merchants = [each.merchant.id for each in given]
@@ -73,7 +75,7 @@ def accrue(
     homes = [
         Home(
             merchant_id=each.merchant.id,
-            issue_account_id=issue_account(each.merchant, occurred_at),
+            issue_account_id=paid_by or issue_account(each.merchant, occurred_at),
             lot_account_id=accounts[meaning],
             meaning=meaning,
             points=each.points if merchants.count(each.merchant.id) > 1 else None,

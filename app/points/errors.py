@@ -49,3 +49,15 @@ class DefinitionChanged(AppError):
         )
         self.rule = rule
         self.version = version
+
+
+class GiftLimitReached(AppError):
+    """A member may give only so many points a day and a month."""
+
+    def __init__(self, *, points: int, left: int) -> None:
+        super().__init__(
+            f"超出赠送限额：要赠 {points}，还可赠 {left} / "
+            f"Above what may be given: {points} asked, {left} left"
+        )
+        self.points = points
+        self.left = left

@@ -281,3 +281,44 @@ class PointsNotice(Base):
     days_ahead: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     points: Mapped[int]
     told_at: Mapped[datetime]
+
+
+class Adjustment(Base):
+    """Points that staff gave (above zero) or took, why, and who agreed above the limit (G1)."""
+
+    __tablename__ = "adjustment"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        Index(None, "member_id", "at"),
+        CheckConstraint("points <> 0", name="points"),
+        CheckConstraint("approved_by <> by", name="two_people"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"))
+    points: Mapped[int]
+    reason: Mapped[str]
+    by: Mapped[str]
+    approved_by: Mapped[str | None]
+    at: Mapped[datetime]
+
+
+class Gift(Base):
+    """Points that one member gave another, for the caps and the days in which they stay (B7)."""
+
+    __tablename__ = "gift"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        Index(None, "giver_id", "at"),
+        Index(None, "receiver_id", "at"),
+        CheckConstraint("points > 0 AND giver_id <> receiver_id", name="sense"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    giver_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    receiver_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    points: Mapped[int]
+    at: Mapped[datetime]

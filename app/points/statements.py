@@ -57,7 +57,10 @@ class Balance:
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
-    """One line of a member's statement: points in or out of one lot, by whom and why."""
+    """One line of a member's statement: points in or out of one lot, by whom and why.
+
+    `reason` is what staff said of points that they gave or took by hand.
+    """
 
     place: Place
     kind: str
@@ -68,6 +71,7 @@ class Movement:
     owed: bool
     order: str | None
     rules: Sequence[str]
+    reason: str | None = None
 
 
 def balance(session: Session, member: KnownMember) -> Balance:
@@ -130,6 +134,7 @@ def movements(
             owed=lots[entry.account_id].kind == LotKind.DEBT,
             order=entry.details.get("order"),
             rules=[_rule(each) for each in entry.details.get("rules", [])],
+            reason=entry.details.get("reason"),
         )
         for entry in entries
     ]

@@ -21,6 +21,7 @@ class Caption(StrEnum):
     REVIVED = "revived"
     DEBT_BORNE = "debt_borne"
     DONATED = "donated"
+    ADJUSTED = "adjusted"
     MOVED = "moved"
     REVALUED = "revalued"
     SPREAD = "spread"
@@ -55,6 +56,10 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
     (Code.LOT, Code.LOT): Caption.MOVED,
     (Code.DEBT, Code.DEBT): Caption.MOVED,
     (Code.OPENING, Code.LOT): Caption.ISSUED,
+    (Code.ADJUSTED, Code.LOT): Caption.ADJUSTED,
+    (Code.ADJUSTED, Code.DEBT): Caption.ADJUSTED,
+    (Code.LOT, Code.ADJUSTED): Caption.ADJUSTED,
+    (Code.LOT, Code.LOT): Caption.MOVED,
 }
 
 NAMES: Mapping[Caption, tuple[str, str]] = {
@@ -70,6 +75,7 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.REVIVED: ("过期冲回", "Expiry taken back"),
     Caption.DEBT_BORNE: ("承担注销会员欠分", "Debt of erased members borne"),
     Caption.DONATED: ("捐赠", "Donated"),
+    Caption.ADJUSTED: ("人工调整", "Adjusted by hand"),
     Caption.MOVED: ("流通积分变动", "Points out, moved"),
     Caption.REVALUED: ("预购重估", "Bought ahead, revalued"),
     Caption.SPREAD: ("发放与核销价差", "Spread of cost and redemption"),

@@ -1,15 +1,15 @@
 """Growth and tiers.
 
 Revision ID: growth
-Revises: settlement
-Revises: settlement
+Revises: dues
+Revises: dues
 """
 
 from alembic import op
 
 revision = "growth"
-down_revision = "settlement"
-down_revision = "settlement"
+down_revision = "dues"
+down_revision = "dues"
 branch_labels = None
 depends_on = None
 
@@ -83,10 +83,45 @@ CREATE TABLE rule_use (
     CONSTRAINT rule_use_points_check CHECK (points <> 0)
 );
 CREATE INDEX rule_use_member_id_business_date_idx ON rule_use (member_id, business_date);
+
+-- Points that staff gave or took by hand.
+CREATE TABLE adjustment (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    issuer_id bigint NOT NULL,
+    points bigint NOT NULL,
+    reason text NOT NULL,
+    by text NOT NULL,
+    approved_by text,
+    at timestamptz NOT NULL,
+    CONSTRAINT adjustment_public_id_key UNIQUE (public_id),
+    CONSTRAINT adjustment_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT adjustment_issuer_id_fkey FOREIGN KEY (issuer_id) REFERENCES merchant (id),
+    CONSTRAINT adjustment_points_check CHECK (points <> 0),
+    CONSTRAINT adjustment_two_people_check CHECK (approved_by <> by)
+);
+CREATE INDEX adjustment_member_id_at_idx ON adjustment (member_id, at);
+
+-- Points that members gave each other.
+CREATE TABLE gift (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    giver_id bigint NOT NULL,
+    receiver_id bigint NOT NULL,
+    points bigint NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT gift_public_id_key UNIQUE (public_id),
+    CONSTRAINT gift_giver_id_fkey FOREIGN KEY (giver_id) REFERENCES member (id),
+    CONSTRAINT gift_receiver_id_fkey FOREIGN KEY (receiver_id) REFERENCES member (id),
+    CONSTRAINT gift_sense_check CHECK (points > 0 AND giver_id <> receiver_id)
+);
+CREATE INDEX gift_giver_id_at_idx ON gift (giver_id, at);
+CREATE INDEX gift_receiver_id_at_idx ON gift (receiver_id, at);
 """
 
 DOWN = """
-DROP TABLE rule_use;
+DROP TABLE gift, adjustment, rule_use;
 ALTER TABLE rule_version DROP COLUMN caps, DROP COLUMN campaign;
 DROP TABLE tier_change, growth;
 ALTER TABLE member DROP COLUMN tier_until;

@@ -19,6 +19,7 @@ from app.points.activation import activate
 from app.points.definitions import Pending
 from app.points.expiry import Place, expire_some
 from app.points.extending import extend
+from app.points import adjusting, giving
 from app.points.lapsing import lapse
 from app.points.opening_rows import OpeningLine, read
 from app.points.policy import NegativePolicy
@@ -67,6 +68,7 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
         _leave(session, choice)
     _merge(session)
     _take_over(session)
+    _adjust_and_give(session)
     set_policy(session, NegativePolicy.WRITE_OFF)
     for funding in Funding:
         _bear_points_and_get_them_back(session, funding)
@@ -170,6 +172,24 @@ def _bear_points_and_get_them_back(session: Session, funding: Funding) -> None:
     burned = shop.sell(session, member, 100, burn=100)
     shop.refund(session, sale.public_id)
     shop.refund(session, burned.public_id)
+
+
+def _adjust_and_give(session: Session) -> None:
+    """Give by hand to a member in debt, take a part back, and let the member give some away."""
+    shop, member = open_shop(session), make_member(session)
+    sale = shop.sell(session, member, 10_000)
+    shop.sell(session, member, 100, burn=100)
+    shop.refund(session, sale.public_id)
+    for points in (150, -10):
+        adjusting.adjust(
+            session, member, points=points, issuer=shop.merchant.code, reason="test", by="mei"
+        )
+    session.info["now"], now = now_of(session) + timedelta(days=60), now_of(session)
+    friend = make_member(session)
+    giving.give(
+        session, member, receiver=friend, points=5, confirmed=giving.shown_name(session, friend)
+    )
+    session.info["now"] = now
 
 
 def _leave(session: Session, choice: Leftover) -> None:

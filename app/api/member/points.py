@@ -38,6 +38,11 @@ _REASONS = {
     (books.Kind.EXTEND, True, False): ("积分延期", "Points last longer"),
     (books.Kind.EXTEND, False, False): ("积分延期", "Points last longer"),
     (books.Kind.ACTIVATE, False, False): ("待生效积分已生效", "Pending points became active"),
+    (books.Kind.ADJUST, True, False): ("商圈补发", "Given by the district's staff"),
+    (books.Kind.ADJUST, True, True): ("商圈补发，抵还欠分", "Given, and paid back what was owed"),
+    (books.Kind.ADJUST, False, False): ("商圈扣回", "Taken by the district's staff"),
+    (books.Kind.GIFT, True, False): ("好友赠送", "A gift of another member"),
+    (books.Kind.GIFT, False, False): ("赠送好友", "Given to another member"),
 }
 _OTHER = ("积分调整", "Points moved")
 
@@ -82,8 +87,8 @@ class MovementSchema(DoorSchema):
     occurred_at = Instant(required=True)
     points = SignedPoints(required=True)
     kind = Text(most=20, required=True)
-    reason_zh = Text(most=80, required=True)
-    reason_en = Text(most=80, required=True)
+    reason_zh = Text(most=120, required=True)
+    reason_en = Text(most=120, required=True)
     issuer = Text(most=120, required=True)
     rules = Items(Text(most=80), most=100, required=True)
     expires_on = Day(required=True, allow_none=True)
@@ -176,6 +181,8 @@ def _view(movement: Movement, places: Mapping[str, ListedStore]) -> Mapping[str,
     at = places.get(movement.order or "")
     kind = (movement.kind, movement.points > 0, movement.owed)
     zh, en = next((said for known, said in _REASONS.items() if known == kind), _OTHER)
+    if movement.reason is not None:
+        zh, en = f"{zh}：{movement.reason}", f"{en}: {movement.reason}"
     return {
         **vars(movement),
         "reason_zh": zh,

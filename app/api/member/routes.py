@@ -5,6 +5,7 @@ from app.api.member import (
     burns,
     closing,
     exports,
+    gifts,
     member,
     orders,
     points,
@@ -12,6 +13,6 @@ from app.api.member import (
     sessions,
 )
 
-RESOURCES = (sessions, profile, points, orders, agreeing, burns, exports, closing)
+RESOURCES = (sessions, profile, points, orders, agreeing, burns, gifts, exports, closing)
 
 __all__ = ["RESOURCES", "member"]

@@ -218,6 +218,7 @@ _OTHER_VALUES: dict[str, object] = {
     "cashier_id": "008",
     "name": "赵六",
     "decision": "declined",
+    "phone": "13912345678",
     "points": "donate",
 }
 _ROWS: dict[str, tuple[str, Callable[[Case], str]]] = {

@@ -302,6 +302,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.refresh_session": _refresh,
     "member.change_profile": lambda _: Ask(body={"name": "王五"}),
     "member.decide_consent": _decision,
+    "member.give_points": lambda stage: Ask(body={"phone": stage.person.phone, "points": POINTS}),
     "member.close_account": _close,
     "member.undo_closing": _stay,
 }

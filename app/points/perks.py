@@ -1,0 +1,100 @@
+"""The district's policy for points that move without a sale: adjustments by hand, and gifts (G1).
+
+Proposed by one person and approved by another, in force from an instant on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app import policies
+from app.approvals import ChangeRequest
+from app.errors import Invalid
+from app.points.policy import LIMIT
+from app.policies import Agreed
+from config.database import now_of, remember
+
+KIND = "points.perks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perks:
+    """Limits in points and in days. Defaults are those of a new district.
+
+    `adjust_limit_points`: what one person may adjust of a member within 24 hours. `gift_day_points`
+    and `gift_month_points`: what a member may give to others. `gift_cooling_days`: how long points
+    that were given stay where they are. `gift_new_member_days`: how long a new member gives none.
+    """
+
+    adjust_limit_points: int = 1_000
+    gift_day_points: int = 1_000
+    gift_month_points: int = 5_000
+    gift_cooling_days: int = 7
+    gift_new_member_days: int = 30
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            most = 3_660 if each.name.endswith("_days") else LIMIT
+            if not 0 <= getattr(self, each.name) <= most:
+                raise Invalid(each.name, f"须在 0 到 {most} 之间", f"from 0 to {most}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the policy as JSON fields."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> "Perks":
+        """Return the policy that `to_json` wrote."""
+        return cls(**written)
+
+
+DEFAULT = Perks()
+
+
+def perks_at(session: Session, at: datetime) -> Perks:
+    """Return the policy in force at an instant; no SQL once warm."""
+    agreed = remember(session, KIND, history)
+    return next((perks for perks, each in agreed if each.effective_from <= at), DEFAULT)
+
+
+def propose(
+    session: Session, perks: Perks, *, begins: datetime | None, by: str, reason: str
+) -> ChangeRequest:
+    """Ask for a new policy; it waits for a second person."""
+    known = perks_at(session, now_of(session)).to_json()
+    return policies.propose(
+        session,
+        kind=KIND,
+        terms=perks.to_json(),
+        known=known,
+        begins=begins,
+        by=by,
+        reason=reason,
+    )
+
+
+def approve(session: Session, request: str, *, by: str) -> datetime:
+    """Put a proposed policy in force as the second person; return from when on.
+
+    Raises:
+        NotFound, SamePerson, StateConflict: as `policies.approve`.
+    """
+    known = perks_at(session, now_of(session)).to_json()
+    return policies.approve(session, request, kind=KIND, known=known, by=by)
+
+
+def reject(session: Session, request: str, *, by: str, reason: str) -> None:
+    """Turn a proposed policy down, or withdraw one's own.
+
+    Raises:
+        NotFound, StateConflict: as `policies.reject`.
+    """
+    policies.reject(session, request, kind=KIND, by=by, reason=reason)
+
+
+def history(session: Session) -> list[tuple[Perks, Agreed]]:
+    """Return every policy that was agreed to, newest first."""
+    return [(Perks.from_json(each.terms), each) for each in policies.history(session, KIND)]
