@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import closing, day_change, nudging, outbox
+from app import closing, nudging, outbox, sealing
 from app.api import answers
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
@@ -94,8 +95,12 @@ def _audit_in_full(session: Session) -> object:
 
 
 def audit_in_full(session: Session) -> list[upkeep.Violation]:
-    """Check every invariant of the books, and of the rooms that post, over the whole history."""
-    return [*upkeep.audit_all(session), *invariants.audit(session)]
+    """Check every invariant of the books, the rooms that post and the seals, over all history."""
+    return [
+        *upkeep.audit_all(session),
+        *invariants.audit(session),
+        *sealing.audit(session),
+    ]
 
 
 def stop_when_broken(session: Session, violations: object) -> None:
@@ -136,6 +141,12 @@ TIMETABLE: Sequence[Job] = (
         minutes=25,
     ),
     Job(name="judge_tiers", every=600, work=standing.judge, dated=True, minutes=10),
+        name="seal_days",
+        every=crontab(minute="40"),
+        work=sealing.seal,
+        dated=True,
+        minutes=15,
+    ),
     Job(name="erase_members", every=600, work=_erase_members),
     Job(name="gather_merged", every=600, work=merging.gather),
     Job(name="purge", every=600, work=_purge),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import redis
 from sqlalchemy.orm import Session
 
-from app import outbox
+from app import outbox, sealing
 from app.nudging import Nudge
 from config.database import Database, district_of
 from config.settings import Settings
@@ -57,7 +57,7 @@ def build(
             settings.database.url,
             pool_size=pool_size or settings.web.threads,
             statement_timeout_seconds=statement_timeout_seconds,
-            info={"key_ring": settings.key_ring},
+            info={"key_ring": settings.key_ring, "proof_keys": sealing.keys_of(settings)},
             lending=lending,
             after_commit=tell,
         ),

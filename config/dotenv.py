@@ -12,6 +12,8 @@ from config.keeper import locked
 from config.keys import KEY_BYTES
 from config.settings import KEY_NAMES
 
+_SEALS_NOTHING = "PLAZA_PROOF_KEY"  # Its public half proves what it signed: a new one will do.
+
 
 def read_dotenv(folder: Path) -> Mapping[str, str]:
     """Return the settings of `<folder>/.env`: lines NAME=VALUE, blank lines and # comments.
@@ -47,12 +49,13 @@ def ensure_keys(folder: Path, home: Path, *, given: Mapping[str, str]) -> Mappin
     with locked(home / "env.lock"):
         known = {**read_dotenv(folder), **given}
         missing = [name for name in KEY_NAMES if not known.get(name)]
-        if missing and (home / "postgres" / "data").exists():
+        lost = [name for name in missing if name != _SEALS_NOTHING]
+        if lost and (home / "postgres" / "data").exists():
             raise BadSettings(
                 [
                     f"{name}：数据已用它加密，请从备份恢复 .env / "
                     f"{name}: data was sealed with it; restore .env from a backup"
-                    for name in missing
+                    for name in lost
                 ]
             )
         made = {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in missing}

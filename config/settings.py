@@ -5,6 +5,7 @@ Business rates are not here; they live in tables with validity dates.
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from config.errors import BadSettings
 from config.keys import KEY_BYTES, KeyRing
 
 PREFIX = "PLAZA_"
-KEY_NAMES = ("PLAZA_MASTER_KEY", "PLAZA_INDEX_KEY", "PLAZA_TOKEN_KEY")
+KEY_NAMES = ("PLAZA_MASTER_KEY", "PLAZA_INDEX_KEY", "PLAZA_TOKEN_KEY", "PLAZA_PROOF_KEY")
 PROJECT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Settings:
 
     Below `min_free_mb` of free disk `plaza up` does not start.
     `shows_codes` is for a demonstration alone: whoever asks for a sign-in code is shown it.
+    `proof_key` signs the seals of days; `retired_proof_keys` are public halves of earlier ones.
     """
 
     database: DatabaseSettings
@@ -56,6 +58,8 @@ class Settings:
     broker_url: str = field(repr=False)
     key_ring: KeyRing
     token_key: bytes = field(repr=False)
+    proof_key: bytes = field(repr=False)
+    retired_proof_keys: tuple[bytes, ...]
     web: WebSettings
     worker_processes: int
     min_free_mb: int
@@ -99,9 +103,11 @@ def _read(reader: "_Reader") -> Settings:
     broker_url = reader.url(
         "PLAZA_BROKER_URL", ("redis", "rediss", "amqp", "amqps"), default=_beside(redis_url)
     )
-    master, index, token = (reader.key(name) for name in KEY_NAMES)
-    if len({master, index, token}) < len(KEY_NAMES) and b"" not in (master, index, token):
-        reader.problem("PLAZA_*_KEY", "三把密钥必须不同", "the three keys must differ")
+    keys = [reader.key(name) for name in KEY_NAMES]
+    if len(set(keys)) < len(KEY_NAMES) and b"" not in keys:
+        reader.problem("PLAZA_*_KEY", "各密钥必须不同", "the keys must differ")
+    master, index, token, proof = keys
+    retired = reader.public_keys("PLAZA_PROOF_RETIRED")
     web = WebSettings(
         host=reader.text("PLAZA_HOST", default="127.0.0.1"),
         port=reader.number("PLAZA_PORT", default=8000, least=1, most=65535),
@@ -121,6 +127,8 @@ def _read(reader: "_Reader") -> Settings:
         broker_url=broker_url,
         key_ring=KeyRing(master=master, index=index),
         token_key=token,
+        proof_key=proof,
+        retired_proof_keys=retired,
         web=web,
         worker_processes=worker_processes,
         min_free_mb=min_free_mb,
@@ -200,6 +208,18 @@ class _Reader:
 
     def key(self, name: str) -> bytes:
         return self._value(name, parse_key, default=None, fallback=b"")
+
+    def public_keys(self, name: str) -> tuple[bytes, ...]:
+        def parse(text: str) -> tuple[bytes, ...]:
+            words = [word.strip() for word in text.split(",")]
+            if not all(re.fullmatch(r"[0-9a-f]{64}", word) for word in words):
+                raise ValueError(
+                    "应为逗号分隔的 64 位十六进制公钥",
+                    "must be public keys of 64 hex digits, with commas between",
+                )
+            return tuple(map(bytes.fromhex, words))
+
+        return self._value(name, parse, default=(), fallback=())
 
     def _value(
         self,

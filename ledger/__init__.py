@@ -1,6 +1,6 @@
 """Double-entry books; they know accounts and units, not members or shops."""
 
-from ledger import holds, statements, upkeep
+from ledger import holds, proofs, statements, upkeep
 from ledger.accounts import NewAccount, lock_wallet, open_accounts, open_wallets
 from ledger.errors import (
     HoldEnded,
@@ -34,6 +34,7 @@ __all__ = [
     "open_wallets",
     "post",
     "post_many",
+    "proofs",
     "reverse",
     "statements",
     "upkeep",

@@ -79,30 +79,39 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- Wait for all that runs now to end; say whether it did within two seconds. What began before a day
+-- was closed may still book on it. Virtual transaction ids, as CREATE INDEX CONCURRENTLY does it: a
+-- transaction that has written nothing yet has no other.
+CREATE OR REPLACE FUNCTION ledger_outlive_running() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    running text[] := ARRAY(
+        SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.locktype = 'virtualxid' AND a.datname = current_database()
+            AND l.pid <> pg_backend_pid());
+BEGIN
+    FOR patience IN 0..40 LOOP
+        IF NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid'
+                       AND l.virtualtransaction = ANY (running)) THEN
+            RETURN true;
+        END IF;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    RETURN false;
+END $$;
+
 -- Write the balance of every account at the end of a closed day, from the mark before it; a repeat
--- changes nothing. Returns NULL while it cannot be done: what began before the day was closed may
--- still book on it, so all that runs now is waited for. Virtual transaction ids, as CREATE INDEX
--- CONCURRENTLY does it: a transaction that has written nothing yet has no other.
+-- changes nothing. Returns NULL while it cannot be done, since something older still runs.
 CREATE OR REPLACE FUNCTION ledger_mark_balances(p_through date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     marked bigint;
     before date;
-    running text[];
 BEGIN
     IF p_through >= (SELECT k.first_open_day FROM book k) THEN
         RAISE EXCEPTION 'day % is still open for booking', p_through;
     END IF;
-    running := ARRAY(
-        SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-        WHERE l.locktype = 'virtualxid' AND a.datname = current_database()
-            AND l.pid <> pg_backend_pid());
-    FOR patience IN 0..40 LOOP
-        EXIT WHEN NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid'
-                              AND l.virtualtransaction = ANY (running));
-        IF patience = 40 THEN RETURN NULL; END IF;
-        PERFORM pg_sleep(0.05);
-    END LOOP;
+    IF NOT ledger_outlive_running() THEN RETURN NULL; END IF;
     SELECT max(m.through) INTO before FROM balance_mark m WHERE m.through < p_through;
     INSERT INTO balance_mark (account_id, through, posted)
     SELECT s.account_id, p_through, sum(s.amount) FROM (

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Computed,
     ForeignKey,
     Index,
+    Integer,
     Sequence,
     SmallInteger,
     UniqueConstraint,
@@ -204,6 +205,36 @@ class AuditMark(Base):
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     posted: Mapped[int]
     version: Mapped[int]
+
+
+class DaySeal(Base):
+    """A closed day as it was signed; `record` is what docs/proofs.md describes byte by byte."""
+
+    __tablename__ = "day_seal"
+    __table_args__ = (UniqueConstraint("number"),)
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    record: Mapped[str]
+    hash: Mapped[bytes]
+    key_id: Mapped[str]
+    signature: Mapped[bytes]
+    sealed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class SealBlock(Base):
+    """Up to 1,024 transfers of a sealed day, one after the other, as one node of its tree."""
+
+    __tablename__ = "seal_block"
+
+    day: Mapped[date] = mapped_column(ForeignKey("day_seal.day"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    first_journal_id: Mapped[int]
+    first_line: Mapped[int] = mapped_column(SmallInteger)
+    transfers: Mapped[int] = mapped_column(Integer)
+    points: Mapped[int]
+    fen: Mapped[int]
+    root: Mapped[bytes]
 
 
 account_number = Sequence("account_number", metadata=Base.metadata)

@@ -9,6 +9,7 @@ for _module in (
     "ledger.models",
     "app.outbox",
     "app.audit",
+    "app.sealing",
     "app.approvals",
     "app.policies",
     "app.merchants.models",

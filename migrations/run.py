@@ -29,6 +29,7 @@ REPEATABLES = (
     "ledger/sweep.sql",
     "ledger/balances.sql",
     "ledger/invariants.sql",
+    "ledger/proofs.sql",
     "app/points/lots.sql",
     "app/points/expiry.sql",
     "app/settlement/close.sql",

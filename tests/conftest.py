@@ -22,6 +22,7 @@ from hypothesis import HealthCheck
 from psycopg import sql
 from sqlalchemy.orm import Session
 
+from app import sealing
 from app.lab import seed
 from config import servers
 from config.database import Database
@@ -130,7 +131,8 @@ def district(owner_url: str) -> str:
 @pytest.fixture(scope="session")
 def database(settings: Settings, district: str) -> Iterator[Database]:
     """The database as the application meets it, with `district` in it."""
-    made = Database(settings.database.url, pool_size=20, info={"key_ring": settings.key_ring})
+    info = {"key_ring": settings.key_ring, "proof_keys": sealing.keys_of(settings)}
+    made = Database(settings.database.url, pool_size=20, info=info)
     yield made
     made.dispose()
 

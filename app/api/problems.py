@@ -38,6 +38,7 @@ from config.errors import (
     UnknownDistrict,
 )
 from config.keys import BadSeal
+from ledger import proofs
 from ledger.errors import LedgerError
 from migrations.run import DistrictExists
 
@@ -75,6 +76,9 @@ NOT_CONFIRMED = Problem(
     code="burn-not-confirmed",
     status=409,
     title="须会员在手机上确认 / To be confirmed on the member's phone",
+)
+NOT_SEALED = Problem(
+    code="not-sealed-yet", status=409, title="尚未封账，次日再取 / Not sealed yet: ask tomorrow"
 )
 LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
 UNPROVEN = Problem(code="bad-signature", status=401, title="签名无效 / Bad signature")
@@ -154,6 +158,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ledger.UnitMismatch: INTERNAL,
     ledger.HoldEnded: LOCK_EXPIRED,
     ledger.NoSuchJournal: NOT_FOUND,
+    proofs.NotSealedYet: NOT_SEALED,
+    proofs.SealBroken: INTERNAL,
     ledger.ReversalExceedsRemaining: replace(EXCEEDS, tells=False),
     approvals.SamePerson: Problem(
         code="approval-required", status=403, title="需要另一人审批 / Somebody else must approve"

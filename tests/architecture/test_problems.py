@@ -15,7 +15,7 @@ _CODES = re.findall(
     unauthenticated bad-signature clock-skew forbidden approval-required consent-required not-found
     idempotency-in-flight business-key-conflict sold-out already-claimed already-redeemed expired
     member-code-used insufficient-points budget-exhausted state-conflict lock-expired too-large
-    burn-not-confirmed
+    burn-not-confirmed not-sealed-yet
     unsupported-media-type idempotency-key-reused rule-not-met refund-exceeds-remaining internal
     rate-limited overloaded outcome-unknown maintenance
     """,

@@ -21,6 +21,7 @@ ROOMS = (
     ("ledger",),
     ("app.outbox", "app.audit", "app.approvals"),
     ("app.policies",),
+    ("app.sealing",),
     ("app.merchants",),
     ("app.members",),
     ("app.points",),

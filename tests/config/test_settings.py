@@ -22,6 +22,7 @@ GOOD = {
     "PLAZA_MASTER_KEY": _key(1),
     "PLAZA_INDEX_KEY": _key(2),
     "PLAZA_TOKEN_KEY": _key(3),
+    "PLAZA_PROOF_KEY": _key(4),
 }
 
 
@@ -49,6 +50,7 @@ def test_malformed_and_unknown_settings_join_the_same_list() -> None:
         "PLAZA_LOG_LEVEL": "loud",
         "PLAZA_REDIS_URL": "http://127.0.0.1",
         "PROMETHEUS_MULTIPROC_DIR": "relative",
+        "PLAZA_PROOF_RETIRED": "not a key",
         "PLAZA_PROT": "8001",
     }
 
@@ -104,7 +106,7 @@ def test_keys_are_made_once_into_a_private_file(tmp_path: Path) -> None:
     second = ensure_keys(tmp_path, tmp_path, given={})
 
     assert first == second
-    assert len({parse_key(first[name]) for name in KEY_NAMES}) == 3
+    assert len({parse_key(first[name]) for name in KEY_NAMES}) == 4
     assert read_dotenv(tmp_path) == {"PLAZA_PORT": "8001", **first}
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 
@@ -116,6 +118,25 @@ def test_keys_of_existing_data_are_never_replaced(tmp_path: Path) -> None:
         ensure_keys(tmp_path, tmp_path, given={})
 
     assert not (tmp_path / ".env").exists()
+
+
+def test_the_key_that_signs_proofs_can_be_made_where_data_is_already(tmp_path: Path) -> None:
+    """L11: it seals no data, and what it signed is proven by its public half."""
+    first = ensure_keys(tmp_path, tmp_path, given={})
+    (tmp_path / "postgres" / "data").mkdir(parents=True)
+    kept = [f"{name}={first[name]}" for name in KEY_NAMES if name != "PLAZA_PROOF_KEY"]
+    (tmp_path / ".env").write_text("\n".join(kept))
+
+    second = ensure_keys(tmp_path, tmp_path, given={})
+
+    changed = [name for name in KEY_NAMES if first[name] != second[name]]
+    assert changed == ["PLAZA_PROOF_KEY"]
+
+
+def test_public_keys_of_earlier_proof_keys_are_read_from_hex() -> None:
+    settings = Settings.from_environ({**GOOD, "PLAZA_PROOF_RETIRED": f"{'0a' * 32}, {'1b' * 32}"})
+
+    assert settings.retired_proof_keys == (b"\x0a" * 32, b"\x1b" * 32)
 
 
 def test_a_torn_line_of_the_file_is_named(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ ADVICE: Mapping[str, tuple[str, str]] = {
         "会员在手机上确认后，带 burn_confirmation 换新键重试",
         "when the member has tapped, again under a new key with burn_confirmation",
     ),
+    "not-sealed-yet": ("次日封账后再取", "ask again when the next day has sealed it"),
     "member-code-used": ("请会员等下一个码再扫", "scan the next code of the phone"),
     "state-conflict": ("把 detail 给收银员看", "show detail to the cashier"),
     "expired": ("重新识别或重新报价", "identify or quote again"),
