@@ -18,6 +18,7 @@ from app.cli import (
     pos,
     programme,
     reconcile,
+    proof,
     replay,
     rule,
     settle,
@@ -40,6 +41,9 @@ REFUSALS = (ConfigError, AppError, LedgerError)
 COMMANDS: tuple[click.Command, ...] = (
     setup.setup,
     audit.audit,
+    proof.seal,
+    proof.proof,
+    proof.verify,
     bench.bench,
     up.up,
     districts.migrate,

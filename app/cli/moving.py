@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from app.cli.context import Command, pass_command
 from app.lab.digest import digest
 from config.errors import ConfigError, UnknownDistrict
-from ledger import upkeep
+from ledger import proofs, upkeep
 from migrations import run
 from migrations.models import metadata
 
@@ -131,7 +131,7 @@ def _fill(connection: Connection, archive: tarfile.TarFile, manifest: dict[str, 
     for statement in _FOLD:
         connection.execute(text(statement))
     with Session(connection) as session:
-        violations = upkeep.audit_all(session)
+        violations = [*upkeep.audit_all(session), *proofs.audit(session)]
         if violations:
             raise BadExport(
                 f"账目有误（{violations[0]}）", f"the books are broken ({violations[0]})"

@@ -35,6 +35,7 @@ _LINKS = {
     "api.md": "/docs/tills",
     "../api.md": "/docs/tills",
     "members.md": "/docs/members",
+    "proofs.md": "/docs/proofs",
     "samples/README.md": "/docs/samples",
     "openapi.json": "/openapi.json",
     "node/till.mjs": "/docs/samples/node",
@@ -190,4 +191,6 @@ ENTRIES = (
           given=_chapter("docs/members.md")),
     Entry(name="reference-members", zh="会员接口参考", en="Reference for members' apps",
           template="reference", given=_reference("member")),
+    Entry(name="proofs", zh="证明", en="Proofs", template="chapter",
+          given=_chapter("docs/proofs.md")),
 )  # fmt: skip
