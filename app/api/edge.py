@@ -33,7 +33,8 @@ class Contract:
     """What a route takes and gives; `keyed` routes want an `Idempotency-Key`.
 
     `again`: there is a business key beside it, and its first result is told again. `pages` is what
-    the route gives instead where it is asked for a list and not for one thing.
+    the route gives instead where it is asked for a list and not for one thing. `conflicts`: a
+    reading route that may be asked too early.
     """
 
     gives: type[DoorSchema]
@@ -43,6 +44,7 @@ class Contract:
     status: HTTPStatus = HTTPStatus.OK
     keyed: bool = False
     again: bool = False
+    conflicts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +101,11 @@ def reads(
     *,
     query: type[DoorSchema] | None = None,
     pages: type[DoorSchema] | None = None,
+    conflicts: bool = False,
 ) -> Callable[[View], View]:
     """Make a view answer in a transaction that only reads; `query` checks what stands after `?`.
 
-    What it returns as `Paged` is written by `pages`.
+    What it returns as `Paged` is written by `pages`. `conflicts`: it may answer 409.
     """
 
     def decorate(view: View) -> View:
@@ -122,7 +125,9 @@ def reads(
                     answer = _answer(gives, made, HTTPStatus.OK)
             return respond(answer)
 
-        door.contract = Contract(gives=gives, query=query, pages=pages)  # type: ignore[attr-defined]
+        door.contract = Contract(  # type: ignore[attr-defined]
+            gives=gives, query=query, pages=pages, conflicts=conflicts
+        )
         return door
 
     return decorate

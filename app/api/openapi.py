@@ -181,6 +181,8 @@ def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
         statuses += _PROVEN
     if contract.takes is not None:
         statuses += _WITH_A_BODY
+    if contract.conflicts:
+        statuses.append(HTTPStatus.CONFLICT)
     responses = {str(int(contract.status)): good}
     if contract.keyed:
         good["headers"] = {"Idempotency-Replayed": _TRUE}

@@ -51,6 +51,7 @@ POLICY: Mapping[str, Role] = {
     "member.list_memberships": Role.MEMBER,
     "member.get_balance": Role.MEMBER,
     "member.get_statement": Role.MEMBER,
+    "member.prove_movement": Role.MEMBER,
     "member.list_own_orders": Role.MEMBER,
     "member.get_own_order": Role.MEMBER,
     "member.list_consents": Role.MEMBER,

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.clock import business_date
+from app.errors import NotFound
 from app.members.identification import KnownMember, same_person
 from app.merchants.directory import get_directory
 from app.points.models import Lot, LotKind
@@ -156,10 +157,32 @@ def _pending(rows: Sequence[Any]) -> list[PendingPoints]:
     return sorted(found, key=lambda each: (each.activates_on or date.max, each.order or ""))
 
 
+def journal_of(session: Session, member: KnownMember, *, place: Place) -> str:
+    """Return the key of the journal that a movement of this member stands in.
+
+    Raises:
+        NotFound: no movement of this member has this place.
+    """
+    journal, line, account = place
+    named = {"journal": journal, "line": line, "account": account, "member": member.id}
+    key: str | None = session.scalar(_JOURNAL, named)
+    if key is None:
+        raise NotFound("movement", f"{journal}/{line}")
+    return key
+
+
 def _rule(cited: dict[str, Any]) -> str:
     return f"{cited['code']} v{cited['version']}"
 
 
+_JOURNAL = text(
+    """
+    SELECT j.key FROM journal j
+    JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on AND t.line = :line
+    JOIN lot l ON l.account_id = :account AND l.member_id = :member
+    WHERE j.id = :journal AND l.account_id IN (t.debit_id, t.credit_id)
+    """
+)
 _BALANCE = text(
     """
     SELECT l.kind, l.expires_on, coalesce(l.expires_on < :today, false) AS expired, b.posted,

@@ -144,7 +144,7 @@ def _movements(session: Session, caller: SignedIn) -> list[Mapping[str, object]]
     found = statements.movements(
         session, caller.member, start=_BEGINNING, end=end, limit=_EVERYTHING
     )
-    return movement_views(session, found)
+    return movement_views(session, caller, found)
 
 
 def _orders(session: Session, caller: SignedIn) -> list[Mapping[str, object]]:

@@ -14,6 +14,7 @@ from app.api.errors import Fault, ValidationFailed
 from app.api.fields import Day, DoorSchema, Instant, Items, Part, Points, PublicId, Text, YesNo
 from app.api.member import member
 from app.api.member.paging import LIMIT, Page, PageSchema, read_cursor, write_cursor
+from app.api.member.proving import line_of
 from app.api.pos.receipts import SignedPoints
 from app.checkout.models import Order
 from app.clock import business_date
@@ -94,6 +95,7 @@ class MovementSchema(DoorSchema):
     expires_on = Day(required=True, allow_none=True)
     owed = YesNo(required=True)
     order_id = PublicId("ord", required=True, allow_none=True)
+    line = Text(most=200, required=True)
     at = Part(PlaceSchema, required=True, allow_none=True)
 
 
@@ -146,15 +148,17 @@ def get_statement(
     shown = found[: asked.limit]
     last = shown[-1].place if len(shown) < len(found) else None
     return {
-        "movements": movement_views(session, shown),
+        "movements": movement_views(session, caller, shown),
         "next_cursor": last and write_cursor(session, caller, of="statement", at=last),
     }
 
 
-def movement_views(session: Session, movements: Sequence[Movement]) -> list[Mapping[str, object]]:
+def movement_views(
+    session: Session, caller: SignedIn, movements: Sequence[Movement]
+) -> list[Mapping[str, object]]:
     """Return movements as their member sees them; one round trip if any names an order."""
     places = _places(session, movements)
-    return [_view(each, places) for each in movements]
+    return [{**_view(each, places), "line": line_of(session, caller, each)} for each in movements]
 
 
 def _period(session: Session, asked: AskedStatement) -> tuple[date, date]:

@@ -10,9 +10,12 @@ from app.api.member import (
     orders,
     points,
     profile,
+    proving,
     sessions,
 )
 
-RESOURCES = (sessions, profile, points, orders, agreeing, burns, gifts, exports, closing)
+RESOURCES = (
+    sessions, profile, points, proving, orders, agreeing, burns, gifts, exports, closing,
+)  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

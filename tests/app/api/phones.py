@@ -22,6 +22,7 @@ class Phone:
     address: str
     access: str = ""
     refresh: str = ""
+    district: str = "test"
 
     def get(self, path: str) -> TestResponse:
         return self.send("GET", path)
@@ -48,11 +49,11 @@ class Phone:
 
     def code(self) -> str:
         """Ask for a sign-in code and return it, as a demonstration shows it."""
-        answer = self.post("sign-in/code", {"district": "test", "phone": self.number})
+        answer = self.post("sign-in/code", {"district": self.district, "phone": self.number})
         return str(told(answer, 201)["code"])
 
     def sign_in(self, **fields: object) -> TestResponse:
-        return self.post("sign-in", {"district": "test", "phone": self.number, **fields})
+        return self.post("sign-in", {"district": self.district, "phone": self.number, **fields})
 
     def signed_in(self, answer: TestResponse) -> "Phone":
         """Return this phone with the tokens of an answer."""
@@ -61,7 +62,7 @@ class Phone:
 
     def member(self, database: Database) -> KnownMember:
         """Return the member whose phone it is."""
-        with database.transaction("test") as session:
+        with database.transaction(self.district) as session:
             found = find_by_phone(session, self.number)
         assert found is not None
         return found
@@ -74,8 +75,8 @@ def told(answer: TestResponse, status: int = 200) -> dict[str, Any]:
     return answer.json
 
 
-def new_member(client: FlaskClient) -> Phone:
+def new_member(client: FlaskClient, *, district: str = "test") -> Phone:
     """Return the phone of a member who has just joined."""
-    phone = Phone(client=client, number=new_phone(), address=unique("10."))
+    phone = Phone(client=client, number=new_phone(), address=unique("10."), district=district)
     version = current_text(Purpose.MEMBERSHIP).version
     return phone.signed_in(phone.sign_in(code=phone.code(), consent_version=version))
