@@ -16,6 +16,7 @@ from app.lab import bench as lab
 from app.lab import bench_http, bench_settle
 from app.lab import bench_expiry, bench_http
 from app.lab.bench_ledger import DEMANDS
+from app.lab import bench_http, bench_ledger, bench_proofs
 from app.lab.bench_pgbench import Pgbench
 from app.lab.bench_wrk import find_wrk
 from app.lab.replay import DISTRICT as YEAR
@@ -23,6 +24,7 @@ from app.lab.replay import Plan
 from config import servers
 from migrations import run
 
+DEMANDS = bench_ledger.DEMANDS | bench_proofs.DEMANDS
 WHOLE_YEAR = 155_848
 SLICE = 60
 
@@ -71,6 +73,7 @@ def bench(
             "tpcb_like_tps": round(found.tpcb_like_tps),
             "ledger": _rounded(found.ledger),
             "sale": _rounded(found.sale),
+            "proofs": _rounded(found.proofs),
         }
         click.echo(json.dumps(figures))
         return

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.lab import bench_ledger, bench_sale
+from app.lab import bench_ledger, bench_proofs, bench_sale
 from app.lab.bench_books import Size
 from app.lab.bench_ledger import Effort
 from app.lab.bench_pgbench import Pgbench
@@ -30,12 +30,16 @@ LEDGER = ("post", "hot", "earn", "burn", "hold_capture", "service", "batch100", 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found: the object that `plaza bench --json` ends with, and the reads beside it."""
+    """What was found: the object that `plaza bench --json` ends with, and the reads beside it.
+
+    Of `proofs`, two are a second and no ratios: they are held to a number (docs/performance.md).
+    """
 
     tpcb_like_tps: float
     ledger: dict[str, float]
     reads: dict[str, float]
     sale: dict[str, float]
+    proofs: dict[str, float]
 
 
 def run(
@@ -63,6 +67,7 @@ def run(
             processes=effort.processes,
             warm_up=effort.warm_up,
         )
+        sealed = bench_proofs.measure(settings, pgbench, effort, tell=tell)
     finally:
         pgbench.drop()
     return Report(
@@ -70,6 +75,7 @@ def run(
         ledger={name: found.ratios[name] for name in LEDGER},
         reads={name: found.ratios[name] for name in bench_ledger.READS},
         sale=sale,
+        proofs=sealed,
     )
 
 

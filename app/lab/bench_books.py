@@ -65,11 +65,18 @@ def load(settings: Settings, size: Size, *, transfers: int) -> None:
     each = transfers // _MONTHS
     months = [(first[0] + n * each, start) for n, (start, _) in enumerate(pairwise(bounds))]
     with ThreadPoolExecutor(_LOADERS) as pool:
-        list(pool.map(partial(_load_month, settings, size, each), months))
+        list(pool.map(partial(_load_days, settings, size, each, days=30), months))
+    _count_on(settings)
+
+
+def load_day(settings: Settings, size: Size, day: date, *, transfers: int) -> None:
+    """Write that many transfers on one day, between the accounts of `post`."""
     with _owner(settings) as connection:
-        connection.execute("SELECT setval(pg_get_serial_sequence('journal', 'id'), max(id)) "
-                           "FROM journal")  # fmt: skip
-    _settle(settings)
+        connection.execute("SELECT ledger_make_partitions(%s, %s)", (day, day))
+        first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM journal").fetchone()
+    assert first is not None
+    _load_days(settings, size, transfers, (first[0], day), days=1)
+    _count_on(settings)
 
 
 def prove(settings: Settings) -> None:
@@ -109,16 +116,26 @@ def rolled_up(settings: Settings) -> Iterator[None]:
         database.dispose()
 
 
-def _load_month(settings: Settings, size: Size, count: int, month: tuple[int, date]) -> None:
-    """Write a month whole, balances included: the clock's auditor may look in between."""
-    first, start = month
-    given = {"first": first, "count": count, "start": start, **asdict(size)}
+def _load_days(
+    settings: Settings, size: Size, count: int, begin: tuple[int, date], *, days: int
+) -> None:
+    """Write so many days whole, balances included: the clock's auditor may look in between."""
+    first, start = begin
+    given = {"first": first, "count": count, "start": start, "days": days, **asdict(size)}
     with _owner(settings) as connection:
         for statement in (_JOURNALS, _TRANSFERS):
             connection.execute(statement, given)
         # One at a time from here on: each touches the same accounts.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('bench_books'))")
         connection.execute(_BALANCES, given)
+
+
+def _count_on(settings: Settings) -> None:
+    """Let the journals' numbers go on after what was loaded, and settle."""
+    with _owner(settings) as connection:
+        connection.execute("SELECT setval(pg_get_serial_sequence('journal', 'id'), max(id)) "
+                           "FROM journal")  # fmt: skip
+    _settle(settings)
 
 
 def _settle(settings: Settings) -> None:
@@ -140,7 +157,7 @@ def _owner(settings: Settings) -> Iterator[psycopg.Connection]:
 
 _LOADED = """
     SELECT g AS id,
-           %(start)s::date + ((g - %(first)s::bigint) * 30 / %(count)s::bigint)::int AS day,
+           %(start)s::date + ((g - %(first)s::bigint) * %(days)s / %(count)s::bigint)::int AS day,
            (1::bigint << 60) | ((2000001 + g * 7919 %% %(merchants)s::bigint) << 4) | 8 AS debit_id,
            ((1 + g * 7907 %% %(savers)s::bigint) << 4) | 8 AS credit_id
     FROM generate_series(%(first)s::bigint, %(first)s::bigint + %(count)s::bigint - 1) g

@@ -25,13 +25,15 @@ def test_the_short_bench_runs_every_part_and_ends_with_its_ratios(plaza: Plaza, 
     printed = plaza("bench", "--short", "--json").splitlines()
 
     figures = json.loads(printed[-1])
-    assert list(figures) == ["tpcb_like_tps", "ledger", "sale"]
+    assert list(figures) == ["tpcb_like_tps", "ledger", "sale", "proofs"]
     assert tuple(figures["ledger"]) == LEDGER
     assert list(figures["sale"]) == ["in_process", "round_trips", "after_year"]
     assert figures["tpcb_like_tps"] > 0
     assert all(ratio > 0 for ratio in figures["ledger"].values())
     assert all(ratio > 0 for ratio in figures["sale"].values())
     assert figures["sale"]["round_trips"] <= 12
+    assert list(figures["proofs"]) == ["seal", "beside", "verify"]
+    assert all(figure > 0 for figure in figures["proofs"].values())
     assert printed.count("✔ 账目无误 / the books are sound") == 2
     assert "bench" not in plaza("district", "list").split()
 
