@@ -205,6 +205,8 @@ def opening_accounts(session: Session, merchants: Collection[str]) -> Mapping[st
     ]
     ids = ledger.open_accounts(session, accounts)
     return {merchant: ids[f"{Code.OPENING}:{merchant}"] for merchant in merchants}
+
+
 def adjusted_account(session: Session, merchant: str) -> int:
     """Return the account of points that staff gave or took by hand for a merchant (public id)."""
     name = f"{Code.ADJUSTED}:{merchant}"

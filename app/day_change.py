@@ -1,7 +1,7 @@
 """The change of day: what a district owes to the calendar, in one documented order (semantics 32).
 
-Pending points become active, expired ones are booked, then members are reminded: each step reads
-what the one before has left. A day is changed over once the day before has closed. What was missed
+Pending points become active, expired ones are booked, tiers judged, then members reminded: each
+step reads what the one before has left. A day is changed over once the day before has closed. What was missed
 is caught up day by day; what is done is noted, so a repeat does nothing. A step goes in portions,
 each in a transaction of its own in which a member's part is whole, and makes room for the tills.
 """
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clock import business_date, day_start
 from app.errors import Invalid, StateConflict
+from app.members import standing
 from app.points import expiry, notices
 from config.database import Base, district_of, now_of
 from ledger import upkeep
@@ -84,6 +85,11 @@ def _tell_active(session: Session, day: date, place: Any, most: int) -> tuple[An
     return told.after, {"members": told.members}
 
 
+def _judge(session: Session, _day: date, _place: Any, _most: int) -> tuple[Any, Counts]:
+    """Judge the tiers whose cycle has ended, in portions of their own, up to today."""
+    return None, {"members": standing.judge(session)}
+
+
 def _remind(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:
     lead, after = place or (0, 0)
     told = notices.remind_some(session, day=day, lead=notices.LEADS[lead], after=after, most=most)
@@ -94,6 +100,7 @@ def _remind(session: Session, day: date, place: Any, most: int) -> tuple[Any, Co
 STEPS: Sequence[Step] = (
     Step(name="activate", some=_tell_active),
     Step(name="expire", some=_expire_recent),
+    Step(name="tiers", some=_judge),
     Step(name="remind", some=_remind),
 )
 """In the order of semantics 32: activate, expire, tiers, reminders."""

@@ -19,14 +19,12 @@ from celery.schedules import crontab
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app import closing, day_change, nudging, outbox
-from app import closing, nudging, outbox, sealing
+from app import closing, day_change, nudging, outbox, sealing
 from app.api import answers
 from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
-from app.members import presence, refreshing, seeds, sign_in, standing
 from app.members.closing import erase_due
 from app.points import merging
 from app.points.lapsing import lapse
@@ -140,7 +138,7 @@ TIMETABLE: Sequence[Job] = (
         dated=True,
         minutes=25,
     ),
-    Job(name="judge_tiers", every=600, work=standing.judge, dated=True, minutes=10),
+    Job(
         name="seal_days",
         every=crontab(minute="40"),
         work=sealing.seal,

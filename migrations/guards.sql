@@ -18,11 +18,9 @@ GRANT UPDATE (status) ON store, terminal, cashier, staff TO plaza_app;
 GRANT UPDATE (state, valid_until, ended_at) ON store_key TO plaza_app;
 
 -- Members.
-GRANT UPDATE (kind, status, tier, card_number, phone, phone_index, name, birthday, data_key,
-              key_version, merged_into_id) ON member TO plaza_app;
-GRANT UPDATE (undone_at, undone_by) ON merge TO plaza_app;
 GRANT UPDATE (kind, status, tier, tier_until, card_number, phone, phone_index, name, birthday,
-              data_key, key_version) ON member TO plaza_app;
+              data_key, key_version, merged_into_id) ON member TO plaza_app;
+GRANT UPDATE (undone_at, undone_by) ON merge TO plaza_app;
 GRANT UPDATE (consent_version, consented_at) ON membership TO plaza_app;
 GRANT UPDATE (member_id), DELETE ON cashier_member TO plaza_app;
 GRANT DELETE ON channel_identity TO plaza_app;

@@ -13,10 +13,7 @@ from app.cli.context import Command, pass_command
 from app.cli.replay import replay_plan
 from app.cli.serving import served
 from app.lab import bench as lab
-from app.lab import bench_http, bench_settle
-from app.lab import bench_expiry, bench_http
-from app.lab.bench_ledger import DEMANDS
-from app.lab import bench_http, bench_ledger, bench_proofs
+from app.lab import bench_expiry, bench_http, bench_ledger, bench_proofs, bench_settle
 from app.lab.bench_pgbench import Pgbench
 from app.lab.bench_wrk import find_wrk
 from app.lab.replay import DISTRICT as YEAR
@@ -142,6 +139,8 @@ def settling(command: Command, *, short: bool, rounds: int, in_json: bool) -> No
         return
     for name, figure in asdict(found).items():
         click.echo(f"settle  {name:<18}{figure:8.3f}")
+
+
 @bench.command("expiry")
 @click.option("--short", is_flag=True, help="几百批，只验证能跑 / some hundred lots.")
 @click.option("--lots", type=click.IntRange(400), default=1_000_000, help="积分批数 / lots.")

@@ -57,8 +57,8 @@ def accrue(
     given: Sequence[Given],
     *,
     programme: Programme,
-    order: str,
     occurred_at: datetime,
+    order: str | None = None,
     paid_by: int | None = None,
 ) -> Accrual:
     """Plan how points that merchants give reach a locked wallet; at most one round trip.
@@ -91,7 +91,7 @@ def accrue(
 
 
 def meanings_of(
-    given: Sequence[Given], *, programme: Programme, order: str, occurred_at: datetime
+    given: Sequence[Given], *, programme: Programme, order: str | None, occurred_at: datetime
 ) -> list[Meaning]:
     """Return the lots that points of an order belong in, by the terms of their business time."""
     day = business_date(occurred_at)

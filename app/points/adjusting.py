@@ -23,7 +23,7 @@ from app.members.identification import KnownMember, get_by_public_id
 from app.members.models import MemberStatus
 from app.merchants.directory import ListedMerchant, get_directory
 from app.points import burns, lots
-from app.points.accruals import accrue
+from app.points.accruals import Given, accrue
 from app.points.errors import InsufficientPoints
 from app.points.lots import Wallet
 from app.points.models import Adjustment
@@ -234,7 +234,7 @@ def _given(
     return accrue(
         session,
         wallet,
-        [(merchant, points)],
+        [Given(merchant=merchant, points=points)],
         programme=programme_at(session, now),
         occurred_at=now,
         paid_by=adjusted_account(session, merchant.public_id),

@@ -53,13 +53,11 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
     (Code.BREAKAGE, Code.LOT): Caption.REVIVED,
     (Code.LOT, Code.LOT): Caption.MOVED,
     (Code.LOT, Code.DONATED): Caption.DONATED,
-    (Code.LOT, Code.LOT): Caption.MOVED,
     (Code.DEBT, Code.DEBT): Caption.MOVED,
     (Code.OPENING, Code.LOT): Caption.ISSUED,
     (Code.ADJUSTED, Code.LOT): Caption.ADJUSTED,
     (Code.ADJUSTED, Code.DEBT): Caption.ADJUSTED,
     (Code.LOT, Code.ADJUSTED): Caption.ADJUSTED,
-    (Code.LOT, Code.LOT): Caption.MOVED,
 }
 
 NAMES: Mapping[Caption, tuple[str, str]] = {

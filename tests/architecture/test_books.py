@@ -14,12 +14,11 @@ from app.members import closing
 from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
-from app.points import merging, openings
+from app.points import adjusting, giving, merging, openings
 from app.points.activation import activate
 from app.points.definitions import Pending
 from app.points.expiry import Place, expire_some
 from app.points.extending import extend
-from app.points import adjusting, giving
 from app.points.lapsing import lapse
 from app.points.opening_rows import OpeningLine, read
 from app.points.policy import NegativePolicy

@@ -1,13 +1,13 @@
 """The life of points: expired lots are found by their day, pending ones wait for a day or an event.
 
 Revision ID: lifecycle
-Revises: dues
+Revises: recon
 """
 
 from alembic import op
 
 revision = "lifecycle"
-down_revision = "dues"
+down_revision = "recon"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Closed days are sealed: blocks of hashes and one signed record a day; so are audit rows.
 
 Revision ID: seals
-Revises: dues
+Revises: growth
 """
 
 from alembic import op
 
 revision = "seals"
-down_revision = "dues"
+down_revision = "growth"
 branch_labels = None
 depends_on = None
 

@@ -1,15 +1,13 @@
 """Growth and tiers.
 
 Revision ID: growth
-Revises: dues
-Revises: dues
+Revises: lifecycle
 """
 
 from alembic import op
 
 revision = "growth"
-down_revision = "dues"
-down_revision = "dues"
+down_revision = "lifecycle"
 branch_labels = None
 depends_on = None
 
