@@ -13,7 +13,7 @@ from app.checkout.baskets import Tender
 from app.checkout.bulk import Paid
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundAmount, RefundWhole
-from app.clock import day_start
+from app.clock import business_date, day_start
 from app.members import growth, standing, tiers
 from app.members.identification import KnownMember, get_by_public_id
 from app.members.tiers import BASIC, Period, Scheme, Tier
@@ -70,7 +70,7 @@ def move_to(session: Session, day: date) -> None:
 def year(session: Session, shop: Shop, member: KnownMember) -> date:
     """A silver member since the first day of a cycle, which this returns."""
     agree(session, THREE)
-    begins = now_of(session).date()
+    begins = business_date(now_of(session)) + timedelta(days=1)  # The scheme is in force by then.
     move_to(session, begins)
     shop.sell(session, member, 200_000)
     return begins
