@@ -1,9 +1,10 @@
 """The change of day: what a district owes to the calendar, in one documented order (semantics 32).
 
 Pending points become active, expired ones are booked, tiers judged, then members reminded: each
-step reads what the one before has left. A day is changed over once the day before has closed. What was missed
-is caught up day by day; what is done is noted, so a repeat does nothing. A step goes in portions,
-each in a transaction of its own in which a member's part is whole, and makes room for the tills.
+step reads what the one before has left. A day is changed over once the day before has closed. What
+was missed is caught up day by day; what is done is noted, so a repeat does nothing. A step goes in
+portions, each in a transaction of its own in which a member's part is whole, and makes room for
+the tills.
 """
 
 import time

@@ -95,11 +95,7 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
         "fewer points; without it all that is held",
     ),
     "Burn.burn_id": ("抵扣编号", "the burn's id", _BURN),
-    "Burn.state": (
-        "状态",
-        "authorised, captured, voided or expired",
-        "captured",
-    ),
+    "Burn.state": ("状态", "authorised, captured, voided or expired", "captured"),
     "Burn.points": ("冻结的积分", "points that were held", 500),
     "Burn.worth_fen": ("冻结积分可抵的金额，单位分", "what these pay for, in fen", 500),
     "captured_points": ("已抵扣的积分", "points that were taken", 400),

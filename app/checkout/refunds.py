@@ -39,7 +39,7 @@ from app.points.merging import heirs
 from app.points.programme import programme_at
 from config.database import new_id, now_of
 from config.errors import Collision
-from ledger import Journal
+from ledger import Journal, Posting
 
 NO_CLAWBACK = Clawback(postings=[], taken_points=0, debt_points=0, written_off={})
 NOT_GIVEN_BACK = GivenBack(postings=[], restored={}, costs={}, made_good={})
@@ -161,25 +161,14 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         given_back, clawback = _points(
             session, wallet, request, delta, before=before, homes=homes, borne=borne
         )
-    journals: list[Journal] = []
     postings = [*given_back.postings, *clawback.postings]
-    if postings:
-        journals.append(
-            Journal(
-                key=f"{public_id}:points",
-                kind=Kind.REFUND,
-                occurred_at=request.occurred_at,
-                postings=postings,
-                details={"order": order.public_id, "refund": public_id, **rates(postings)},
-            )
-        )
     return Planned(
         order=order,
         public_id=public_id,
         delta=delta,
         given_back=given_back,
         clawback=clawback,
-        journals=journals,
+        journals=_journals(request, order, public_id, postings),
         moved={number: state for number, state in after.items() if state != states.get(number)},
         member=member,
         gain=growth.gain_of_refund(
@@ -208,6 +197,22 @@ def _kept(order: Order, gone: Delta, delta: Delta) -> tuple[int, int]:
     """Return the money that an order keeps before and after a refund."""
     before = order.due_fen - sum(gone.money_fen.values())
     return before, before - sum(delta.money_fen.values())
+
+
+def _journals(
+    request: RefundRequest, order: Order, public_id: str, postings: Sequence[Posting]
+) -> list[Journal]:
+    if not postings:
+        return []
+    return [
+        Journal(
+            key=f"{public_id}:points",
+            kind=Kind.REFUND,
+            occurred_at=request.occurred_at,
+            postings=postings,
+            details={"order": order.public_id, "refund": public_id, **rates(postings)},
+        )
+    ]
 
 
 def record(session: Session, request: RefundRequest, planned: Planned) -> Refunded:

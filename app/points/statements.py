@@ -179,7 +179,8 @@ _JOURNAL = text(
     """
     SELECT j.key FROM journal j
     JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on AND t.line = :line
-    JOIN lot l ON l.account_id = :account AND l.member_id = :member
+    JOIN lot l ON l.account_id = :account
+    JOIN member m ON m.id = l.member_id AND :member IN (m.id, m.merged_into_id)
     WHERE j.id = :journal AND l.account_id IN (t.debit_id, t.credit_id)
     """
 )

@@ -64,6 +64,7 @@ def test_a_district_opens_and_its_books_balance(lakeside: Plaza, database: Datab
         "held_points": 0,
         "debt_points": 0,
         "buckets": [{"expires_on": _expiry(today), "points": 31}],
+        "pending": [],
     }
 
 

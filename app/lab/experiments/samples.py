@@ -6,14 +6,16 @@ takes a body stops the experiments that would send it, until it has its sample.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.api.auth import Role
+from app.api.auth import Role, SignedIn
+from app.api.member.proving import line_of
 from app.api.signing import SCHEME
 from app.checkout import burns, orders, quotes
-from app.clock import server_now
+from app.clock import business_date, server_now
 from app.errors import NotFound
 from app.lab.experiments.callers import Desk, Person
 from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
@@ -22,6 +24,7 @@ from app.members import closing, confirming, devices, exporting, presence, refre
 from app.members.closing import Leftover
 from app.members.presence import Mode
 from app.members.purposes import Purpose, current_text
+from app.points import statements
 from config.database import new_id, now_of
 
 FEN = 3_000
@@ -217,6 +220,18 @@ def _leaving(stage: Stage, *, wanted: bool) -> None:
         closing.undo(stage.session, member=member, now=now)
 
 
+def _proof(stage: Stage) -> Ask:
+    sold(stage.session, stage.desk, fen=FEN, person=stage.person)
+    member = member_of(stage.session, stage.person)
+    now = server_now(stage.session)
+    device = devices.open_on(stage.session, member=member, source="web", now=now)
+    today = business_date(now_of(stage.session))
+    newest = statements.movements(
+        stage.session, member, start=today, end=today + timedelta(days=1), limit=1
+    )[0]
+    return Ask(query={"line": line_of(stage.session, SignedIn(device=device), newest)})
+
+
 def _close(stage: Stage) -> Ask:
     _leaving(stage, wanted=False)
     return Ask(body={"points": "burn"})
@@ -255,6 +270,9 @@ def _refresh(stage: Stage) -> Ask:
     device = devices.open_on(stage.session, member=member, source="web", now=now)
     return Ask(body={"refresh_token": refreshing.issue(stage.session, device, now=now).token})
 
+
+ANSWERED: Mapping[str, str] = {"member.prove_movement": "409 not-sealed-yet"}
+"""What a right request gets where that is not 2xx: today's movements are sealed tomorrow."""
 
 USED_WITH: Mapping[tuple[str, str], Mapping[str, object]] = {
     # Whoever exchanges need not be there, unless points are burned.
@@ -303,6 +321,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.change_profile": lambda _: Ask(body={"name": "王五"}),
     "member.decide_consent": _decision,
     "member.give_points": lambda stage: Ask(body={"phone": stage.person.phone, "points": POINTS}),
+    "member.prove_movement": _proof,
     "member.close_account": _close,
     "member.undo_closing": _stay,
 }
