@@ -57,9 +57,13 @@ class Journal:
 
     def next_batch(self, *, size: int, among: Sequence[str]) -> Batch | None:
         """Return the batch that was sent and not answered, else the next one, written down."""
-        if self._batch.exists():
-            kept = json.loads(self._batch.read_text(encoding="utf-8"))
-        else:
+        kept = self._kept()
+        if kept is not None and any(
+            line.get("batch") == kept["key"] for line in _lines(self._verdicts)
+        ):
+            self.drop_batch()  # The till was killed just after it had written the verdicts down.
+            kept = None
+        if kept is None:
             numbers = self._fitting(size, set(among))
             if not numbers:
                 return None
@@ -71,6 +75,7 @@ class Journal:
 
     def judge(self, judged: Sequence[tuple[Captured, Verdict]]) -> None:
         """Keep what became of sales, and be done with the batch that they were in."""
+        kept = self._kept() or {}
         _append(
             self._verdicts,
             [
@@ -80,11 +85,18 @@ class Journal:
                     "order_id": verdict.order.order_id if verdict.order else None,
                     "code": verdict.code,
                     "detail": verdict.detail,
+                    "batch": kept.get("key"),
                 }
                 for sale, verdict in judged
             ],
         )
         self.drop_batch()
+
+    def _kept(self) -> dict[str, Any] | None:
+        if not self._batch.exists():
+            return None
+        kept: dict[str, Any] = json.loads(self._batch.read_text(encoding="utf-8"))
+        return kept
 
     def drop_batch(self) -> None:
         """Forget a batch that is judged, or was refused as a whole: nothing of it was sold."""

@@ -42,7 +42,7 @@ def test_a_member_says_the_birthday_once(phone: Phone) -> None:
     export = told(phone.post("exports"), 201)["export_id"]
     kept = told(phone.post(f"exports/{export}/download"))["profile"]
     assert kept["birthday"] == "05-20"
-    assert "1990" not in str(kept)
+    assert "1990" not in str({**kept, "phone": ""}), "the year is not kept"
 
 
 @pytest.mark.parametrize("birthday", ["05-32", "2030-05-20", "5-20", "1990-02-29", ""])

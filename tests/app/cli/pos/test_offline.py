@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from plaza_client import Captured, Line, Tender
+from plaza_client.values import Verdict
 from sqlalchemy import text
 
 from app.cli.pos.desk import Desk
@@ -133,6 +134,24 @@ def test_a_line_that_a_power_cut_tore_was_never_sold(tmp_path: Path) -> None:
     assert waiting == ["N1"]
     assert [sale.number for sale in journal.waiting()] == ["N1", "N3"]
     assert journal.waiting()[0] == _sale("N1")
+
+
+def test_a_batch_whose_verdicts_are_kept_is_done_with(tmp_path: Path) -> None:
+    """The power fails between the two: writing the verdicts down and forgetting the batch."""
+    desk = Desk(tmp_path / "till.json")
+    journal = Journal(desk)
+    for number in ("N1", "N2"):
+        journal.capture(_sale(number))
+    first = journal.next_batch(size=1, among=["N1", "N2"])
+    assert first is not None
+    kept = desk.beside("batch.json").read_bytes()
+    journal.judge([(first.sales[0], Verdict(status=201))])
+    desk.beside("batch.json").write_bytes(kept)
+
+    again = journal.next_batch(size=1, among=[sale.number for sale in journal.waiting()])
+
+    assert again is not None
+    assert [sale.number for sale in again.sales] == ["N2"]
 
 
 def test_a_batch_is_written_down_and_stays_the_same_until_it_is_judged(tmp_path: Path) -> None:
