@@ -5,11 +5,10 @@ from datetime import datetime
 
 import click
 
-from app import approvals
 from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_decisions
 from app.cli.parameters import Instant
-from app.clock import SHANGHAI
 from app.errors import Invalid
 from app.merchants.staff import Permission
 from app.points import perks as room
@@ -71,37 +70,12 @@ def propose(
     click.echo(f"等待审批 / waits for approval: plaza perks approve {request.public_id} --as …")
 
 
-@perks.command()
-@click.argument("request")
-@as_staff
-@pass_command
-def approve(command: Command, *, request: str, login: str) -> None:
-    """审批限额 / put proposed limits in force, as the second person."""
-    with acting(command, login, Permission.PROGRAMME_APPROVE) as (session, actor):
-        begins = room.approve(session, request, by=actor.public_id)
-    click.echo(f"✔ {begins.astimezone(SHANGHAI):%Y-%m-%d %H:%M} 起生效 / in force from then on")
-
-
-@perks.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回 / turn proposed limits down, or withdraw one's own."""
-    with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
-        room.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
-
-
-@perks.command()
-@pass_command
-def pending(command: Command) -> None:
-    """列出待审批的限额及其变化 / list what is proposed and what it would change."""
-    with reading(command) as session:
-        for request in approvals.list_open(session, kind=room.KIND):
-            click.echo(f"{request.public_id} · {request.reason}")
-            echo_difference(request)
+add_decisions(
+    perks,
+    kind=room.KIND,
+    approve=room.approve,
+    reject=room.reject,
+)
 
 
 def _read(written: str) -> tuple[str, int]:

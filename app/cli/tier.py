@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import click
 
-from app import approvals, policies
+from app import policies
 from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_decisions
 from app.cli.parameters import Instant, Rate
-from app.clock import SHANGHAI
 from app.errors import Invalid
 from app.members import tiers as room
 from app.members.tiers import Period, Scheme, Tier
@@ -104,38 +104,15 @@ def set_(
     click.echo(f"等待审批 / waits for approval: plaza tier approve {request.public_id} --as …")
 
 
-@tier.command()
-@click.argument("request")
-@as_staff
-@pass_command
-def approve(command: Command, *, request: str, login: str) -> None:
-    """审批等级方案 / put a proposed scheme in force, as the second person."""
-    with acting(command, login, Permission.PROGRAMME_APPROVE) as (session, actor):
-        begins = room.approve(session, request, by=actor.public_id)
-    click.echo(f"✔ {begins.astimezone(SHANGHAI):%Y-%m-%d %H:%M} 起生效 / in force from then on")
-
-
-@tier.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回 / turn a proposed scheme down, or withdraw one's own."""
-    with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
-        room.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
-
-
-@tier.command()
-@pass_command
-def pending(command: Command) -> None:
-    """列出待审批的方案及其变化 / list what is proposed and what it would change."""
-    with reading(command) as session:
-        for request in approvals.list_open(session, kind=room.KIND):
-            click.echo(f"{request.public_id} · {request.reason} · "
-                       f"{Scheme.from_json(policies.terms_of(request)).period}")  # fmt: skip
-            echo_difference(request)
+add_decisions(
+    tier,
+    kind=room.KIND,
+    approve=room.approve,
+    reject=room.reject,
+    title=lambda request: (
+        f"{request.reason} · {Scheme.from_json(policies.terms_of(request)).period}"
+    ),
+)
 
 
 def _changed(known: Scheme, wanted: Sequence[Tier]) -> tuple[Tier, ...]:
