@@ -4,6 +4,9 @@ import time
 from typing import Any, cast
 
 import psycopg
+from psycopg.adapt import Transformer
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGresult
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction
@@ -35,6 +38,8 @@ class Lane:
     """A connection and the session that is always used with it.
 
     Execution options are given to a statement, never to the connection: they would stay on it.
+    What begins and ends every transaction goes to libpq itself: the driver's way there, made for
+    any statement in any mode, took a sixth of the client's time for a posting.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -44,14 +49,32 @@ class Lane:
         )
         self.session = LaneSession(self.connection, expire_on_commit=False)
         self.entered: tuple[Any, ...] | None = None
+        self._reader = Transformer(self.driver)
         self.opened = time.monotonic()
 
     def enter(self, statements: bytes) -> None:
         """Send BEGIN and what comes with it; keep the answer of the last statement."""
         self.session.info[_DRIVER] = self.driver
-        cursor = self.driver.execute(statements)
-        cursor.nextset()  # From what BEGIN answered to what the registry said.
-        self.entered = cursor.fetchone()
+        result = self._sent(statements)
+        self._reader.set_pgresult(result)
+        self.entered = self._reader.load_row(0, tuple) if result.ntuples else None
+
+    def commit(self) -> None:
+        """End the transaction for good; SQLAlchemy is asked only where it has heard of it."""
+        if self.session.in_transaction():
+            self.session.commit()
+        else:
+            self._sent(b"COMMIT")
+
+    def _sent(self, statements: bytes) -> PGresult:
+        """Send statements in one text; return what the last of them answered."""
+        wire = self.driver.pgconn
+        result = wire.exec_(statements)
+        if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            return result
+        if wire.status is ConnStatus.BAD:
+            raise psycopg.OperationalError(wire.get_error_message())
+        raise psycopg.errors.error_from_result(result)
 
     def reset(self) -> bool:
         """Roll back what is open, forget what was loaded; tell whether the lane is still good."""
