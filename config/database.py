@@ -402,13 +402,16 @@ def district_of(session: Session) -> District:
 
 
 def _commit(lane: Lane) -> None:
-    """End a lane's transaction for good.
+    """End a lane's transaction for good; SQLAlchemy is asked only where it has heard of it.
 
     Raises:
         OutcomeUnknown: the connection was lost meanwhile.
     """
     try:
-        lane.commit()
+        if lane.session.in_transaction():
+            lane.session.commit()
+        else:
+            lane.send(b"COMMIT")
     except (DBAPIError, psycopg.Error) as error:
         known = error if isinstance(error, DBAPIError) else _translated("COMMIT", error)
         if lane.driver.closed or _sqlstate(known) is None:

@@ -55,18 +55,11 @@ class Lane:
     def enter(self, statements: bytes) -> None:
         """Send BEGIN and what comes with it; keep the answer of the last statement."""
         self.session.info[_DRIVER] = self.driver
-        result = self._sent(statements)
+        result = self.send(statements)
         self._reader.set_pgresult(result)
         self.entered = self._reader.load_row(0, tuple) if result.ntuples else None
 
-    def commit(self) -> None:
-        """End the transaction for good; SQLAlchemy is asked only where it has heard of it."""
-        if self.session.in_transaction():
-            self.session.commit()
-        else:
-            self._sent(b"COMMIT")
-
-    def _sent(self, statements: bytes) -> PGresult:
+    def send(self, statements: bytes) -> PGresult:
         """Send statements in one text; return what the last of them answered."""
         wire = self.driver.pgconn
         result = wire.exec_(statements)
