@@ -3,69 +3,80 @@
 -- transaction whose days are closed already, so nothing can still be booked in them.
 
 -- Whole fen of so many points at an exact rate, half a fen away from zero. The only rounding.
+-- Small figures, which nearly all are, need no numbers of any length.
 CREATE OR REPLACE FUNCTION settlement_fen(p_points numeric, p_num numeric, p_den numeric)
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT (sign(p_points * p_num) * div(2 * abs(p_points * p_num) + p_den, 2 * p_den))::bigint
+$$;
+CREATE OR REPLACE FUNCTION settlement_fen(p_points bigint, p_num bigint, p_den bigint)
+RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN abs(p_points) < 1 << 30 AND abs(p_num) < 1 << 30 AND p_den < 1 << 30
+                THEN sign(p_points)::bigint * sign(p_num)::bigint
+                     * ((2 * abs(p_points) * abs(p_num) + p_den) / (2 * p_den))
+                ELSE settlement_fen(p_points::numeric, p_num::numeric, p_den::numeric) END
 $$;
 
 -- Transfers of points booked in [p_from, p_until), summed by what matters in fen. A lot's merchant
 -- is its issuer. Both sides of a transfer are worth what its lot cost; a redeemer gets what the lot
 -- pays, or its cost if it is the lot's own issuer (semantics 52); and where a journal says what
 -- its lines are worth, that holds.
-CREATE OR REPLACE FUNCTION settlement_cells(p_from date, p_until date) RETURNS TABLE (
+DROP FUNCTION IF EXISTS settlement_cells(date, date);
+CREATE FUNCTION settlement_cells(p_from date, p_until date) RETURNS TABLE (
     debit_code text, debit_merchant_id bigint, debit_cost_num bigint, debit_cost_den bigint,
     credit_code text, credit_merchant_id bigint, credit_cost_num bigint, credit_cost_den bigint,
     debit_num bigint, debit_den bigint, credit_num bigint, credit_den bigint,
-    points numeric, transfers bigint
-) LANGUAGE plpgsql STABLE SET work_mem = '128MB' AS $$
+    points bigint, transfers bigint
+) LANGUAGE plpgsql SET work_mem = '128MB' AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY
-    WITH house AS MATERIALIZED (
-        SELECT a.id, a.code, m.id AS merchant_id
+    -- Accounts that are alike in fen share a class: what is grouped is two small numbers. In a table
+    -- of its own, since its size has to be known to join a month's transfers with it well.
+    DROP TABLE IF EXISTS settlement_side;
+    CREATE TEMP TABLE settlement_side ON COMMIT DROP AS
+    SELECT x.*, dense_rank() OVER (ORDER BY x.code, x.merchant_id, x.cost_num, x.cost_den,
+                                            x.redemption_num, x.redemption_den)::int AS class
+    FROM (
+        SELECT l.account_id, l.kind AS code, l.issuer_id AS merchant_id, l.cost_num, l.cost_den,
+               l.redemption_num, l.redemption_den
+        FROM lot l
+        UNION ALL
+        SELECT a.id, a.code, m.id, NULL, NULL, NULL, NULL
         FROM account a LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
-        WHERE a.wallet_id IS NULL AND a.id & 7 = 0
-    ), side AS MATERIALIZED (
-        -- Accounts that are alike in fen share a class: what is grouped is two small numbers.
-        SELECT x.*, dense_rank() OVER (ORDER BY x.code, x.merchant_id, x.cost_num, x.cost_den,
-                                                x.redemption_num, x.redemption_den) AS class
-        FROM (
-            SELECT l.account_id, l.kind AS code, l.issuer_id AS merchant_id, l.cost_num,
-                   l.cost_den, l.redemption_num, l.redemption_den
-            FROM lot l
-            UNION ALL
-            SELECT h.id, h.code, h.merchant_id, NULL, NULL, NULL, NULL FROM house h) x
-    ), class AS MATERIALIZED (
+        WHERE a.wallet_id IS NULL AND a.id & 7 = 0) x;
+    ANALYZE settlement_side (account_id, class);
+
+    RETURN QUERY
+    WITH class AS MATERIALIZED (
         SELECT DISTINCT s.class, s.code, s.merchant_id, s.cost_num, s.cost_den, s.redemption_num,
                s.redemption_den
-        FROM side s
+        FROM settlement_side s
     ), moved AS MATERIALIZED (
         SELECT d.class AS debit, c.class AS credit, sum(t.amount) AS points, count(*) AS transfers
         FROM transfer t
-        JOIN side d ON d.account_id = t.debit_id
-        JOIN side c ON c.account_id = t.credit_id
-        WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id & 7 = 0
+        JOIN settlement_side d ON d.account_id = t.debit_id
+        JOIN settlement_side c ON c.account_id = t.credit_id
+        WHERE t.booked_on >= p_from AND t.booked_on < p_until
         GROUP BY 1, 2
     ), rated AS MATERIALIZED (
         SELECT d.class AS debit, c.class AS credit, r.value ->> 0 AS debit_rate,
                r.value ->> 1 AS credit_rate, sum(t.amount) AS points, count(*) AS transfers
-        FROM journal j, jsonb_each(j.details -> 'rates') r, transfer t, side d, side c
+        FROM journal j, jsonb_each(j.details -> 'rates') r, transfer t,
+             settlement_side d, settlement_side c
         WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
             AND t.journal_id = j.id AND t.line = r.key::smallint AND t.booked_on = j.booked_on
             AND d.account_id = t.debit_id AND c.account_id = t.credit_id
         GROUP BY 1, 2, 3, 4
+    ), taken AS (
+        SELECT r.debit, r.credit, sum(r.points) AS points, sum(r.transfers) AS transfers
+        FROM rated r GROUP BY 1, 2
     ), summed AS (
-        SELECT x.debit, x.credit, x.debit_rate, x.credit_rate, sum(x.points) AS points,
-               sum(x.transfers)::bigint AS transfers
-        FROM (
-            SELECT m.debit, m.credit, NULL AS debit_rate, NULL AS credit_rate, m.points, m.transfers
-            FROM moved m
-            UNION ALL
-            SELECT r.debit, r.credit, NULL, NULL, -r.points, -r.transfers FROM rated r
-            UNION ALL
-            SELECT r.debit, r.credit, r.debit_rate, r.credit_rate, r.points, r.transfers
-            FROM rated r) x
-        GROUP BY 1, 2, 3, 4 HAVING sum(x.transfers) > 0
+        SELECT m.debit, m.credit, NULL AS debit_rate, NULL AS credit_rate,
+               m.points - coalesce(x.points, 0) AS points,
+               (m.transfers - coalesce(x.transfers, 0))::bigint AS transfers
+        FROM moved m LEFT JOIN taken x ON x.debit = m.debit AND x.credit = m.credit
+        WHERE m.transfers > coalesce(x.transfers, 0)
+        UNION ALL
+        SELECT r.debit, r.credit, r.debit_rate, r.credit_rate, r.points, r.transfers FROM rated r
     )
     SELECT d.code, d.merchant_id, d.cost_num, d.cost_den,
            c.code, c.merchant_id, c.cost_num, c.cost_den,
@@ -83,7 +94,7 @@ BEGIN
                 THEN coalesce(nullif(split_part(s.credit_rate, '/', 2), ''), '1')::bigint
                 ELSE coalesce(CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
                                    THEN d.redemption_den END, c.cost_den, d.cost_den, t.cost_den) END,
-           s.points, s.transfers
+           s.points::bigint, s.transfers
     FROM summed s
     JOIN class d ON d.class = s.debit
     JOIN class c ON c.class = s.credit
@@ -120,6 +131,9 @@ BEGIN
            settlement_fen(c.points, c.debit_num, c.debit_den),
            settlement_fen(c.points, c.credit_num, c.credit_den),
            CASE WHEN (c.debit_num, c.debit_den) = (c.credit_num, c.credit_den) THEN 0
+                WHEN greatest(c.debit_num, c.debit_den, c.credit_num, c.credit_den) < 1 << 15
+                THEN settlement_fen(c.points, c.debit_num * c.credit_den - c.credit_num * c.debit_den,
+                                    c.debit_den * c.credit_den)
                 ELSE settlement_fen(c.points, c.debit_num::numeric * c.credit_den
                                               - c.credit_num::numeric * c.debit_den,
                                     c.debit_den::numeric * c.credit_den) END
@@ -242,14 +256,23 @@ LANGUAGE sql STABLE AS $$
         JOIN unnest(p_debits, p_credits, p_captions) AS k (debit, credit, caption)
             ON k.debit = c.debit_code AND k.credit = c.credit_code
         WHERE c.period_id = p_period
-    ), side AS (
-        SELECT c.caption, c.debit_code AS code, c.debit_merchant_id AS merchant_id,
-               c.credit_merchant_id AS other_id, -c.points AS points, -c.debit_fen AS fen
-        FROM cell c
-        UNION ALL
-        SELECT c.caption, c.credit_code, c.credit_merchant_id, c.debit_merchant_id, c.points,
-               c.credit_fen
-        FROM cell c
+    ), side AS MATERIALIZED (
+        -- By party first: cells are many, parties are few. What is the issuer's share of breakage
+        -- is rounded cell by cell.
+        SELECT x.caption, x.code, x.merchant_id,
+               CASE WHEN x.merchant_id IS NULL THEN x.other_id END AS other_id,
+               sum(x.points) AS points, sum(x.fen) AS fen,
+               sum(sign(x.fen) * div(abs(x.fen) * p_share_num, p_share_den))
+                   FILTER (WHERE x.code = 'breakage') AS share_fen
+        FROM (
+            SELECT c.caption, c.debit_code AS code, c.debit_merchant_id AS merchant_id,
+                   c.credit_merchant_id AS other_id, -c.points AS points, -c.debit_fen AS fen
+            FROM cell c
+            UNION ALL
+            SELECT c.caption, c.credit_code, c.credit_merchant_id, c.debit_merchant_id, c.points,
+                   c.credit_fen
+            FROM cell c) x
+        GROUP BY 1, 2, 3, 4
     )
     -- Lots and debts move as a whole, by what is out: see settlement_close.
     SELECT CASE WHEN s.merchant_id IS NOT NULL THEN 'merchant'
@@ -263,14 +286,12 @@ LANGUAGE sql STABLE AS $$
     SELECT CASE s.code WHEN 'prepaid' THEN 'advances' ELSE 'donations' END, NULL, s.caption, 0, s.fen
     FROM side s WHERE s.code IN ('prepaid', 'donated')
     UNION ALL
-    SELECT 'merchant', s.merchant_id, s.caption, 0, sign(s.fen) * div(abs(s.fen) * p_share_num, p_share_den)
+    SELECT 'merchant', s.merchant_id, s.caption, 0, s.share_fen FROM side s WHERE s.code = 'breakage'
+    UNION ALL
+    SELECT 'breakage_kept', NULL, s.caption, 0, s.fen - s.share_fen
     FROM side s WHERE s.code = 'breakage'
     UNION ALL
-    SELECT 'breakage_kept', NULL, s.caption, 0,
-           s.fen - sign(s.fen) * div(abs(s.fen) * p_share_num, p_share_den)
-    FROM side s WHERE s.code = 'breakage'
-    UNION ALL
-    SELECT 'spread', NULL, 'spread', 0, c.spread_fen FROM cell c
+    SELECT 'spread', NULL, 'spread', 0, coalesce(sum(c.spread_fen), 0) FROM cell c
     UNION ALL
     -- A change of the contract's rate makes what was bought ahead worth more or less.
     SELECT x.party, NULL, x.caption, 0, x.sign * (
