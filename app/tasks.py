@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from celery import Celery, signals
@@ -34,6 +34,7 @@ from config.embedded import die_with_parent
 from config.errors import UnknownDistrict
 from config.logging import bound, configure
 from config.settings import Settings
+from coupons import invariants as coupons
 from ledger import holds, upkeep
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ def audit_in_full(session: Session) -> list[upkeep.Violation]:
         *upkeep.audit_all(session),
         *invariants.audit(session),
         *sealing.audit(session),
+        *[upkeep.Violation(**asdict(each)) for each in coupons.audit(session)],
     ]
 
 

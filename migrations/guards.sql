@@ -57,6 +57,11 @@ GRANT UPDATE (pos_fen, ledger_fen, bill_fen, break_fen, books_fen, run_at) ON re
     TO plaza_app;
 GRANT UPDATE (owner, owned_at, closed_at, closed_by, reason, gone_at) ON recon_break TO plaza_app;
 
+-- Templates, batches and runs of codes end once. Coupons move by the functions of their workshop.
+GRANT UPDATE (retired_at) ON coupon_template TO plaza_app;
+GRANT UPDATE (closed_at, closed_why) ON coupon_batch TO plaza_app;
+GRANT UPDATE (voided_at, voided_why) ON coupon_code_run TO plaza_app;
+
 -- Stored answers and who stands at which till, for as long as they are of use.
 GRANT DELETE ON idempotency, identification TO plaza_app;
 

@@ -7,6 +7,7 @@ from config.database import Base
 
 for _module in (
     "ledger.models",
+    "coupons.models",
     "app.outbox",
     "app.audit",
     "app.sealing",

@@ -20,6 +20,7 @@ import app.checkout.errors as checkout
 import app.members.errors as members
 import app.merchants.errors as merchants
 import app.points.errors as points
+import coupons.errors as coupons
 import ledger.errors as ledger
 from app import approvals, errors
 from app.api.context import request_id
@@ -38,6 +39,7 @@ from config.errors import (
     UnknownDistrict,
 )
 from config.keys import BadSeal
+from coupons.errors import CouponError
 from ledger import proofs
 from ledger.errors import LedgerError
 from migrations.run import DistrictExists
@@ -79,6 +81,9 @@ NOT_CONFIRMED = Problem(
 )
 NOT_SEALED = Problem(
     code="not-sealed-yet", status=409, title="尚未封账，次日再取 / Not sealed yet: ask tomorrow"
+)
+BUDGET_EXHAUSTED = Problem(
+    code="budget-exhausted", status=409, title="预算已用完 / Budget exhausted"
 )
 LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
 UNPROVEN = Problem(code="bad-signature", status=401, title="签名无效 / Bad signature")
@@ -187,6 +192,30 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     points.NoBurnTerms: CONFLICT,
     points.NoProgrammeInForce: CONFLICT,
     points.DefinitionChanged: CONFLICT,
+    coupons.BadTemplate: INVALID,
+    coupons.FundersExhausted: BUDGET_EXHAUSTED,
+    coupons.NoSuchCoupon: replace(NOT_FOUND, tells=False),
+    coupons.BadCode: INVALID,
+    coupons.OtherContent: OTHER_CONTENT,
+    coupons.Retired: CONFLICT,
+    coupons.NotYet: CONFLICT,
+    coupons.Over: EXPIRED,
+    coupons.SoldOut: Problem(code="sold-out", status=409, title="已领完 / Sold out"),
+    coupons.ClaimLimit: Problem(
+        code="already-claimed", status=409, title="已达领取上限 / No more for this member"
+    ),
+    coupons.BudgetExhausted: BUDGET_EXHAUSTED,
+    coupons.Locked: CONFLICT,
+    coupons.AlreadyUsed: Problem(
+        code="already-redeemed", status=409, title="已使用 / Already redeemed"
+    ),
+    coupons.Voided: CONFLICT,
+    coupons.NotTheHolder: RULE_NOT_MET,
+    coupons.NotTransferable: CONFLICT,
+    coupons.TooLittleLeft: CONFLICT,
+    coupons.LockExpired: LOCK_EXPIRED,
+    coupons.RollBackExceeds: EXCEEDS,
+    coupons.TooManyCodes: CONFLICT,
     checkout.RefundExceedsRemaining: EXCEEDS,
     checkout.NotRefundable: RULE_NOT_MET,
     checkout.BusinessKeyConflict: replace(OTHER_CONTENT, tells=True),
@@ -197,7 +226,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.TapNeeded: NOT_CONFIRMED,
     checkout.QuoteExpired: EXPIRED,
 }
-ROOTS = (ConfigError, AppError, LedgerError)
+ROOTS = (ConfigError, AppError, LedgerError, CouponError)
 
 _BY_STATUS = {
     400: BAD_REQUEST,

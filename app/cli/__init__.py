@@ -34,9 +34,10 @@ from app.cli.context import Command
 from app.errors import AppError
 from config.database import is_disk_full
 from config.errors import ConfigError, DiskFull
+from coupons.errors import CouponError
 from ledger.errors import LedgerError
 
-REFUSALS = (ConfigError, AppError, LedgerError)
+REFUSALS = (ConfigError, AppError, LedgerError, CouponError)
 
 COMMANDS: tuple[click.Command, ...] = (
     setup.setup,

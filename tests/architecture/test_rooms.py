@@ -19,6 +19,7 @@ DRAWERS = {"service", "services", "utils", "util", "helpers", "helper", "common"
 #: Rooms that own tables, from the ground up; a foreign key points down or stays at home.
 ROOMS = (
     ("ledger",),
+    ("coupons",),
     ("app.outbox", "app.audit", "app.approvals"),
     ("app.policies",),
     ("app.sealing",),
@@ -111,6 +112,9 @@ CHANGEABLE = {
     "change_request": {"decided_at", "decided_by", "status"},
     "closing": {"done_at", "undone_at"},
     "code_seed": {"ended_at", "ended_why"},
+    "coupon_batch": {"closed_at", "closed_why"},
+    "coupon_code_run": {"voided_at", "voided_why"},
+    "coupon_template": {"retired_at"},
     "data_export": {"fetched_at"},
     "device_session": {"ended_at", "ended_why"},
     "member": {"birthday", "card_number", "data_key", "key_version", "kind", "merged_into_id",

@@ -36,6 +36,10 @@ ADVICE: Mapping[str, tuple[str, str]] = {
         "wait for Retry-After, then repeat under the same key",
     ),
     "insufficient-points": ("少抵扣一些，换新键", "burn fewer, under a new key"),
+    "sold-out": ("已领完，勿重试", "there is no more: do not repeat"),
+    "already-claimed": ("该会员已达上限", "this member has as many as anybody may"),
+    "already-redeemed": ("换一张券，重新报价", "use another coupon and quote anew"),
+    "budget-exhausted": ("去掉该券，重新报价", "leave the coupon out and quote anew"),
     "lock-expired": ("取消订单，重新下单", "cancel the order and place another"),
     "burn-not-confirmed": (
         "会员在手机上确认后，带 burn_confirmation 换新键重试",

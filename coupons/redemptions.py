@@ -1,0 +1,295 @@
+"""A use of a coupon: set aside for an order, redeemed, given back (C12-C16; semantics 5-7, 35-37).
+
+Each is one call of a function in the database (redemptions.sql) for all coupons of an order, all or
+none. Coupons are locked by id, then the counters of their batches: call these after the order's
+own row is locked and before any wallet. A dead lock is free by its instant, without a job.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from config.database import fetch, new_id, now_of
+from coupons.batches import read_template
+from coupons.errors import (
+    AlreadyUsed,
+    BudgetExhausted,
+    CouponError,
+    Locked,
+    LockExpired,
+    NoSuchCoupon,
+    NotTheHolder,
+    NotYet,
+    OtherContent,
+    Over,
+    RollBackExceeds,
+    TooLittleLeft,
+    Voided,
+)
+from coupons.terms import day_of
+
+MOST = 30
+"""Coupons of one order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What a coupon takes off an order, and the goods that it counts on, in fen."""
+
+    coupon: str
+    discount_fen: int
+    order_fen: int
+
+    def __post_init__(self) -> None:
+        if self.discount_fen < 0 or self.order_fen < 0:
+            raise ValueError(f"{self.coupon}: below zero")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redeemed:
+    """A use that is redeemed, now or (`repeated`) by the same call before."""
+
+    coupon: str
+    redemption: str
+    use_number: int
+    repeated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolledBack:
+    """A part of a redemption that went back.
+
+    `returned`: the coupon's use came back. `reissued` is the smaller coupon that was given instead.
+    `valid_until` is the last instant of whichever came back.
+    """
+
+    remaining_fen: int
+    returned: bool
+    reissued: str | None
+    valid_until: datetime
+    repeated: bool
+
+
+def lock(
+    session: Session,
+    *,
+    order: str,
+    uses: Sequence[Use],
+    until: datetime,
+    holders: Sequence[str] = (),
+    store: str | None = None,
+) -> None:
+    """Set uses of coupons aside for an order until an instant, with their budgets: all or none.
+
+    `holders` are the names of the member who buys; a coupon that is not personal may be anybody's.
+    An order that asks again replaces what it has set aside of these coupons. Locks the coupons.
+
+    Raises:
+        NoSuchCoupon, NotTheHolder, Voided, AlreadyUsed, NotYet, Over: as the coupon stands.
+        Locked: another order has it.
+        TooLittleLeft: there is less money on it.
+        BudgetExhausted: the batch's budget does not cover it.
+        OtherContent: the order has redeemed the coupon already.
+    """
+    _take(session, order=order, uses=uses, until=until, holders=holders, store=store)
+
+
+def redeem(
+    session: Session,
+    *,
+    order: str,
+    uses: Sequence[Use] | None = None,
+    holders: Sequence[str] = (),
+    store: str | None = None,
+) -> list[Redeemed]:
+    """Redeem coupons for an order, all or none: what it has set aside, or exactly `uses`.
+
+    A live lock is enough, whatever the date. A dead one, or none, is looked at anew: what is free
+    is taken, budgets too. `uses` may so lock and redeem at once. The same again answers the same.
+    Locks the coupons.
+
+    Raises:
+        LockExpired: the order's lock is dead and the coupon is not to be had any more.
+        As `lock`, where there was none; `Voided` always.
+    """
+    if uses is not None:
+        rows = _take(session, order=order, uses=uses, until=None, holders=holders, store=store)
+    else:
+        now = now_of(session)
+        rows = fetch(
+            session,
+            "SELECT * FROM coupon_redeem_locked(%(now)s, %(day)s, %(order)s, %(store)s, "
+            "%(holders)s::text[], %(ids)s::text[])",
+            {
+                "now": now,
+                "day": day_of(now),
+                "order": order,
+                "store": store,
+                "holders": list(holders),
+                "ids": [new_id("crd") for _ in range(MOST)],
+            },
+        )
+        _refuse(order, rows)
+    return [
+        Redeemed(
+            coupon=row.coupon,
+            redemption=row.redemption,
+            use_number=row.use_number,
+            repeated=row.verdict == "repeat",
+        )
+        for row in rows
+    ]
+
+
+def release(session: Session, *, order: str) -> int:
+    """Give back what an order has set aside, and its budgets; return how many coupons. Again: 0."""
+    rows = fetch(
+        session,
+        "SELECT coupon_release(%(now)s, %(order)s) AS freed",
+        {"now": now_of(session), "order": order},
+    )
+    freed: int = rows[0].freed
+    return freed
+
+
+def extend(session: Session, *, order: str, until: datetime) -> int:
+    """Let an order's locks live until a later instant; return how many coupons that are.
+
+    Raises:
+        LockExpired: one of them is dead already; none is changed. Lock the coupons anew.
+    """
+    row = fetch(
+        session,
+        "SELECT * FROM coupon_extend(%(now)s, %(order)s, %(until)s)",
+        {"now": now_of(session), "order": order, "until": until},
+    )[0]
+    if row.dead:
+        raise LockExpired(order)
+    live: int = row.live
+    return live
+
+
+def roll_back(
+    session: Session,
+    *,
+    redemption: str,
+    key: str,
+    fen: int,
+    order_fen: int = 0,
+    whole_order: bool = False,
+) -> RolledBack:
+    """Give back a part of what one coupon took off an order, any number of times up to all of it.
+
+    `key` names the refund: the same again answers the same. `order_fen` is the part of the goods'
+    value that goes back. Whether the coupon comes back its template says (semantics 6): never; with
+    the `whole_order`, as the same coupon with the same last instant; or in part, as a smaller one.
+    One that is over gets the template's courtesy days, or stays over. Money that was stored on a
+    coupon goes back onto it. Budgets are freed. Locks the coupon.
+
+    Raises:
+        NoSuchCoupon: there is no such redemption.
+        RollBackExceeds: more than remains; says what remains.
+        OtherContent: the key has given back something else.
+    """
+    now = now_of(session)
+    known = fetch(session, _TERMS, {"redemption": redemption})
+    if not known:
+        raise NoSuchCoupon("coupon-redemption", redemption)
+    returns = read_template(known[0].document).terms.returns
+    row = fetch(
+        session,
+        "SELECT * FROM coupon_give_back(%(now)s, %(redemption)s, %(key)s, %(fen)s, "
+        "%(order_fen)s, %(whole)s, %(policy)s, %(courtesy)s, %(id)s)",
+        {
+            "now": now,
+            "redemption": redemption,
+            "key": key,
+            "fen": fen,
+            "order_fen": order_fen,
+            "whole": whole_order,
+            "policy": returns.policy.value,
+            "courtesy": returns.courtesy(now),
+            "id": new_id("cpn"),
+        },
+    )[0]
+    if row.verdict == "exceeds":
+        raise RollBackExceeds(redemption, row.remaining_fen)
+    if row.verdict == "other-content":
+        raise OtherContent("coupon-roll-back", key)
+    return RolledBack(
+        remaining_fen=row.remaining_fen,
+        returned=row.returned,
+        reissued=row.reissued,
+        valid_until=row.valid_until,
+        repeated=row.verdict == "repeat",
+    )
+
+
+def _take(
+    session: Session,
+    *,
+    order: str,
+    uses: Sequence[Use],
+    until: datetime | None,
+    holders: Sequence[str],
+    store: str | None,
+) -> list[Any]:
+    if len({use.coupon for use in uses}) < len(uses) or len(uses) > MOST:
+        raise ValueError(f"{order}: a coupon is used once in an order, and at most {MOST} are")
+    if not uses:
+        return []
+    now = now_of(session)
+    rows = fetch(
+        session,
+        "SELECT * FROM coupon_take(%(now)s, %(day)s, %(order)s, %(store)s, %(holders)s::text[], "
+        "%(until)s, %(coupons)s::text[], %(discounts)s::bigint[], %(orders)s::bigint[], "
+        "%(ids)s::text[])",
+        {
+            "now": now,
+            "day": day_of(now),
+            "order": order,
+            "store": store,
+            "holders": list(holders),
+            "until": until,
+            "coupons": [use.coupon for use in uses],
+            "discounts": [use.discount_fen for use in uses],
+            "orders": [use.order_fen for use in uses],
+            "ids": [new_id("crd") for _ in uses],
+        },
+    )
+    _refuse(order, rows)
+    return rows
+
+
+def _refuse(order: str, rows: Sequence[Any]) -> None:
+    """Raise the first refusal; where none is, all were taken."""
+    for row in rows:
+        if row.verdict not in ("taken", "repeat", "free"):
+            raise _refusal(order, row)
+
+
+def _refusal(order: str, row: Any) -> CouponError:
+    refusals: dict[str, CouponError] = {
+        "unknown": NoSuchCoupon("coupon", row.coupon),
+        "opened": NoSuchCoupon("coupon", row.coupon),
+        "not-holder": NotTheHolder(row.coupon),
+        "void": Voided(row.coupon),
+        "used": AlreadyUsed(row.coupon, row.at, row.store),
+        "not-yet": NotYet(row.coupon),
+        "expired": Over(row.coupon),
+        "locked": Locked(row.coupon, row.at),
+        "short": TooLittleLeft(row.coupon),
+        "budget-exhausted": BudgetExhausted(row.coupon, row.what or ""),
+        "lock-expired": LockExpired(row.coupon),
+        "other-content": OtherContent("coupon-redemption", order),
+    }
+    return refusals[row.verdict]
+
+
+_TERMS = """
+SELECT v.document::text AS document FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
+JOIN coupon_template_version v ON v.id = c.version_id WHERE r.public_id = %(redemption)s
+"""
