@@ -42,6 +42,8 @@ class Code(StrEnum):
     ADJUSTMENTS = "adjustments"
     OPENING = "opening"
     ADJUSTED = "adjusted"
+    COUPONS = "coupons"
+    BRAND = "brand"
 
 
 class Kind(StrEnum):
@@ -63,6 +65,7 @@ class Kind(StrEnum):
     EXTEND = "extend"
     ADJUST = "adjust"
     GIFT = "gift"
+    COUPON = "coupon"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +135,11 @@ FEN_RULES: tuple[Line, ...] = (
     Line(event="a subsidy is taken back", debit=Code.DUE, credit=Code.SUBSIDIES),
     Line(event="a due is adjusted for the merchant", debit=Code.ADJUSTMENTS, credit=Code.DUE),
     Line(event="a due is adjusted against the merchant", debit=Code.DUE, credit=Code.ADJUSTMENTS),
+    Line(event="a coupon that the district funds", debit=Code.COUPONS, credit=Code.DUE),
+    Line(event="a coupon that another merchant funds", debit=Code.DUE, credit=Code.DUE),
+    Line(event="a coupon that a brand funds", debit=Code.BRAND, credit=Code.DUE),
+    Line(event="refund of a coupon that the district funds", debit=Code.DUE, credit=Code.COUPONS),
+    Line(event="refund of a coupon that a brand funds", debit=Code.DUE, credit=Code.BRAND),
 )  # fmt: skip
 
 
@@ -235,6 +243,20 @@ def fen_accounts(session: Session, merchants: Sequence[str]) -> dict[str, int]:
         [
             NewAccount(name=name, code=name.partition(":")[0], unit=Unit.FEN, exact=False)
             for name in names
+        ],
+    )
+
+
+def funding_accounts(session: Session, names: Collection[str]) -> dict[str, int]:
+    """Return accounts in fen that coupons are settled by: `coupons`, `due:…` or `brand:…`.
+
+    None has a floor, so none is locked. Those not there yet are opened; one round trip.
+    """
+    return ledger.open_accounts(
+        session,
+        [
+            NewAccount(name=name, code=name.partition(":")[0], unit=Unit.FEN, exact=False)
+            for name in sorted(names)
         ],
     )
 

@@ -18,11 +18,15 @@ from config.database import now_of
 LIMIT_FEN = 2**53 - 1
 LIMIT_LINES = 200
 LIMIT_QUANTITY = 999_999
+LIMIT_COUPONS = 30
 
 #: How far a till's clock may be ahead of ours (semantics 40).
 SKEW = timedelta(minutes=10)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+#: Ask for the member's coupons that save most.
+BEST = ("*",)
 
 #: Ask for as many points as the order, its terms and the balance allow.
 ALL_POINTS = -1
@@ -70,6 +74,9 @@ class Tap:
 class Basket:
     """A sale as the till asks for it. `number` is the till's own, unique per till for ever.
 
+    `coupons` names those to use, by public id or by code; `BEST`: those of the member that save
+    most.
+
     With `tap` the member is asked before dear points are burned. An exchange earns by the time of
     its first sale and burns by its own, `spent_at`; `replaces` names the order and the refund that
     it stands for.
@@ -81,6 +88,7 @@ class Basket:
     lines: Sequence[BasketLine]
     member: KnownMember | None = None
     burn_points: int = 0
+    coupons: Sequence[str] = ()
     cashier: str | None = None
     kind: str = field(default="sale")
     spent_at: datetime | None = None
@@ -106,6 +114,7 @@ class Basket:
             within("burn_points", self.burn_points)
         if self.member is None and self.burn_points:
             raise Invalid("burn_points", "没有会员，不能用积分", "there is no member to burn for")
+        _check_coupons(self.coupons)
 
     @property
     def total_fen(self) -> int:
@@ -135,8 +144,20 @@ class Basket:
             ],
             None if tenders is None else [[tender.name, tender.fen] for tender in tenders],
             *(self.replaces or ()),
+            *([list(self.coupons)] if self.coupons else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(shape, ensure_ascii=False).encode()).digest()
+
+
+def _check_coupons(coupons: Sequence[str]) -> None:
+    if len(coupons) > LIMIT_COUPONS or len(set(coupons)) < len(coupons):
+        raise Invalid(
+            "coupons",
+            f"最多 {LIMIT_COUPONS} 张，不可重复",
+            f"at most {LIMIT_COUPONS}, none of them twice",
+        )
+    for position, coupon in enumerate(coupons, start=1):
+        sound(f"coupons[{position}]", coupon)
 
 
 def within(name: str, number: int, *, least: int = 0, most: int = LIMIT_FEN) -> None:

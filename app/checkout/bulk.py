@@ -51,7 +51,9 @@ class _Agreed:
 
 
 def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
-    """Sell in one step what burns no points, all or none; ten round trips for all of them.
+    """Sell in one step what burns no points and uses no coupons; ten round trips for all of them.
+
+    All or none.
 
     Does what `orders.sell` would do for one after the other, and returns their sales in order;
     those whose number was known are told and move nothing. Whatever is refused refuses all: the
@@ -61,8 +63,8 @@ def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
         BusinessKeyConflict: a till's number names another sale, or stands here twice.
         As `orders.sell`; and InsufficientBalance where a prepaid merchant has run dry.
     """
-    if any(sale.basket.burn_points for sale in sales):
-        raise ValueError("a sale that burns is sold by itself")
+    if any(sale.basket.burn_points or sale.basket.coupons for sale in sales):
+        raise ValueError("a sale that burns or uses coupons is sold by itself")
     wallets = _lock(session, sales)
     known = _find_known(session, sales)
     used: Used = {}

@@ -28,6 +28,7 @@ class Sale:
     number: str
     state: OrderState
     total_fen: int
+    discount_fen: int
     burned_points: int
     burned_fen: int
     due_fen: int
@@ -56,6 +57,7 @@ class Draft:
             number=self.priced.basket.number,
             state=self.state,
             total_fen=self.priced.basket.total_fen,
+            discount_fen=self.priced.discount_fen,
             burned_points=self.priced.burn.points,
             burned_fen=self.priced.burn.value_fen,
             due_fen=self.priced.due_fen,
@@ -152,6 +154,8 @@ def _columns(draft: Draft) -> dict[str, object]:
         "fingerprint": "\\x" + draft.fingerprint.hex(),
         "quote_id": draft.quote_id,
         "total_fen": basket.total_fen,
+        "discount_fen": priced.discount_fen,
+        "coupons": priced.stack.dump(),
         "burned_points": priced.burn.points,
         "burned_fen": priced.burn.value_fen,
         "due_fen": priced.due_fen,
@@ -180,6 +184,7 @@ def _lines(draft: Draft) -> list[dict[str, object]]:
             "category": line.category,
             "quantity": line.quantity,
             "amount_fen": line.amount_fen,
+            "discount_fen": sold.discount_fen,
             "burned_fen": burned_fen,
             "earned_points": points,
             "refundable": line.refundable,
@@ -198,31 +203,31 @@ _INSERT: LiteralString = """
     WITH given AS (
         SELECT * FROM json_to_recordset(CAST(%(lines)s AS json)) AS u (
             "order" text, number smallint, merchant_id bigint, sku text, name text, category text,
-            quantity bigint, amount_fen bigint, burned_fen bigint, earned_points bigint,
-            refundable boolean)
+            quantity bigint, amount_fen bigint, discount_fen bigint, burned_fen bigint,
+            earned_points bigint, refundable boolean)
     ), written AS (
         INSERT INTO "order" (public_id, store_id, terminal_id, number, kind, cashier, member_id,
             state, occurred_at, business_date, recorded_at, until, fingerprint, quote_id,
-            total_fen, burned_points, burned_fen, due_fen, earned_points,
-            parts, slices, homes, earnings, money, sold_to_self)
+            total_fen, discount_fen, burned_points, burned_fen, due_fen, earned_points,
+            parts, coupons, slices, homes, earnings, money, sold_to_self)
         SELECT o.public_id, o.store_id, o.terminal_id, o.number, o.kind, o.cashier, o.member_id,
             o.state, o.occurred_at, o.business_date, %(now)s, o.until, o.fingerprint, o.quote_id,
-            o.total_fen, o.burned_points, o.burned_fen, o.due_fen, o.earned_points,
-            o.parts, o.slices, o.homes, o.earnings, o.money, o.sold_to_self
+            o.total_fen, o.discount_fen, o.burned_points, o.burned_fen, o.due_fen, o.earned_points,
+            o.parts, o.coupons, o.slices, o.homes, o.earnings, o.money, o.sold_to_self
         FROM json_to_recordset(CAST(%(orders)s AS json)) AS o (
             public_id text, store_id bigint, terminal_id bigint, number text, kind text,
             cashier text, member_id bigint, state text, occurred_at timestamptz,
             business_date date, until timestamptz, fingerprint bytea, quote_id bigint,
-            total_fen bigint, burned_points bigint, burned_fen bigint, due_fen bigint,
-            earned_points bigint, parts jsonb, slices jsonb, homes jsonb, earnings jsonb,
-            money jsonb, sold_to_self boolean)
+            total_fen bigint, discount_fen bigint, burned_points bigint, burned_fen bigint,
+            due_fen bigint, earned_points bigint, parts jsonb, coupons jsonb, slices jsonb,
+            homes jsonb, earnings jsonb, money jsonb, sold_to_self boolean)
         ON CONFLICT (store_id, terminal_id, number, kind) DO NOTHING
         RETURNING id, public_id, member_id
     ), lines AS (
         INSERT INTO order_line (order_id, number, merchant_id, sku, name, category, quantity,
-            amount_fen, burned_fen, earned_points, refundable)
+            amount_fen, discount_fen, burned_fen, earned_points, refundable)
         SELECT w.id, u.number, u.merchant_id, u.sku, u.name, u.category, u.quantity,
-            u.amount_fen, u.burned_fen, u.earned_points, u.refundable
+            u.amount_fen, u.discount_fen, u.burned_fen, u.earned_points, u.refundable
         FROM written w JOIN given u ON u."order" = w.public_id
     ), grown AS (
         INSERT INTO growth (member_id, kind, source, amount, occurred_at, business_date,

@@ -50,6 +50,18 @@ class BusinessKeyConflict(AppError):
         self.known = known
 
 
+class CouponNotUsable(AppError):
+    """Coupons that an order names cannot be used in it; `reasons` are all: (coupon, zh, en)."""
+
+    def __init__(self, reasons: Sequence[tuple[str, str, str]]) -> None:
+        super().__init__(
+            "；".join(f"{coupon}：{zh}" for coupon, zh, _ in reasons)
+            + " / "
+            + "; ".join(f"{coupon}: {en}" for coupon, _, en in reasons)
+        )
+        self.reasons = tuple(reasons)
+
+
 class PaymentMismatch(AppError):
     """The tenders do not add up to what is due."""
 

@@ -16,6 +16,7 @@ from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderKind
 from app.checkout.pricing import price
 from app.checkout.refunds import Refunded, RefundRequest
+from app.checkout.stacks import require_all
 from app.clock import business_date
 from app.members.identification import get_by_id
 from app.points import lots
@@ -69,10 +70,13 @@ def exchange(
         wallet.member.require_active()
     planned = refunds.plan(session, request, first)
     wallet = _wallet(session, planned)
-    priced = price(session, renewed, wallet)
-    taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
-    # Written before the new order earns, which finds the room that the refund leaves under caps.
+    # Written before the new order is priced and earns: it finds what comes back, coupons too, and
+    # the room that the refund leaves under caps.
+    refunds.roll_back(session, planned)
     refunded = refunds.record(session, request, planned)
+    priced = price(session, renewed, wallet, tenders=tenders)
+    require_all(renewed, priced.chosen)
+    taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
     order = orders.settle_priced(session, priced, wallet, tenders, before=planned.journals)
     return Exchanged(refund=refunded, order=order)
 

@@ -24,10 +24,12 @@ _AUDIT = text(
         GROUP BY 1, 2
     ), lines AS (
         SELECT order_id, sum(amount_fen) AS amount, sum(burned_fen) AS burned,
+               sum(discount_fen) AS discount,
                sum(earned_points) AS earned, sum(refunded_fen) AS refunded
         FROM order_line GROUP BY order_id
     ), back AS (
         SELECT r.order_id, sum(r.fen) AS fen, count(*) AS times,
+               sum(r.discount_fen) AS discount,
                sum(r.written_off_points) AS written_off, sum(w.points) AS borne
         FROM refund r LEFT JOIN (
             SELECT refund_id, sum(points) AS points FROM write_off GROUP BY refund_id) w
@@ -43,11 +45,13 @@ _AUDIT = text(
         FROM "order" o LEFT JOIN LATERAL jsonb_each_text(o.money) AS t (name, fen) ON true
         WHERE o.money IS NOT NULL GROUP BY o.id
     ), facts AS (
-        SELECT o.public_id, o.total_fen, o.refunded_fen, o.refunds,
+        SELECT o.public_id, o.total_fen, o.discount_fen, o.refunded_fen, o.refunds,
                CASE WHEN o.state = 'paid' THEN o.burned_fen ELSE 0 END AS burned_fen,
                CASE WHEN o.state = 'paid' THEN o.burned_points ELSE 0 END AS burned_points,
                o.earned_points, o.due_fen, coalesce(m.fen, o.due_fen) AS money, l.amount,
-               l.burned, l.earned, l.refunded,
+               l.burned, l.earned, l.refunded, l.discount,
+               CASE WHEN o.state = 'paid' THEN o.burned_fen + o.discount_fen + o.due_fen
+                    ELSE o.total_fen END AS parts, coalesce(b.discount, 0) AS back_discount,
                coalesce(b.fen, 0) AS back_fen, coalesce(b.times, 0) AS back_times,
                coalesce(b.written_off, 0) AS written_off, coalesce(b.borne, 0) AS borne,
                coalesce(e.points, 0) AS journal_earned, coalesce(u.points, 0) AS journal_burned
@@ -61,11 +65,13 @@ _AUDIT = text(
         SELECT f.public_id AS subject, c.*
         FROM facts f, LATERAL (VALUES
             ('an order is the sum of its lines', f.total_fen, f.amount),
+            ('an order is paid by coupons, points and money', f.total_fen, f.parts),
+            ('what coupons take off lines they take off the order', f.discount_fen, f.discount),
             ('the tenders of an order pay what is due', f.due_fen, f.money),
             ('points on lines are the order''s', f.burned_fen, f.burned),
             ('points earned on lines are the order''s', f.earned_points, f.earned),
-            ('what went back of an order is what went back of its lines', f.refunded_fen,
-             f.refunded),
+            ('what went back of an order is what went back of its lines',
+             f.refunded_fen + f.back_discount, f.refunded),
             ('what went back of an order is the sum of its refunds', f.refunded_fen, f.back_fen),
             ('an order counts its refunds', f.refunds, f.back_times),
             ('what an order''s refunds wrote off somebody bears', f.written_off, f.borne),

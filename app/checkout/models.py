@@ -62,6 +62,7 @@ class Order(Base):
     """A sale at a till. `slices` say for ever who paid for which unit (ADR 0004).
 
     `number` is the till's own; with store, terminal and kind it is the sale's business key.
+    Coupons take `discount_fen` off it; `coupons` says which, and who gives it on which line.
     `parts` are the lots that a waiting order holds. `homes` say where the earned points came from
     and went to; `earnings` which rules gave them, `money` what each tender paid. `sold_to_self`:
     its cashier is the member who bought, which is flagged (semantics 56). `updated_at` is by the
@@ -89,6 +90,9 @@ class Order(Base):
         Index(None, "store_id", "updated_at", "id"),
         Index("order_until_idx", "until", postgresql_where=text("state = 'awaiting_payment'")),
         CheckConstraint("(state = 'paid') = (slices IS NOT NULL)", name="paid"),
+        CheckConstraint(
+            "discount_fen >= 0 AND (discount_fen = 0 OR coupons IS NOT NULL)", name="discount"
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -111,10 +115,12 @@ class Order(Base):
     burned_points: Mapped[int]
     burned_fen: Mapped[int]
     due_fen: Mapped[int]
+    discount_fen: Mapped[int] = mapped_column(server_default=text("0"))
     earned_points: Mapped[int]
     refunded_fen: Mapped[int] = mapped_column(server_default=text("0"))
     refunds: Mapped[int] = mapped_column(server_default=text("0"))
     parts: Mapped[list[Any] | None]
+    coupons: Mapped[list[Any] | None]
     slices: Mapped[list[Any] | None]
     homes: Mapped[list[Any] | None]
     earnings: Mapped[list[Any] | None]
@@ -123,9 +129,15 @@ class Order(Base):
 
 
 class OrderLine(Base):
-    """A line of an order and how much of it has gone back."""
+    """A line of an order and how much of it has gone back.
+
+    `refunded_fen` is how far its tape has gone back, what coupons gave included (ADR 0004).
+    """
 
     __tablename__ = "order_line"
+    __table_args__ = (
+        CheckConstraint("discount_fen >= 0 AND discount_fen <= amount_fen", name="discount"),
+    )
 
     order_id: Mapped[int] = mapped_column(
         ForeignKey("order.id"), primary_key=True, autoincrement=False
@@ -137,6 +149,7 @@ class OrderLine(Base):
     category: Mapped[str]
     quantity: Mapped[int]
     amount_fen: Mapped[int]
+    discount_fen: Mapped[int] = mapped_column(server_default=text("0"))
     burned_fen: Mapped[int] = mapped_column(server_default=text("0"))
     earned_points: Mapped[int] = mapped_column(server_default=text("0"))
     refundable: Mapped[bool]
@@ -146,6 +159,8 @@ class OrderLine(Base):
 
 class Refund(Base):
     """What went back in one step: `fen` = money by tender + `points_fen`.
+
+    What coupons had given of it, `discount_fen`, went back to who had funded it.
 
     `clawed_points` is what the refund took back of the points earned; of these `debt_points` the
     member now owes and `written_off_points` the merchant bears. Of `restored_points` the first
@@ -173,6 +188,7 @@ class Refund(Base):
     recorded_at: Mapped[datetime]
     fen: Mapped[int]
     points_fen: Mapped[int]
+    discount_fen: Mapped[int] = mapped_column(server_default=text("0"))
     money: Mapped[dict[str, Any]]
     restored_points: Mapped[int]
     made_good_points: Mapped[int] = mapped_column(server_default=text("0"))

@@ -17,6 +17,7 @@ from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import Settled, settle
+from app.checkout.stacks import require_all
 from app.clock import business_date
 from app.errors import NotFound
 from app.members import memberships
@@ -26,6 +27,7 @@ from app.outbox import News
 from app.points import lots
 from app.points.lots import Wallet
 from config.database import fetch, new_id, now_of
+from coupons import redemptions
 from ledger import Journal
 
 
@@ -57,7 +59,8 @@ def sell(
     found = look_up(session, basket, tenders)
     if found.known is not None:
         return found.known
-    priced = price(session, basket, wallet)
+    priced = price(session, basket, wallet, tenders=tenders)
+    require_all(basket, priced.chosen)
     taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
     return settle_priced(session, priced, wallet, tenders, quote_id=quote_id)
 
@@ -77,6 +80,7 @@ def settle_priced(
     `hold` names what is captured with it; `before` is posted with it.
     """
     public_id = new_id("ord")
+    redeem(session, priced, order=public_id)
     settled = settle(session, priced, wallet, tenders, order=public_id, hold=hold, before=before)
     draft = Draft(
         priced=priced,
@@ -99,7 +103,7 @@ def settle_priced(
 
 
 def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> Sale:
-    """Place an order that waits for payment: its points are held until the order's `until`.
+    """Place an order that waits for payment: coupons and points are its own until its `until`.
 
     Raises:
         As `sell`, but for payment.
@@ -109,9 +113,19 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
     if found.known is not None:
         return found.known
     priced = price(session, basket, wallet)
+    require_all(basket, priced.chosen)
     taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
     public_id = new_id("ord")
     until = now_of(session) + timedelta(minutes=priced.programme.hold_minutes)
+    if priced.stack.uses:
+        redemptions.lock(
+            session,
+            order=public_id,
+            uses=priced.stack.redeemed,
+            until=until,
+            holders=priced.holders,
+            store=basket.terminal.store.public_id,
+        )
     if wallet is not None and priced.parts:
         ledger.holds.place(
             session,
@@ -147,9 +161,29 @@ def cancel(session: Session, *, order: str) -> OrderState:
     if found.state == OrderState.AWAITING_PAYMENT:
         if found.parts:
             ledger.holds.void(session, key=f"{order}:hold")
+        if found.coupons:
+            redemptions.release(session, order=order)
         found.state, found.updated_at = OrderState.CANCELLED, func.clock_timestamp()
         outbox.add(session, topic="order.cancelled", aggregate=order, payload={"order": order})
     return OrderState(found.state)
+
+
+def redeem(session: Session, priced: Priced, *, order: str) -> None:
+    """Redeem the coupons of a sale, all or none, in one round trip where it has some.
+
+    After the wallet and before the accounts: nothing that locks a coupon waits for a wallet.
+
+    Raises:
+        CouponError: one is not to be had any more, or its budget does not cover it.
+    """
+    if priced.stack.uses:
+        redemptions.redeem(
+            session,
+            order=order,
+            uses=priced.stack.redeemed,
+            holders=priced.holders,
+            store=priced.basket.terminal.store.public_id,
+        )
 
 
 def get_locked(session: Session, public_id: str) -> Order:
@@ -229,6 +263,7 @@ def paid_news(priced: Priced, settled: Settled, *, order: str) -> News:
             "store": basket.terminal.store.public_id,
             "member": basket.member.public_id if basket.member else None,
             "total_fen": basket.total_fen,
+            "discount_fen": priced.discount_fen,
             "burned_points": priced.burn.points,
             "earned_points": settled.earned_points,
             "sold_to_self": priced.sold_to_self,
@@ -284,6 +319,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
         number=row.number,
         state=OrderState(row.state),
         total_fen=row.total_fen,
+        discount_fen=row.discount_fen,
         burned_points=row.burned_points,
         burned_fen=row.burned_fen,
         due_fen=row.due_fen,
@@ -295,8 +331,8 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
 
 #: What `known_sale` reads of an order.
 SALE_COLUMNS: LiteralString = (
-    "public_id, number, state, fingerprint, total_fen, burned_points, burned_fen, due_fen, "
-    "earned_points, until"
+    "public_id, number, state, fingerprint, total_fen, discount_fen, burned_points, burned_fen, "
+    "due_fen, earned_points, until"
 )
 _KNOWN: LiteralString = (
     f"SELECT {SALE_COLUMNS} "  # noqa: S608  (names of columns)

@@ -8,14 +8,16 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 import ledger
+from app.checkout import discounts
 from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.drafts import Sale
-from app.checkout.errors import LockExpired, OrderNotPayable, PaidOtherwise
+from app.checkout.errors import CouponNotUsable, LockExpired, OrderNotPayable, PaidOtherwise
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import announce_paid, get_locked, lock_wallet
 from app.checkout.pricing import Priced, bound, price, usable_lots
 from app.checkout.settling import Settled, dump_homes, settle
 from app.checkout.slices import dump
+from app.checkout.stacks import holders_of
 from app.clock import business_date
 from app.members import growth, standing
 from app.members.identification import get_by_id
@@ -28,6 +30,7 @@ from app.points.lots import Wallet
 from app.points.programme import programme_at
 from config.database import now_of
 from config.errors import Collision
+from coupons import redemptions
 
 
 def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
@@ -45,6 +48,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         LockExpired: it is late, and its points can no longer be spent so.
         MemberNotActive: its member has been frozen meanwhile.
         PaymentMismatch: the tenders are not what is due.
+        CouponNotUsable, CouponError: a coupon is not to be had so any more.
         Collision: its hold ended while it was being paid; run the transaction again.
     """
     found = get_locked(session, order)
@@ -61,9 +65,9 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     late = found.until is not None and found.until <= now_of(session)
     if late:
         basket = replace(basket, spent_at=now_of(session))
-    if late and wallet is not None and found.parts:
         _require_spendable(session, found, basket, wallet)
     priced = _priced(session, found, basket, wallet)
+    _redeem(session, priced, tenders, order=order, late=late)
     try:
         settled = settle(
             session,
@@ -84,13 +88,46 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     )
 
 
-def _require_spendable(session: Session, order: Order, basket: Basket, wallet: Wallet) -> None:
-    """Refuse a late payment whose points could not be burned just so now.
+def _redeem(
+    session: Session, priced: Priced, tenders: Sequence[Tender], *, order: str, late: bool
+) -> None:
+    """Redeem what a placed order has locked; a late one only if its coupons are still to be had.
+
+    Raises:
+        CouponNotUsable: one of them may not be paid for by these tenders.
+        CouponError: the lock is dead, and the coupon was used or is over (semantics 35).
+    """
+    if not priced.stack.uses:
+        return
+    names = {tender.name for tender in tenders if tender.fen}
+    bound = [use for use in priced.stack.uses if use.tenders and not names <= set(use.tenders)]
+    if bound:
+        raise CouponNotUsable(
+            [
+                (use.coupon, f"限用 {'、'.join(use.tenders)} 付款",
+                 f"only if paid by {', '.join(use.tenders)}")
+                for use in bound
+            ]
+        )  # fmt: skip
+    redemptions.redeem(
+        session,
+        order=order,
+        holders=holders_of(session, priced.basket) if late else (),
+        store=priced.basket.terminal.store.public_id,
+    )
+
+
+def _require_spendable(
+    session: Session, order: Order, basket: Basket, wallet: Wallet | None
+) -> None:
+    """Refuse a late payment whose points, if it has any, could not be burned just so now.
 
     Raises:
         LockExpired: lots are used up or have expired, a debt or a limit is in the way, or the terms
             or the worth of a point have changed.
     """
+    if wallet is None or not order.parts:
+        return
     try:
         fresh = price(session, replace(basket, burn_points=order.burned_points), wallet)
     except InsufficientPoints as short:
@@ -105,7 +142,7 @@ def _require_spendable(session: Session, order: Order, basket: Basket, wallet: W
         )
     )
     if (fresh.burn.points, fresh.burn.value_fen) != (order.burned_points, order.burned_fen) or any(
-        points > usable.get(lot, 0) for lot, points in order.parts or []
+        points > usable.get(lot, 0) for lot, points in order.parts
     ):
         raise LockExpired(order.public_id)
 
@@ -145,17 +182,20 @@ def _terminal(directory: Directory, order: Order) -> ListedTerminal:
 
 
 def _priced(session: Session, order: Order, basket: Basket, wallet: Wallet | None) -> Priced:
-    """Price what was placed: the points stay those that were promised."""
+    """Price what was placed: its coupons and points stay those that were promised."""
     fresh = price(session, basket, None)
+    stack = discounts.load(order.coupons)
+    lines = stack.taken_off(fresh.lines) if stack.uses else fresh.lines
     return Priced(
         basket=basket,
         directory=fresh.directory,
         programme=fresh.programme,
         merchants=fresh.merchants,
-        lines=fresh.lines,
+        lines=lines,
         burn=Burn(points=order.burned_points, value_fen=order.burned_fen),
         parts=[(lot, points) for lot, points in order.parts or []],
-        only=bound(wallet.lots, fresh.lines) if wallet is not None and order.parts else {},
+        only=bound(wallet.lots, lines) if wallet is not None and order.parts else {},
+        stack=stack,
     )
 
 
@@ -216,6 +256,7 @@ def _sale(order: Order, *, replayed: bool) -> Sale:
         number=order.number,
         state=OrderState(order.state),
         total_fen=order.total_fen,
+        discount_fen=order.discount_fen,
         burned_points=order.burned_points,
         burned_fen=order.burned_fen,
         due_fen=order.due_fen,

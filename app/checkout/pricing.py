@@ -1,10 +1,10 @@
-"""What a sale would take and give: points burned, money due, points earned (P2).
+"""What a sale would take and give: coupons used, points burned, money due, points earned (P2).
 
 The same steps serve a quote, which stops here, and an order, which goes on to post.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -12,7 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender, not_ahead
+from app.checkout.discounts import NO_COUPONS, Stack
 from app.checkout.sharing import SaleLine, Shared, share
+from app.checkout.stacks import Chosen, choose
 from app.clock import business_date, day_start
 from app.members.birthdays import birthday_of
 from app.merchants.directory import Directory, ListedMerchant, get_directory
@@ -31,7 +33,7 @@ NO_BURN = Burn(points=0, value_fen=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:
-    """A basket with its points decided: which lots pay what, and the money that is left.
+    """A basket with its coupons and points decided: who pays what, and the money that is left.
 
     `only` names the merchant whose lines alone a lot may pay for, where that is not all of them.
     """
@@ -44,11 +46,23 @@ class Priced:
     burn: Burn
     parts: Sequence[tuple[int, int]]
     only: Mapping[int, int]
+    stack: Stack = NO_COUPONS
+    chosen: Chosen | None = None
+
+    @property
+    def discount_fen(self) -> int:
+        """What coupons take off it."""
+        return self.stack.fen
+
+    @property
+    def holders(self) -> Sequence[str]:
+        """The names under which the member's coupons are kept."""
+        return self.chosen.holders if self.chosen else ()
 
     @property
     def due_fen(self) -> int:
         """Money that is to be paid."""
-        return self.basket.total_fen - self.burn.value_fen
+        return self.basket.total_fen - self.discount_fen - self.burn.value_fen
 
     @property
     def sold_to_self(self) -> bool:
@@ -58,10 +72,18 @@ class Priced:
         return member is not None and cashier is not None and cashier.id in member.cashier_ids
 
 
-def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
-    """Decide the points of a basket under the policy of its business time, or of its burn's own.
+def price(
+    session: Session,
+    basket: Basket,
+    wallet: Wallet | None,
+    *,
+    tenders: Sequence[Tender] | None = None,
+) -> Priced:
+    """Decide a basket's coupons, then points, under the policy of its business time, or burn's own.
 
-    No SQL when warm but one statement where a daily limit is set. Asks above the order are cut.
+    No SQL when warm but one statement where a daily limit is set, and two or three where coupons
+    are asked for. Asks above the order are cut. `tenders`, where they are known, decide about
+    coupons that are bound to some.
 
     Raises:
         Invalid: its business time is more than ten minutes ahead.
@@ -84,6 +106,11 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
         for number, (line, merchant) in enumerate(zip(basket.lines, merchants, strict=True), 1)
     ]
     programme = programme_at(session, basket.occurred_at)
+    chosen = None
+    if basket.coupons:
+        names = None if tenders is None else [tender.name for tender in tenders if tender.fen]
+        chosen = choose(session, basket, lines, merchants, directory=directory, tenders=names)
+        lines = chosen.stack.taken_off(lines)
     burned: Burn = NO_BURN
     parts: Sequence[tuple[int, int]] = []
     if wallet is not None and basket.burn_points:
@@ -97,17 +124,27 @@ def price(session: Session, basket: Basket, wallet: Wallet | None) -> Priced:
         burn=burned,
         parts=parts,
         only=bound(wallet.lots, lines) if wallet is not None and parts else {},
+        stack=chosen.stack if chosen else NO_COUPONS,
+        chosen=chosen,
     )
 
 
+def with_all_points(session: Session, priced: Priced, wallet: Wallet) -> Priced:
+    """Return a priced basket as it would be with as many points as may be burned."""
+    basket = replace(priced.basket, burn_points=ALL_POINTS)
+    burned, parts = _burn(session, basket, wallet, priced.lines)
+    return replace(priced, basket=basket, burn=burned, parts=parts)
+
+
 def allot(priced: Priced, tenders: Sequence[Tender]) -> Shared:
-    """Share a priced sale's points and money over its lines, once."""
+    """Share a priced sale's coupons, points and money over its lines, once."""
     return share(
         priced.lines,
         tenders=[(tender.name, tender.fen) for tender in tenders],
         lots=priced.parts,
         only=priced.only,
         value_fen=priced.burn.value_fen,
+        gifts=priced.stack.gifts,
         first=priced.programme.return_first,
     )
 
@@ -190,8 +227,8 @@ def _burn(
         burned_today = _burned_on(session, wallet, day)
     rate = programme_at(session, basket.burns_at).point_value_fen
     order = Burning(
-        order_fen=basket.total_fen,
-        burnable_fen=sum([line.amount_fen for line in lines if line.burnable]),
+        order_fen=sum([line.payable_fen for line in lines]),
+        burnable_fen=sum([line.burnable_fen for line in lines]),
         point_value_fen=rate,
         terms=terms,
         burned_today_points=burned_today,
@@ -255,8 +292,8 @@ def _burnable_fen(lines: Sequence[SaleLine]) -> dict[int, int]:
     """Return what points may pay for, by merchant; merchants with nothing to pay are left out."""
     fen: dict[int, int] = {}
     for line in lines:
-        if line.burnable and line.amount_fen:
-            fen[line.merchant_id] = fen.get(line.merchant_id, 0) + line.amount_fen
+        if line.burnable_fen:
+            fen[line.merchant_id] = fen.get(line.merchant_id, 0) + line.burnable_fen
     return fen
 
 

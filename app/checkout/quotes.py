@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.checkout.baskets import ALL_POINTS, Basket, Tender
+from app.checkout import reasons
+from app.checkout.baskets import Basket, Tender
 from app.checkout.errors import QuoteExpired
 from app.checkout.models import Quote
 from app.checkout.orders import lock_wallet
-from app.checkout.pricing import Priced, allot, paid_order, price
+from app.checkout.pricing import Priced, allot, paid_order, price, with_all_points
+from app.checkout.stacks import Chosen
 from app.points import caps
 from app.points.burning import Limit
 from app.points.explaining import Preview, preview
@@ -30,6 +32,8 @@ class Quoted:
     public_id: str
     until: datetime
     total_fen: int
+    discount_fen: int
+    chosen: Chosen | None
     balance_points: int | None
     burn_points: int
     burn_fen: int
@@ -58,7 +62,7 @@ def quote(session: Session, basket: Basket, *, tender: str = "cash") -> Quoted:
     priced = price(session, basket, wallet)
     most = priced
     if wallet is not None:
-        most = price(session, replace(basket, burn_points=ALL_POINTS), wallet)
+        most = with_all_points(session, priced, wallet)
     found = preview(
         get_rule_book(session),
         paid_order(session, priced, allot(priced, [Tender(name=tender, fen=priced.due_fen)])),
@@ -74,6 +78,8 @@ def quote(session: Session, basket: Basket, *, tender: str = "cash") -> Quoted:
         public_id=new_id("quo"),
         until=now + timedelta(minutes=priced.programme.quote_minutes),
         total_fen=basket.total_fen,
+        discount_fen=priced.discount_fen,
+        chosen=priced.chosen,
         balance_points=wallet.balance_points(basket.business_date) if wallet else None,
         burn_points=priced.burn.points,
         burn_fen=priced.burn.value_fen,
@@ -124,6 +130,8 @@ def answer(quoted: Quoted) -> dict[str, Any]:
         "quote": quoted.public_id,
         "until": quoted.until.isoformat(),
         "total_fen": quoted.total_fen,
+        "discount_fen": quoted.discount_fen,
+        **reasons.told(quoted.chosen),
         "balance_points": quoted.balance_points,
         "burn_points": quoted.burn_points,
         "burn_fen": quoted.burn_fen,

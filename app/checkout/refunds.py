@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 import ledger
 from app import outbox
 from app.books import Kind, rates
+from app.checkout import discounts
 from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
-from app.checkout.returns import Delta, LineState, Request, difference, refund
+from app.checkout.returns import Delta, LineState, Request, difference, is_whole, refund
 from app.checkout.settling import load_homes
 from app.checkout.slices import Allocation, load
 from app.clock import business_date
@@ -39,6 +40,8 @@ from app.points.merging import heirs
 from app.points.programme import programme_at
 from config.database import new_id, now_of
 from config.errors import Collision
+from coupons import redemptions
+from coupons.redemptions import Use
 from ledger import Journal, Posting
 
 NO_CLAWBACK = Clawback(postings=[], taken_points=0, debt_points=0, written_off={})
@@ -77,6 +80,8 @@ class RefundRequest:
 class Refunded:
     """A refund as its till hears of it: `fen` = money by tender + the worth of points returned.
 
+    `discount_fen` is what coupons had given of it: it returns to who had funded them.
+
     Of `clawed_points`, `debt_points` are owed now and `written_off_points` borne by the merchant.
     Of `restored_points`, `made_good_points` went to merchants that had borne them before.
     """
@@ -86,6 +91,7 @@ class Refunded:
     number: str
     fen: int
     points_fen: int
+    discount_fen: int
     money_fen: Mapping[str, int]
     restored_points: int
     clawed_points: int
@@ -106,6 +112,8 @@ class Planned:
     clawback: Clawback
     journals: Sequence[Journal]
     moved: Mapping[int, LineState]
+    coupons: Sequence[Use]
+    whole: bool
     member: KnownMember | None
     gain: Gain | None
 
@@ -129,6 +137,7 @@ def give(session: Session, request: RefundRequest) -> Refunded:
     if known_refund is not None:
         return known_refund
     planned = plan(session, request, order)
+    roll_back(session, planned)
     ledger.post(session, planned.journals)
     return record(session, request, planned)
 
@@ -154,12 +163,12 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         allocation, homes = _inherited(allocation, homes, stands_for)
     states, borne = _read(session, order)
     after, delta = refund(allocation, states, request.parts)
+    gone = difference(allocation, {}, states)
     public_id = new_id("ref")
     given_back, clawback = NOT_GIVEN_BACK, NO_CLAWBACK
     if wallet is not None and (delta.points or delta.clawed_points):
-        before = difference(allocation, {}, states).clawed_points
         given_back, clawback = _points(
-            session, wallet, request, delta, before=before, homes=homes, borne=borne
+            session, wallet, request, delta, before=gone.clawed_points, homes=homes, borne=borne
         )
     postings = [*given_back.postings, *clawback.postings]
     return Planned(
@@ -168,17 +177,45 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         delta=delta,
         given_back=given_back,
         clawback=clawback,
-        journals=_journals(request, order, public_id, postings),
+        journals=[
+            *_journals(request, order, public_id, postings),
+            *discounts.journals(
+                session,
+                get_directory(session),
+                discounts.given_back(allocation, delta.funded_fen),
+                key=f"{public_id}:coupons",
+                order=order.public_id,
+                occurred_at=request.occurred_at,
+                back=True,
+            ),
+        ],
         moved={number: state for number, state in after.items() if state != states.get(number)},
+        coupons=discounts.parts_back(discounts.load(order.coupons), allocation, gone, delta),
+        whole=is_whole(allocation, after),
         member=member,
         gain=growth.gain_of_refund(
             session,
             member,
             refund=public_id,
-            kept_fen=_kept(order, difference(allocation, {}, states), delta),
+            kept_fen=_kept(order, gone, delta),
             ordered_at=order.occurred_at,
             at=request.occurred_at,
         ),
+    )
+
+
+def roll_back(session: Session, planned: Planned) -> None:
+    """Give the coupons of an order their part of a planned refund back; two round trips if any.
+
+    Before the accounts are locked, as a sale locks its coupons. Whether one comes back to its
+    holder its template says (semantics 6).
+    """
+    redemptions.roll_back_order(
+        session,
+        order=planned.order.public_id,
+        key=planned.public_id,
+        parts=planned.coupons,
+        whole_order=planned.whole,
     )
 
 
@@ -224,6 +261,7 @@ def record(session: Session, request: RefundRequest, planned: Planned) -> Refund
         number=request.number,
         fen=delta.fen,
         points_fen=delta.points_fen,
+        discount_fen=sum(delta.funded_fen.values()),
         money_fen=dict(delta.money_fen),
         restored_points=sum(delta.points.values()),
         clawed_points=sum(delta.clawed_points.values()),
@@ -240,6 +278,7 @@ def record(session: Session, request: RefundRequest, planned: Planned) -> Refund
             "order": order.public_id,
             "refund": result.public_id,
             "fen": result.fen,
+            "discount_fen": result.discount_fen,
             "restored_points": result.restored_points,
             "made_good_points": result.made_good_points,
             "clawed_points": result.clawed_points,
@@ -323,6 +362,7 @@ def find_known(session: Session, request: RefundRequest) -> Refunded | None:
         number=found.number,
         fen=found.fen,
         points_fen=found.points_fen,
+        discount_fen=found.discount_fen,
         money_fen=found.money,
         restored_points=found.restored_points,
         clawed_points=found.clawed_points,
@@ -356,6 +396,7 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
             "now": now_of(session),
             "fen": result.fen,
             "points_fen": result.points_fen,
+            "discount": result.discount_fen,
             "money": json.dumps(result.money_fen),
             "restored": result.restored_points,
             "clawed": result.clawed_points,
@@ -401,11 +442,13 @@ _INSERT = text(
     """
     WITH written AS (
         INSERT INTO refund (public_id, order_id, ordinal, store_id, terminal_id, number, cashier,
-            fingerprint, occurred_at, recorded_at, fen, points_fen, money, restored_points,
-            clawed_points, debt_points, written_off_points, made_good_points, lines)
+            fingerprint, occurred_at, recorded_at, fen, points_fen, discount_fen, money,
+            restored_points, clawed_points, debt_points, written_off_points, made_good_points,
+            lines)
         VALUES (:public_id, :order, :ordinal, :store, :terminal, :number, :cashier,
-            :fingerprint, :occurred_at, :now, :fen, :points_fen, CAST(:money AS jsonb), :restored,
-            :clawed, :debt, :written_off, :made_good, CAST(:lines AS jsonb))
+            :fingerprint, :occurred_at, :now, :fen, :points_fen, :discount,
+            CAST(:money AS jsonb), :restored, :clawed, :debt, :written_off, :made_good,
+            CAST(:lines AS jsonb))
         ON CONFLICT (store_id, terminal_id, number) DO NOTHING
         RETURNING id, order_id, fen
     ), marked AS (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
 from app.checkout.errors import NotRefundable, RefundExceedsRemaining
-from app.checkout.slices import Allocation, Line, returned
+from app.checkout.slices import Allocation, Line, paid_up_to, position_of, returned
 from app.errors import Invalid, NotFound
 
 K = TypeVar("K")
@@ -36,7 +36,8 @@ class RefundQuantity:
 class RefundAmount:
     """Give back an amount, of a line or (None) of the order's lines in the order of their numbers.
 
-    It moves no units: units taken back later give only what the amount has not given already.
+    It is the customer's own: money and the worth of points; what coupons gave returns beside it. It
+    moves no units: units taken back later give only what the amount has not given already.
     """
 
     fen: int
@@ -56,7 +57,7 @@ States = Mapping[int, LineState]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LineReturn:
-    """A line's part of a refund: units and the worth of what went back."""
+    """A line's part of a refund: units, and what went back to the customer."""
 
     line: int
     quantity: int
@@ -67,8 +68,10 @@ class LineReturn:
 class Delta:
     """What goes back in one step; nothing in it is negative, and zeros are left out.
 
-    `fen` = money by tender + `points_fen`, the worth of the points. `points` are by (merchant that
-    took them, lot); `clawed_points` are the earned points taken back, by merchant that gave them.
+    `fen` = money by tender + `points_fen`, the worth of the points: what the customer gets.
+    `points` are by (merchant that took them, lot); `clawed_points` are the earned points taken
+    back, by merchant that gave them. `funded_fen` goes back to who funded coupons, by (merchant
+    that had it, index in the allocation's `funded`).
     """
 
     fen: int = 0
@@ -76,6 +79,7 @@ class Delta:
     money_fen: Mapping[str, int] = field(default_factory=dict)
     points: Mapping[tuple[int, int], int] = field(default_factory=dict)
     clawed_points: Mapping[int, int] = field(default_factory=dict)
+    funded_fen: Mapping[tuple[int, int], int] = field(default_factory=dict)
     lines: tuple[LineReturn, ...] = ()
 
 
@@ -101,9 +105,10 @@ def refund(
 
 
 def difference(allocation: Allocation, before: States, after: States) -> Delta:
-    """Return what lies between two states: tenders, lots, earned points and lines."""
+    """Return what lies between two states: tenders, lots, funders, earned points and lines."""
     money: dict[str, int] = {}
     points: dict[tuple[int, int], int] = {}
+    funded: dict[tuple[int, int], int] = {}
     clawed: dict[int, int] = {}
     moved: list[LineReturn] = []
     total = points_fen = 0
@@ -111,19 +116,24 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
         old, new = before.get(line.number, LineState()), after.get(line.number, LineState())
         if old == new:
             continue
-        fen = new.refunded_fen - old.refunded_fen
         quantity = new.refunded_quantity - old.refunded_quantity
-        moved.append(LineReturn(line=line.number, quantity=quantity, fen=fen))
-        total += fen
         start, end = returned(line, old.refunded_fen), returned(line, new.refunded_fen)
+        own = 0
         for source, upto in end.fen.items():
+            fen = upto - start.fen.get(source, 0)
+            if source >= allocation.first_funded:
+                _add(funded, (line.merchant_id, source - allocation.first_funded), fen)
+                continue
+            own += fen
             if source < len(allocation.tenders):
-                _add(money, allocation.tenders[source], upto - start.fen.get(source, 0))
+                _add(money, allocation.tenders[source], fen)
                 continue
             lot = allocation.lots[source - len(allocation.tenders)]
-            points_fen += upto - start.fen.get(source, 0)
+            points_fen += fen
             back = end.points[source] - start.points.get(source, 0)
             _add(points, (line.merchant_id, lot), back)
+        total += own
+        moved.append(LineReturn(line=line.number, quantity=quantity, fen=own))
         _add(clawed, line.merchant_id, end.clawed_points - start.clawed_points)
     return Delta(
         fen=total,
@@ -131,6 +141,7 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
         money_fen=money,
         points=points,
         clawed_points=clawed,
+        funded_fen=funded,
         lines=tuple(moved),
     )
 
@@ -143,6 +154,12 @@ def sold(allocation: Allocation) -> dict[int, LineState]:
     return {line.number: LineState(line.amount_fen, line.quantity) for line in allocation.lines}
 
 
+def is_whole(allocation: Allocation, states: States) -> bool:
+    """Whether a whole order has gone back, in one step or many; what may not go back keeps it."""
+    whole = sold(allocation)
+    return all(states.get(number) == state for number, state in whole.items())
+
+
 def _step(allocation: Allocation, states: States, request: Request) -> dict[int, LineState]:
     if request.line is not None:
         lines = [_line(allocation, request.line)]
@@ -153,7 +170,7 @@ def _step(allocation: Allocation, states: States, request: Request) -> dict[int,
         case RefundQuantity():
             return {line.number: _units(line, states[line.number], request) for line in lines}
         case RefundAmount():
-            return _amount(lines, states, request)
+            return _amount(lines, states, request, allocation.first_funded)
         case RefundWhole():
             return _all(lines, states, request)
     assert_never(request)
@@ -182,16 +199,28 @@ def _units(line: Line, state: LineState, request: RefundQuantity) -> LineState:
     return LineState(max(state.refunded_fen, line.value_of_first(taken)), taken)
 
 
-def _amount(lines: Sequence[Line], states: States, request: RefundAmount) -> dict[int, LineState]:
-    left = {line.number: line.amount_fen - states[line.number].refunded_fen for line in lines}
+def _amount(
+    lines: Sequence[Line], states: States, request: RefundAmount, first_funded: int
+) -> dict[int, LineState]:
+    gone = {
+        line.number: paid_up_to(line, states[line.number].refunded_fen, first_funded)
+        for line in lines
+    }
+    left = {
+        line.number: paid_up_to(line, line.amount_fen, first_funded) - gone[line.number]
+        for line in lines
+    }
     _within(request.fen, sum(left.values()), line=request.line, unit="fen")
     moved: dict[int, LineState] = {}
     fen = request.fen
-    for number, rest in left.items():
-        step = min(rest, fen)
+    for line in lines:
+        step = min(left[line.number], fen)
         fen -= step
-        state = states[number]
-        moved[number] = LineState(state.refunded_fen + step, state.refunded_quantity)
+        state = states[line.number]
+        if step:
+            position = position_of(line, gone[line.number] + step, first_funded)
+            state = LineState(max(state.refunded_fen, position), state.refunded_quantity)
+        moved[line.number] = state
     return moved
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app.books import Kind, rates
+from app.checkout import discounts
 from app.checkout.baskets import Tender, check_tenders
 from app.checkout.errors import PaymentMismatch
 from app.checkout.pricing import Priced, allot, earn_points
@@ -51,8 +52,9 @@ class Settled:
     def line_burned_fen(self) -> list[int]:
         """Worth of the points on every line."""
         tenders = len(self.shared.tenders)
+        funded = tenders + len(self.shared.lots)
         return [
-            sum([piece.fen for piece in slices if piece.source >= tenders])
+            sum([piece.fen for piece in slices if tenders <= piece.source < funded])
             for slices in self.shared.parts
         ]
 
@@ -82,6 +84,8 @@ def settle(
 ) -> Settled:
     """Burn, earn and share a priced sale in one posting call; at most two round trips.
 
+    A third where others fund its coupons, whose share is posted with it (L7).
+
     `hold` names what the order has held: it is captured. `before` are journals of the same
     transaction that go with it, such as those of the refund in an exchange. A prepaid merchant
     whose points have run out gives none, and the sale goes on (L6).
@@ -97,7 +101,15 @@ def settle(
             [posting for journal in burn for posting in journal.postings],
             freed=priced.parts if hold else (),
         )
-    fixed = [*before, *burn]
+    funded = discounts.journals(
+        session,
+        priced.directory,
+        priced.stack.given(priced.lines),
+        key=f"{order}:coupons",
+        order=order,
+        occurred_at=priced.basket.occurred_at,
+    )
+    fixed = [*before, *burn, *funded]
     homes: Sequence[Home] = []
     while True:
         given = given_by(priced, earned)

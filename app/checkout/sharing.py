@@ -1,4 +1,4 @@
-"""The one sharing of a sale: its money and points over lines, merchants and units (ADR 0004).
+"""The one sharing of a sale: money, points, coupons over lines, merchants and units (ADR 0004).
 
 Done once, at the sale, by largest remainder, and stored as slices; never computed again (decisions
 16 and 17; semantics 3, 18, 24). Pure: no database, no clock.
@@ -7,7 +7,7 @@ Done once, at the sale, by largest remainder, and stored as slices; never comput
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.checkout.slices import Allocation, Line, Run, Slice
+from app.checkout.slices import Allocation, Funded, Line, Run, Slice
 from app.points.policy import ReturnFirst
 from coupons.rules import spread
 
@@ -16,7 +16,8 @@ from coupons.rules import spread
 class SaleLine:
     """A line as sold: `amount_fen` is its net price for all units, after the till's discounts.
 
-    Points may pay for it unless it is not `burnable` (its merchant takes no points).
+    Coupons take `discount_fen` off it. Points may pay for the rest unless it is not `burnable`
+    (its merchant takes no points).
     """
 
     number: int
@@ -25,6 +26,25 @@ class SaleLine:
     amount_fen: int
     refundable: bool = True
     burnable: bool = True
+    discount_fen: int = 0
+
+    @property
+    def payable_fen(self) -> int:
+        """What the customer pays for it, by money or points."""
+        return self.amount_fen - self.discount_fen
+
+    @property
+    def burnable_fen(self) -> int:
+        """What of it points may pay for."""
+        return self.payable_fen if self.burnable else 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gift:
+    """What one funder gives by one use of a coupon, in fen, on every line."""
+
+    of: Funded
+    shares: Sequence[int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +55,7 @@ class Shared:
     tenders: tuple[str, ...]
     lots: tuple[int, ...]
     parts: Sequence[Sequence[Slice]]
+    funded: tuple[Funded, ...] = ()
 
     def paid_fen(self) -> list[dict[str, int]]:
         """Return the money on every line by tender: what earning rules count (E1)."""
@@ -52,15 +73,20 @@ def share(
     lots: Sequence[tuple[int, int]] = (),
     only: Mapping[int, int] | None = None,
     value_fen: int = 0,
+    gifts: Sequence[Gift] = (),
     first: ReturnFirst = ReturnFirst.MONEY,
 ) -> Shared:
     """Share a sale's points and money over its lines, once, by largest remainder.
 
+    `gifts` are shared already, and add up to what coupons take off each line: points and money go
+    by what is left of it.
+
     `tenders` are (name, fen); `lots` are (lot id, points) in the order in which they were used,
-    together worth `value_fen`; money and value add up to the lines. Value goes over the burnable
-    lines by amount, points by value, each lot and then each tender by what remains of every line.
-    Where a point is worth more than a line's share, the fen of a line without a point stand under
-    the first lot. Lots that are in `only` pay, before the others, for one merchant's lines alone.
+    together worth `value_fen`; money and value add up to what is payable. Value goes over the
+    burnable lines by amount, points by value, each lot and then each tender by what remains of
+    every line. Where a point is worth more than a line's share, the fen of a line without a point
+    stand under the first lot. Lots that are in `only` pay, before the others, for one merchant's
+    lines alone.
 
     Raises:
         ValueError: sums that do not meet, a source named twice, a quantity below one, or points
@@ -68,15 +94,18 @@ def share(
     """
     _check(lines, tenders, lots, value_fen)
     if not lots and len(tenders) == 1:
-        parts = [[Slice(0, line.amount_fen, 0)] if line.amount_fen else [] for line in lines]
+        parts = [[Slice(0, line.payable_fen, 0)] if line.payable_fen else [] for line in lines]
     else:
         purses = _purses(lines, lots, only or {}, value_fen, len(tenders))
         parts = _parts(lines, tenders, purses, first)
+    if gifts or any([line.discount_fen for line in lines]):
+        parts = _with_gifts(lines, parts, gifts, len(tenders) + len(lots))
     return Shared(
         lines=lines,
         tenders=tuple([name for name, _ in tenders]),
         lots=tuple([lot for lot, _ in lots]),
         parts=parts,
+        funded=tuple([gift.of for gift in gifts]),
     )
 
 
@@ -94,6 +123,7 @@ def allocate(shared: Shared, *, earned_points: Sequence[int] = ()) -> Allocation
     return Allocation(
         tenders=shared.tenders,
         lots=shared.lots,
+        funded=shared.funded,
         lines=tuple(
             [
                 Line(
@@ -122,8 +152,10 @@ def _check(
     for line in lines:
         if line.quantity < 1 or line.amount_fen < 0:
             raise ValueError(f"line {line.number}: quantity below one or negative amount")
-        total += line.amount_fen
-        burnable += line.amount_fen if line.burnable else 0
+        if not 0 <= line.discount_fen <= line.amount_fen:
+            raise ValueError(f"line {line.number}: coupons take more off it than it costs")
+        total += line.payable_fen
+        burnable += line.burnable_fen
     if sum([fen for _, fen in tenders]) + value_fen != total or value_fen > burnable:
         raise ValueError("money and the value of the points do not add up to the lines")
     if len(dict(tenders)) != len(tenders) or len(dict(lots)) != len(lots):
@@ -156,13 +188,10 @@ def _purses(
     # Those that are bound to a merchant come first: the others find room on any line.
     owners = sorted(uses, key=lambda owner: owner is None)
     worth = spread(value_fen, [sum([points for _, points in uses[owner]]) for owner in owners])
-    left = [line.amount_fen if line.burnable else 0 for line in lines]
+    left = [line.burnable_fen for line in lines]
     purses = []
     for owner, value in zip(owners, worth, strict=True):
-        theirs = [
-            line.amount_fen if line.burnable and owner in (None, line.merchant_id) else 0
-            for line in lines
-        ]
+        theirs = [line.burnable_fen if owner in (None, line.merchant_id) else 0 for line in lines]
         room = [min(fen, most) for fen, most in zip(left, theirs, strict=True)]
         if value > sum(room):
             raise ValueError(f"points worth {value} fen find {sum(room)} fen to pay for")
@@ -180,7 +209,7 @@ def _parts(
     first: ReturnFirst,
 ) -> list[list[Slice]]:
     """Share every source over the lines: per line, its slices in the order of refund."""
-    left = [line.amount_fen for line in lines]
+    left = [line.payable_fen for line in lines]
     for purse in purses:
         left = [fen - value for fen, value in zip(left, purse.values, strict=True)]
     money: list[list[Slice]] = [[] for _ in lines]
@@ -194,6 +223,24 @@ def _parts(
     for purse in purses:
         points = [a + b for a, b in zip(points, _points(purse), strict=True)]
     return [_in_order(a, b, first) for a, b in zip(money, points, strict=True)]
+
+
+def _with_gifts(
+    lines: Sequence[SaleLine],
+    parts: Sequence[Sequence[Slice]],
+    gifts: Sequence[Gift],
+    first_gift: int,
+) -> list[list[Slice]]:
+    """Return the slices of every line with what funders give behind them (L7)."""
+    with_gifts = [list(slices) for slices in parts]
+    for source, gift in enumerate(gifts, start=first_gift):
+        for slices, fen in zip(with_gifts, gift.shares, strict=True):
+            if fen:
+                slices.append(Slice(source, fen, 0))
+    for line, slices in zip(lines, with_gifts, strict=True):
+        if sum([piece.fen for piece in slices]) != line.amount_fen:
+            raise ValueError(f"line {line.number}: what coupons give is not what they take off")
+    return with_gifts
 
 
 def _in_order(money: list[Slice], points: list[Slice], first: ReturnFirst) -> list[Slice]:

@@ -1,16 +1,17 @@
 """Which fen and which point paid for which unit: the tape of a sale's slices (ADR 0004).
 
-The price of every unit is a tape of slices, each from one source: a tender's money or a lot's
-points. `sharing` writes the tape once, at the sale; what has gone back of a line is a
-function of a position on it, so any sequence of refunds that ends at the same position has given
-back the same (decisions 16 and 17; semantics 2-4, 24). Pure: no database, no clock. Money is in
-fen, points are whole.
+The price of every unit is a tape of slices, each from one source: a tender's money, a lot's
+points, or what a funder gives by a coupon. `sharing` writes the tape once, at the sale; what has
+gone back of a line is a function of a position on it, so any sequence of refunds that ends at the
+same position has given back the same (decisions 16 and 17; semantics 2-4, 24). Pure: no database,
+no clock. Money is in fen, points are whole.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-_FORMAT = 1
+_PLAIN = 1
+_WITH_COUPONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,30 @@ class Line:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class Funded:
+    """What one funder gives by one use of a coupon, as a source of slices (L7)."""
+
+    coupon: str
+    funder: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allocation:
-    """A sale, shared for ever. A slice's source counts the tenders first, then the lots."""
+    """A sale, shared for ever. A slice's source counts the tenders, then the lots, then `funded`.
+
+    What is funded lies at the end of every unit: a customer's own money and points go back first.
+    """
 
     tenders: tuple[str, ...]
     lots: tuple[int, ...]
     lines: tuple[Line, ...]
+    funded: tuple[Funded, ...] = field(default=())
+
+    @property
+    def first_funded(self) -> int:
+        """The first source that is no customer's."""
+        return len(self.tenders) + len(self.lots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,29 @@ def returned(line: Line, position_fen: int) -> Returned:
     return Returned(fen, points, clawed)
 
 
+def paid_up_to(line: Line, position_fen: int, first_funded: int) -> int:
+    """Return what of a tape before a position was the customer's own: money, and points' worth."""
+    return sum(
+        [fen for source, fen in returned(line, position_fen).fen.items() if source < first_funded]
+    )
+
+
+def position_of(line: Line, paid_fen: int, first_funded: int) -> int:
+    """Return the furthest position before which so much of a tape was the customer's own.
+
+    So a unit whose own part has gone back is back with its coupons, and so are free ones behind.
+    """
+    position = 0
+    for run in line.runs:
+        own = sum([piece.fen for piece in run.slices if piece.source < first_funded])
+        whole = run.count if own == 0 else min(run.count, paid_fen // own)
+        position += whole * run.unit_fen
+        paid_fen -= whole * own
+        if whole < run.count:
+            return position + paid_fen  # What is funded lies behind a unit's own part.
+    return position
+
+
 def _eat(slices: tuple[Slice, ...], left: int, fen: dict[int, int], points: dict[int, int]) -> None:
     for piece in slices:
         if left < piece.fen:
@@ -126,8 +167,8 @@ def _eat(slices: tuple[Slice, ...], left: int, fen: dict[int, int], points: dict
 
 def dump(allocation: Allocation) -> list[Any]:
     """Return the allocation as nested lists of integers and names, for a jsonb column."""
-    return [
-        _FORMAT,
+    stored = [
+        _WITH_COUPONS if allocation.funded else _PLAIN,
         list(allocation.tenders),
         list(allocation.lots),
         [
@@ -135,6 +176,9 @@ def dump(allocation: Allocation) -> list[Any]:
             for line in allocation.lines
         ],
     ]
+    if allocation.funded:
+        stored.append([[each.coupon, each.funder] for each in allocation.funded])
+    return stored
 
 
 def load(stored: list[Any]) -> Allocation:
@@ -143,11 +187,14 @@ def load(stored: list[Any]) -> Allocation:
     Raises:
         ValueError: written in a format that this version does not know.
     """
-    if stored[0] != _FORMAT:
+    if stored[0] not in (_PLAIN, _WITH_COUPONS):
         raise ValueError(f"unknown format of slices: {stored[0]!r}")
-    _, tenders, lots, lines = stored
+    _, tenders, lots, lines, *funded = stored
     return Allocation(
-        tenders=tuple(tenders), lots=tuple(lots), lines=tuple([_load(*line) for line in lines])
+        tenders=tuple(tenders),
+        lots=tuple(lots),
+        lines=tuple([_load(*line) for line in lines]),
+        funded=tuple([Funded(*each) for each in funded[0]]) if funded else (),
     )
 
 

@@ -91,6 +91,7 @@ class Sums:
     burns: int = 0
     sold_fen: int = 0
     refunded_fen: int = 0
+    discount_fen: int = 0
     burned_points: int = 0
     burned_fen: int = 0
     earned_points: int = 0
@@ -233,6 +234,7 @@ def _done(
                 Order.kind,
                 Order.occurred_at,
                 Order.total_fen,
+                Order.discount_fen,
                 Order.burned_points,
                 Order.burned_fen,
                 Order.earned_points,
@@ -268,6 +270,7 @@ def _add_order(sums: Sums, row: Row[Any]) -> None:
     else:
         sums.orders += 1
         sums.sold_fen += row.total_fen
+    sums.discount_fen += row.discount_fen
     sums.burned_points += row.burned_points
     sums.burned_fen += row.burned_fen
     sums.earned_points += row.earned_points

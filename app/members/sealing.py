@@ -8,11 +8,18 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.members.models import Member
 from config.keys import KeyRing, Place, new_data_key, open_seal, seal
+from coupons.codes import CodeKeys
 
 
 def key_ring(session: Session) -> KeyRing:
     """Return the key ring that the process gave its sessions."""
     return cast("KeyRing", session.info["key_ring"])
+
+
+def coupon_keys(session: Session) -> CodeKeys:
+    """Return the keys by which coupon codes are found, and sealed."""
+    ring = key_ring(session)
+    return CodeKeys(index=ring.index, seal=ring.master)
 
 
 def phone_index(session: Session, phone: str) -> bytes:

@@ -29,6 +29,7 @@ class Caption(StrEnum):
     SUBSIDY = "subsidy"
     ADJUSTMENT = "adjustment"
     PAYMENT = "payment"
+    COUPON = "coupon"
 
 
 #: Caption of each posting of `app/books.py:RULES`; `redeemed` becomes `redeemed_own` where a
@@ -81,7 +82,8 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.SUBSIDY: ("补贴", "Subsidy"),
     Caption.ADJUSTMENT: ("调整", "Adjustment"),
     Caption.PAYMENT: ("收付款", "Payment"),
+    Caption.COUPON: ("优惠券", "Coupons"),
 }
 
 #: Rows that are posted when they happen; the close only shows them.
-POSTED = frozenset({Caption.SUBSIDY, Caption.ADJUSTMENT, Caption.PAYMENT})
+POSTED = frozenset({Caption.SUBSIDY, Caption.ADJUSTMENT, Caption.PAYMENT, Caption.COUPON})

@@ -29,6 +29,7 @@ class Subject(Enum):
     AHEAD = ("1123.01", "预付账款-预购积分")
     RECEIVABLE = ("1221.01", "其他应收款-商圈")
     PAYABLE = ("2241.01", "其他应付款-商圈")
+    COUPONS = ("6601.02", "销售费用-优惠券")
     SUBSIDY = ("6301.01", "营业外收入-商圈补贴")
     BANK = ("1002", "银行存款")
 
@@ -50,6 +51,7 @@ SUBJECTS: Mapping[Caption, Subject] = {
     Caption.ADJUSTMENT: Subject.EXPENSE,
     Caption.SUBSIDY: Subject.SUBSIDY,
     Caption.PAYMENT: Subject.BANK,
+    Caption.COUPON: Subject.COUPONS,
 }
 
 _COLUMNS = ("凭证号", "日期", "摘要", "科目编码", "科目名称", "借方金额", "贷方金额")

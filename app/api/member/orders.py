@@ -25,6 +25,7 @@ class OwnOrderSchema(DoorSchema):
     occurred_at = Instant(required=True)
     state = Text(most=20, required=True)
     total_fen = Fen(required=True)
+    discount_fen = Fen(required=True)
     burned_points = Points(required=True)
     burned_fen = Fen(required=True)
     due_fen = Fen(required=True)
@@ -45,6 +46,7 @@ class OwnOrderLineSchema(DoorSchema):
     merchant_en = Text(most=120, required=True)
     amount_fen = Fen(required=True)
     quantity = Whole(most=LIMIT_QUANTITY, required=True)
+    discount_fen = Fen(required=True)
     burned_fen = Fen(required=True)
     earned_points = Points(required=True)
     refunded_fen = Fen(required=True)
@@ -56,6 +58,7 @@ class OwnRefundSchema(DoorSchema):
     occurred_at = Instant(required=True)
     fen = Fen(required=True)
     points_fen = Fen(required=True)
+    discount_fen = Fen(required=True)
     restored_points = Points(required=True)
     clawed_points = Points(required=True)
 
@@ -76,6 +79,7 @@ _SHOWN: tuple[Any, ...] = (
     Order.occurred_at,
     Order.state,
     Order.total_fen,
+    Order.discount_fen,
     Order.burned_points,
     Order.burned_fen,
     Order.due_fen,

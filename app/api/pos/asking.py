@@ -25,8 +25,18 @@ from app.api.fields import (
     Whole,
     YesNo,
 )
-from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Basket, BasketLine, Tap, Tender
+from app.checkout.baskets import (
+    BEST,
+    LIMIT_COUPONS,
+    LIMIT_LINES,
+    LIMIT_QUANTITY,
+    Basket,
+    BasketLine,
+    Tap,
+    Tender,
+)
 from app.checkout.models import Order
+from app.checkout.stacks import PUBLIC
 from app.errors import AppError, Invalid, NotFound
 from app.members import confirming, presence
 from app.members.errors import EarnOnly, IdentificationOver
@@ -88,6 +98,8 @@ class BasketSchema(TillSchema):
     identification_id = PublicId("idn", load_default=None)
     burn_points = Points(load_default=0)
     burn_confirmation = PublicId("brn", load_default=None)
+    coupons = Items(Text(most=64), most=LIMIT_COUPONS, load_default=list)
+    best_coupons = YesNo(load_default=False)
     occurred_at = Instant(load_default=None)
 
 
@@ -101,6 +113,8 @@ class AskedBasket:
     identification_id: str | None
     burn_points: int
     burn_confirmation: str | None
+    coupons: Sequence[str]
+    best_coupons: bool
     occurred_at: datetime | None
 
 
@@ -136,12 +150,33 @@ def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: 
             lines=asked.lines,
             member=present.member if present else None,
             burn_points=asked.burn_points,
+            coupons=_coupons(asked),
             cashier=asked.cashier_id,
             tap=tap,
         ),
         present=present,
-        refusal=untimely or over(present, asked.burn_points),
+        refusal=untimely or over(present, asked.burn_points or _opens_wallet(asked)),
     )
+
+
+def _coupons(asked: AskedBasket) -> Sequence[str]:
+    """Return the coupons that a till names, or the wish for those that save most.
+
+    Raises:
+        Invalid: both, or the wish without a member whose coupons they could be.
+    """
+    if not asked.best_coupons:
+        return asked.coupons
+    if asked.coupons:
+        raise Invalid("best_coupons", "与 coupons 只能二选一", "not together with coupons")
+    if asked.identification_id is None and asked.burn_confirmation is None:
+        raise Invalid("best_coupons", "须先识别会员", "there is no member whose they could be")
+    return BEST
+
+
+def _opens_wallet(asked: AskedBasket) -> bool:
+    """Whether coupons are taken out of the member's wallet; a code that is shown needs no more."""
+    return asked.best_coupons or any(name.startswith(PUBLIC) for name in asked.coupons)
 
 
 def business_time(
@@ -217,12 +252,12 @@ def who(
     return present, tap
 
 
-def over(present: Present | None, burn_points: int) -> AppError | None:
-    """Return why somebody may not buy now, or burn: the identification is over, or earns alone."""
+def over(present: Present | None, spends: int | bool) -> AppError | None:
+    """Return why somebody may not buy now, or spend: the identification is over, or earns alone."""
     if present is None:
         return None
     if not present.alive:
         return IdentificationOver()
-    if burn_points and present.mode is not Mode.SPEND:
+    if spends and present.mode is not Mode.SPEND:
         return EarnOnly()
     return None

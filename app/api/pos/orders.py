@@ -111,6 +111,7 @@ class OrderSchema(DoorSchema):
     number = Text(most=64, required=True)
     state = Text(most=20, required=True)
     total_fen = Fen(required=True)
+    discount_fen = Fen(required=True)
     burned_points = Points(required=True)
     burned_fen = Fen(required=True)
     due_fen = Fen(required=True)
@@ -125,6 +126,7 @@ class OrderLineSchema(DoorSchema):
     name = Text(most=120, required=True)
     amount_fen = Fen(required=True)
     quantity = Whole(most=LIMIT_QUANTITY, required=True)
+    discount_fen = Fen(required=True)
     burned_fen = Fen(required=True)
     earned_points = Points(required=True)
     refunded_fen = Fen(required=True)
@@ -247,6 +249,7 @@ def _told(order: Order, printed: Receipt) -> dict[str, Any]:
         "number": order.number,
         "state": order.state,
         "total_fen": order.total_fen,
+        "discount_fen": order.discount_fen,
         "burned_points": order.burned_points,
         "burned_fen": order.burned_fen,
         "due_fen": order.due_fen,

@@ -7,11 +7,23 @@ from sqlalchemy.orm import Session
 
 from app.api.auth import Role, requires
 from app.api.edge import writes
-from app.api.fields import DoorSchema, Fen, Instant, Items, Part, Points, PublicId, Text
+from app.api.fields import (
+    DoorSchema,
+    Fen,
+    Instant,
+    Items,
+    Part,
+    Points,
+    PublicId,
+    Text,
+    Whole,
+    YesNo,
+)
 from app.api.pos import pos
 from app.api.pos.asking import AskedBasket, BasketSchema, basket
 from app.api.pos.receipts import ReceiptSchema, receipt
 from app.checkout import quotes
+from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES
 from app.members.presence import Mode
 from app.merchants.directory import ListedStore
 from config.database import new_id
@@ -62,10 +74,66 @@ class SilentSchema(DoorSchema):
     en = Text(most=200, required=True)
 
 
+class FunderSchema(DoorSchema):
+    funder = Text(most=80, required=True)
+    fen = Fen(required=True)
+
+
+class CouponUseSchema(DoorSchema):
+    """A coupon that is used; `shares` are by line, in the order of the lines."""
+
+    coupon_id = Text(most=64, required=True)
+    template = Text(most=40, required=True)
+    zh = Text(most=60, required=True)
+    en = Text(most=60, required=True)
+    fen = Fen(required=True)
+    shares = Items(Fen(), most=LIMIT_LINES, required=True)
+    funders = Items(Part(FunderSchema), most=LIMIT_LINES, required=True)
+
+
+class UnmetSchema(DoorSchema):
+    code = Text(most=40, required=True)
+    zh = Text(most=2000, required=True)
+    en = Text(most=2000, required=True)
+    gap_fen = Fen(required=True)
+    gap_units = Whole(required=True)
+    lines = Items(Whole(), most=LIMIT_LINES, required=True)
+
+
+class LeftOutSchema(DoorSchema):
+    """A coupon that is not used, and why."""
+
+    coupon_id = Text(most=64, required=True)
+    why = Text(most=40, required=True)
+    zh = Text(most=2000, required=True)
+    en = Text(most=2000, required=True)
+    less_fen = Fen(required=True)
+    by = Items(Text(most=64), most=LIMIT_COUPONS, required=True)
+    unmet = Items(Part(UnmetSchema), most=20, required=True)
+
+
+class RunnerUpSchema(DoorSchema):
+    coupon_ids = Items(Text(most=64), most=LIMIT_COUPONS, required=True)
+    discount_fen = Fen(required=True)
+
+
+class ProofSchema(DoorSchema):
+    proved = YesNo(required=True)
+    gap_fen = Fen(required=True)
+    nodes = Whole(required=True)
+    zh = Text(most=80, required=True)
+    en = Text(most=80, required=True)
+
+
 class QuoteSchema(DoorSchema):
     quote_id = PublicId("quo", required=True)
     until = Instant(required=True)
     total_fen = Fen(required=True)
+    discount_fen = Fen(required=True)
+    coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
+    left_out = Items(Part(LeftOutSchema), most=LIMIT_COUPONS, required=True)
+    runner_up = Part(RunnerUpSchema, required=True, allow_none=True)
+    proof = Part(ProofSchema, required=True, allow_none=True)
     burn_points = Points(required=True)
     burn_fen = Fen(required=True)
     due_fen = Fen(required=True)

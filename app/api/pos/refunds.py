@@ -131,6 +131,7 @@ class RefundSchema(DoorSchema):
     number = Text(most=64, required=True)
     fen = Fen(required=True)
     points_fen = Fen(required=True)
+    discount_fen = Fen(required=True)
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
     restored_points = Points(required=True)
     clawed_points = Points(required=True)

@@ -91,6 +91,7 @@ class CashierTotalSchema(DoorSchema):
     burns = Whole(required=True)
     sold_fen = Sum(required=True)
     refunded_fen = Sum(required=True)
+    discount_fen = Sum(required=True)
     burned_points = Sum(required=True)
     burned_fen = Sum(required=True)
     earned_points = Sum(required=True)
@@ -189,5 +190,6 @@ def _view(report: ZReport, terminal: str) -> Mapping[str, Any]:
         "closed_at": report.closed_at,
         "first_at": report.first_at,
         "last_at": report.last_at,
-        "cashiers": report.totals,
+        # Reports of before there were coupons know nothing of them.
+        "cashiers": [{"discount_fen": 0} | each for each in report.totals],
     }

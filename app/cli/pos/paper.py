@@ -70,6 +70,8 @@ def sale(
     if member:
         paper.append(row("会员 Member", member))
     paper += [_RULE, *_lines(lines), _RULE, row("合计 Total", yuan(order.total_fen))]
+    if order.discount_fen:
+        paper.append(row("优惠券 Coupons", yuan(-order.discount_fen)))
     if order.burned_points:
         paper.append(row(f"积分抵扣 {order.burned_points} Points", yuan(-order.burned_fen)))
     if order.refunded_fen:

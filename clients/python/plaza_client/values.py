@@ -163,6 +163,7 @@ class OrderLine:
     refunded_fen: int
     refunded_quantity: int
     refundable: bool
+    discount_fen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +183,7 @@ class Order:
     earned_points: int
     until: datetime | None
     receipt: Receipt
+    discount_fen: int = 0
     terminal_id: str | None = None
     cashier_id: str | None = None
     occurred_at: datetime | None = None
@@ -205,6 +207,7 @@ class Refund:
     debt_points: int
     written_off_points: int
     receipt: Receipt
+    discount_fen: int = 0
     replayed: bool = False
 
 
@@ -299,6 +302,7 @@ class CashierTotal:
     tenders: Sequence[TenderTotal]
     burns: int = 0
     burned_fen: int = 0
+    discount_fen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,6 +354,7 @@ class ListedOrder:
     earned_points: int
     refunded_fen: int
     tenders: Sequence[Tender]
+    discount_fen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -368,6 +373,7 @@ class ListedRefund:
     restored_points: int
     clawed_points: int
     tenders: Sequence[Tender]
+    discount_fen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

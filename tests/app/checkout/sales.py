@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
-from app.checkout.sharing import SaleLine, allocate, share
-from app.checkout.slices import Allocation
+from app.checkout.sharing import Gift, SaleLine, allocate, share
+from app.checkout.slices import Allocation, Funded
 from app.points.policy import ReturnFirst
 from coupons.rules import spread
 
@@ -22,17 +22,24 @@ def sell(
     only: Mapping[int, int] | None = None,
     value_fen: int = 0,
     earned_points: Sequence[int] = (),
+    gifts: Sequence[Gift] = (),
     first: ReturnFirst = ReturnFirst.MONEY,
 ) -> Allocation:
     """Share a sale and write its tape, as an order does."""
-    shared = share(lines, tenders=tenders, lots=lots, only=only, value_fen=value_fen, first=first)
+    shared = share(
+        lines, tenders=tenders, lots=lots, only=only, value_fen=value_fen, gifts=gifts, first=first
+    )
     return allocate(shared, earned_points=earned_points)
 
 
 @st.composite
 def sales(draw: DrawFn) -> Allocation:
-    """Draw a shared sale: several merchants, units, tenders and lots, points cheap or dear."""
+    """Draw a shared sale: merchants, units, tenders, lots and coupons; points cheap or dear."""
     amounts = draw(st.lists(AMOUNTS, min_size=1, max_size=5))
+    discounts = [draw(st.one_of(st.just(0), st.integers(0, amount))) for amount in amounts]
+    gifts = _gifts(draw, discounts)
+    if not gifts:
+        discounts = [0] * len(amounts)
     lines = [
         SaleLine(
             number=number,
@@ -40,10 +47,11 @@ def sales(draw: DrawFn) -> Allocation:
             quantity=draw(st.one_of(st.just(1), st.integers(1, 7))),
             amount_fen=amount,
             refundable=draw(st.sampled_from([True, True, True, True, False])),
+            discount_fen=discount,
         )
-        for number, amount in enumerate(amounts, start=1)
+        for number, (amount, discount) in enumerate(zip(amounts, discounts, strict=True), start=1)
     ]
-    total = sum(amounts)
+    total = sum(amounts) - sum(discounts)
     value = draw(st.one_of(st.just(0), st.just(total), st.integers(0, total)))
     shares = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
     money = spread(total - value, shares)
@@ -56,12 +64,23 @@ def sales(draw: DrawFn) -> Allocation:
     try:
         return sell(
             lines, tenders=tenders, lots=lots, only=bound, value_fen=value, earned_points=earned,
-            first=first,
+            gifts=gifts, first=first,
         )  # fmt: skip
     except ValueError:  # The points bound to a merchant are worth more than its lines.
         return sell(
-            lines, tenders=tenders, lots=lots, value_fen=value, earned_points=earned, first=first
-        )
+            lines, tenders=tenders, lots=lots, value_fen=value, earned_points=earned, gifts=gifts,
+            first=first,
+        )  # fmt: skip
+
+
+def _gifts(draw: DrawFn, discounts: Sequence[int]) -> list[Gift]:
+    """Draw how up to three funders share what coupons take off every line."""
+    weights = draw(st.lists(st.integers(1, 5), max_size=3))
+    shares = [spread(discount, weights) if weights else [] for discount in discounts]
+    return [
+        Gift(of=Funded(f"cpn_{index}", f"funder-{index}"), shares=[each[index] for each in shares])
+        for index in range(len(weights))
+    ]
 
 
 @st.composite

@@ -11,6 +11,7 @@ from hypothesis.strategies import DataObject
 from app.checkout.errors import NotRefundable, RefundExceedsRemaining
 from app.checkout.returns import (
     Delta,
+    LineReturn,
     LineState,
     RefundAmount,
     RefundQuantity,
@@ -20,8 +21,8 @@ from app.checkout.returns import (
     refund,
     sold,
 )
-from app.checkout.sharing import SaleLine
-from app.checkout.slices import Allocation, returned
+from app.checkout.sharing import Gift, SaleLine
+from app.checkout.slices import Allocation, Funded, returned
 from app.errors import Invalid, NotFound
 from tests.app.checkout.sales import requests, sales, sell
 
@@ -38,6 +39,8 @@ def summed(*deltas: Delta) -> dict[tuple[object, ...], int]:
             total["points", key] += points
         for merchant, points in delta.clawed_points.items():
             total["clawed", merchant] += points
+        for gift, fen in delta.funded_fen.items():
+            total["funded", gift] += fen
         for part in delta.lines:
             total["line", part.line] += part.fen
             total["units", part.line] += part.quantity
@@ -86,7 +89,10 @@ def test_every_step_adds_up_and_nothing_is_negative(
     for delta in deltas:
         assert delta.fen == sum(delta.money_fen.values()) + delta.points_fen
         assert delta.fen == sum(part.fen for part in delta.lines)
-        back = [*delta.money_fen.values(), *delta.points.values(), *delta.clawed_points.values()]
+        back = [
+            *delta.money_fen.values(), *delta.points.values(), *delta.clawed_points.values(),
+            *delta.funded_fen.values(),
+        ]  # fmt: skip
         assert all(amount > 0 for amount in back)
         assert delta.points_fen >= 0
         assert all(part.fen >= 0 and part.quantity >= 0 for part in delta.lines)
@@ -174,6 +180,38 @@ def test_an_amount_eats_money_first_then_points() -> None:
     assert delta.points == {(5, 7): 666}
     assert delta.points_fen == 666
     assert delta.clawed_points == {5: 22}
+
+
+def test_an_amount_is_the_customers_own_and_what_coupons_gave_goes_back_unit_by_unit() -> None:
+    """L7, semantics 3: a unit whose own fen are back is back with its coupons."""
+    sale = sell(
+        [SaleLine(number=1, merchant_id=5, quantity=2, amount_fen=1_000, discount_fen=400)],
+        tenders=[("cash", 600)],
+        gifts=[Gift(of=Funded("cpn_1", "district"), shares=[400])],
+    )
+
+    states, first = refund(sale, {}, [RefundAmount(fen=100)])
+    states, second = refund(sale, states, [RefundAmount(fen=200)])
+    states, third = refund(sale, states, [RefundAmount(fen=300)])
+
+    assert (first.fen, first.funded_fen) == (100, {})
+    assert (second.fen, second.funded_fen) == (200, {(5, 0): 200})
+    assert (third.fen, third.funded_fen) == (300, {(5, 0): 200})
+    with pytest.raises(RefundExceedsRemaining):
+        refund(sale, states, [RefundAmount(fen=1)])
+
+
+def test_a_unit_that_coupons_paid_goes_back_by_quantity_for_nothing() -> None:
+    sale = sell(
+        [SaleLine(number=1, merchant_id=5, quantity=2, amount_fen=1_000, discount_fen=1_000)],
+        tenders=[],
+        gifts=[Gift(of=Funded("cpn_1", "merchant:mch_5"), shares=[1_000])],
+    )
+
+    _, back = refund(sale, {}, [RefundQuantity(line=1, quantity=1)])
+
+    assert (back.fen, back.money_fen, back.funded_fen) == (0, {}, {(5, 0): 500})
+    assert back.lines == (LineReturn(line=1, quantity=1, fen=0),)
 
 
 def test_units_after_an_amount_give_only_what_the_amount_did_not() -> None:

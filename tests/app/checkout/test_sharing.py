@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from app.checkout.returns import difference, sold
-from app.checkout.sharing import SaleLine, _deal, _Units, share
-from app.checkout.slices import Allocation, Run, Slice, dump, load
+from app.checkout.sharing import Gift, SaleLine, _deal, _Units, share
+from app.checkout.slices import Allocation, Funded, Run, Slice, dump, load
 from app.points.policy import ReturnFirst
 from coupons.rules import spread
 from tests.app.checkout.sales import sales, sell
@@ -124,7 +124,8 @@ def test_every_fen_and_point_is_placed_once(allocation: Allocation) -> None:
     """semantics 18: parts add up, and no unit holds more or less than its price."""
     whole = difference(allocation, {}, sold(allocation))
 
-    assert whole.fen == sum(x.amount_fen for x in allocation.lines)
+    given_fen = sum(whole.funded_fen.values())
+    assert whole.fen + given_fen == sum(x.amount_fen for x in allocation.lines)
     assert whole.fen == sum(whole.money_fen.values()) + whole.points_fen
     for each in allocation.lines:
         prices = [run.unit_fen for run in each.runs for _ in range(run.count)]
@@ -299,6 +300,39 @@ def test_sums_that_do_not_meet_are_refused(
         sell(lines, tenders=tenders, lots=lots, value_fen=value_fen, earned_points=earned)
 
 
+def test_money_and_points_share_what_coupons_leave_and_funders_stand_behind_them() -> None:
+    """L7, semantics 3: two funders of one coupon, points on what is left, money for the rest."""
+    first, second = Funded("cpn_1", "district"), Funded("cpn_1", "merchant:mch_2")
+
+    shared = sell(
+        [
+            replace(line(1, 1_001, quantity=2), discount_fen=301),
+            replace(line(2, 500), discount_fen=500),
+        ],
+        tenders=[("cash", 500)],
+        lots=[(7, 200)],
+        value_fen=200,
+        gifts=[Gift(of=first, shares=[200, 500]), Gift(of=second, shares=[101, 0])],
+    )
+
+    assert shared.funded == (first, second)
+    assert shared.lines[0].runs == (
+        Run(1, 0, (Slice(0, 250, 0), Slice(1, 100, 100), Slice(2, 100, 0), Slice(3, 51, 0))),
+        Run(1, 0, (Slice(0, 250, 0), Slice(1, 100, 100), Slice(2, 100, 0), Slice(3, 50, 0))),
+    )
+    assert shared.lines[1].runs == (Run(1, 0, (Slice(2, 500, 0),)),)
+
+
+@pytest.mark.parametrize("shares", [[99], [101]])
+def test_what_funders_give_is_what_coupons_take_off(shares: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        sell(
+            [replace(GOOD, discount_fen=100)],
+            tenders=[],
+            gifts=[Gift(of=Funded("cpn_1", "district"), shares=shares)],
+        )
+
+
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown format"):
-        load([2, [], [], []])
+        load([3, [], [], []])

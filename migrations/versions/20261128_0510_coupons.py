@@ -1,13 +1,13 @@
 """Coupons: templates, batches with counters, coupons, codes, locks and redemptions.
 
 Revision ID: coupons
-Revises: seals
+Revises: lean_cells
 """
 
 from alembic import op
 
 revision = "coupons"
-down_revision = "seals"
+down_revision = "lean_cells"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,278 @@
+"""Choosing a sale's coupons: the member's, or those named, become one stack (C8, C10, P2)."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from app.checkout.baskets import BEST, Basket
+from app.checkout.discounts import NO_COUPONS, Stack, Use
+from app.checkout.errors import CouponNotUsable
+from app.checkout.sharing import Gift, SaleLine
+from app.checkout.slices import Funded
+from app.members.birthdays import birthday_of
+from app.members.identification import same_person
+from app.members.models import Member
+from app.members.sealing import coupon_keys
+from app.merchants.directory import Directory, ListedMerchant
+from coupons import codes, conditions, funding, stacking, wallets
+from coupons.candidates import Held
+from coupons.conditions import Item, Shopper
+from coupons.errors import BadCode
+from coupons.funding import Funder, FunderKind
+from coupons.offers import FirstPurchase, Offer
+from coupons.stacking import Answer, LeftOut, Why
+from coupons.wallets import Standing
+
+#: Coupons that one search looks at: those that are over soonest.
+MOST = 30
+
+#: How a coupon's public id begins; what begins otherwise is a code.
+PUBLIC = "cpn_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The coupons of a sale, and what the engine answered: reasons, runner-up, certificate."""
+
+    stack: Stack = NO_COUPONS
+    answer: Answer | None = None
+    holders: Sequence[str] = ()
+    not_usable: Sequence[LeftOut] = field(default=())
+
+
+def choose(
+    session: Session,
+    basket: Basket,
+    lines: Sequence[SaleLine],
+    merchants: Sequence[ListedMerchant],
+    *,
+    directory: Directory,
+    tenders: Collection[str] | None = None,
+) -> Chosen:
+    """Return the best stack of the coupons that a basket asks for: two or three round trips.
+
+    `BEST`: of all that its member may use now, which may be none. Named ones, by public id or code:
+    those of them that save most, with the reason of every one that is left out. Whoever is not told
+    of a coupon hears that there is none of the name (C17, C19). Without `tenders` none is refused.
+    """
+    holders = holders_of(session, basket)
+    held, not_usable = _held(session, basket, holders)
+    if not held:
+        return Chosen(holders=holders, not_usable=not_usable)
+    offers = [each.offer for each in held]
+    asked = conditions.Basket(
+        items=tuple(_items(basket, lines, merchants)),
+        shopper=_shopper(session, basket, merchants, offers),
+        at=basket.burns_at,
+        tenders=None if tenders is None else frozenset(tenders),
+    )
+    answer = stacking.best([_candidate(each) for each in held], asked)
+    found = {each.coupon: each for each in held}
+    return Chosen(
+        stack=Stack(
+            uses=[
+                _use(found[use.coupon], use.shares, asked, merchants, directory)
+                for use in answer.best.uses
+            ]
+        ),
+        answer=answer,
+        holders=holders,
+        not_usable=not_usable,
+    )
+
+
+def require_all(basket: Basket, chosen: Chosen | None) -> None:
+    """Refuse an order that names a coupon which is not used.
+
+    Raises:
+        CouponNotUsable: one of them cannot be used, or not beside the others; says every reason.
+    """
+    if chosen is None or tuple(basket.coupons) == BEST:
+        return
+    left_out = [*chosen.not_usable, *(chosen.answer.left_out if chosen.answer else ())]
+    if left_out:
+        raise CouponNotUsable([(each.coupon, each.zh, each.en) for each in left_out])
+
+
+def holders_of(session: Session, basket: Basket) -> list[str]:
+    """Return the names under which the member's coupons are kept, those of merged members too."""
+    if basket.member is None:
+        return []
+    return list(
+        session.scalars(
+            select(Member.public_id)
+            .where(Member.id.in_(same_person(basket.member.id)))
+            .order_by(Member.id != basket.member.id, Member.id)
+        )
+    )
+
+
+def _held(
+    session: Session, basket: Basket, holders: list[str]
+) -> tuple[list[wallets.Held], list[LeftOut]]:
+    """Return what may be used, and why what was named may not."""
+    if tuple(basket.coupons) == BEST:
+        held = wallets.wallet(session, holders=holders) if holders else []
+        return [each for each in held if each.standing is Standing.USABLE][:MOST], []
+    found = _find(session, basket.coupons)
+    held, refused = [], []
+    for name in basket.coupons:
+        each = found.get(name)
+        if each is None or not _may_see(each, holders):
+            refused.append(_unknown(name))
+        elif each.standing is not Standing.USABLE:
+            refused.append(_stands_so(each))
+        else:
+            held.append(each)
+    return held, refused
+
+
+def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
+    """Return coupons by the names that a till gave them: public ids, or codes as they are read."""
+    keys = coupon_keys(session)
+    ids, indexes = [], {}
+    for name in names:
+        if name.startswith(PUBLIC):
+            ids.append(name)
+            continue
+        with suppress(BadCode):
+            indexes[codes.index_of(keys, codes.normal(name))] = name
+    found = wallets.find(session, coupons=ids, indexes=list(indexes))
+    return {indexes.get(each.index or b"", each.coupon): each for each in found}
+
+
+def _may_see(held: wallets.Held, holders: Sequence[str]) -> bool:
+    """Whether the sale's member may be told of a coupon: his own, or one that anybody may use."""
+    return held.holder in holders or held.holder is None or not held.template.terms.personal
+
+
+def _unknown(name: str) -> LeftOut:
+    return LeftOut(
+        coupon=name,
+        why=Why.CONDITIONS,
+        zh="没有这张券，或不属于该会员",
+        en="there is no such coupon, or it is not this member's",
+    )
+
+
+def _stands_so(held: wallets.Held) -> LeftOut:
+    zh, en = _STANDING[held.standing]
+    return LeftOut(coupon=held.coupon, why=Why.CONDITIONS, zh=zh, en=en)
+
+
+def _items(
+    basket: Basket, lines: Sequence[SaleLine], merchants: Sequence[ListedMerchant]
+) -> Iterator[Item]:
+    """Return the lines as offers see them: merchants, stores and trades by the codes people use."""
+    for sold, line, merchant in zip(lines, basket.lines, merchants, strict=True):
+        yield Item(
+            number=sold.number,
+            merchant=merchant.code,
+            store=basket.terminal.store.code,
+            trade=merchant.trade,
+            category=line.category,
+            sku=line.sku,
+            quantity=sold.quantity,
+            amount_fen=sold.amount_fen,
+            burnable=sold.burnable,
+        )
+
+
+def _shopper(
+    session: Session, basket: Basket, merchants: Sequence[ListedMerchant], offers: Sequence[Offer]
+) -> Shopper:
+    """Return the member as offers see him; what none of them asks for is not looked up."""
+    member = basket.member
+    if member is None:
+        return Shopper()
+    asked = {offer.who.first_purchase for offer in offers}
+    first_purchase, first_at = False, frozenset[str]()
+    if asked - {None}:
+        codes_of = {merchant.id: merchant.code for merchant in merchants}
+        row = session.execute(
+            _FIRST,
+            {
+                "member": member.id,
+                "merchants": list(codes_of) if FirstPurchase.MERCHANT in asked else [],
+            },
+        ).one()
+        first_purchase = not row.bought
+        first_at = frozenset({codes_of[each] for each in row.never})
+    birthday = None
+    if any(offer.who.birthday for offer in offers):
+        birthday = birthday_of(session, member)
+    return Shopper(
+        tier=member.tier, first_purchase=first_purchase, first_at=first_at, birthday=birthday
+    )
+
+
+def _candidate(held: wallets.Held) -> Held:
+    return Held(
+        id=held.coupon,
+        template=held.template.code,
+        version=held.version,
+        offer=held.offer,
+        expires_at=held.valid_until,
+        left_fen=held.value_fen if held.template.value_fen is not None else None,
+    )
+
+
+def _use(
+    held: wallets.Held,
+    shares: Sequence[int],
+    asked: conditions.Basket,
+    merchants: Sequence[ListedMerchant],
+    directory: Directory,
+) -> Use:
+    """Return a use of a coupon with what each of its funders gives on every line (L7)."""
+    cells = funding.split(
+        held.template.terms.funding,
+        shares=shares,
+        merchants=[merchant.code for merchant in merchants],
+    )
+    given: dict[str, list[int]] = {}
+    for line, parts in enumerate(cells):
+        for funder, fen in parts:
+            given.setdefault(_named(funder, directory), [0] * len(cells))[line] += fen
+    goods = conditions.eligible(held.offer, asked)
+    return Use(
+        coupon=held.coupon,
+        template=held.template.code,
+        zh=held.template.title_zh,
+        en=held.template.title_en,
+        goods_fen=sum([asked.items[position].amount_fen for position in goods]),
+        tenders=held.offer.tenders,
+        gifts=[Gift(of=Funded(held.coupon, funder), shares=fen) for funder, fen in given.items()],
+    )
+
+
+def _named(funder: Funder, directory: Directory) -> str:
+    """Return how slices name a funder: a merchant by its public id, which never changes."""
+    if funder.kind is FunderKind.MERCHANT:
+        return f"merchant:{directory.get_merchant(funder.name).public_id}"
+    return f"brand:{funder.name}" if funder.kind is FunderKind.BRAND else "district"
+
+
+_STANDING = {
+    Standing.LOCKED: ("券被另一笔订单占用", "another order has it set aside"),
+    Standing.NOT_YET: ("券未到使用时间", "it may not be used yet"),
+    Standing.USED: ("券已用完", "it is used up"),
+    Standing.EXPIRED: ("券已过期", "it has expired"),
+    Standing.VOID: ("券已作废", "it is void"),
+}
+_FIRST = text(
+    """
+    WITH same AS (
+        SELECT ARRAY(SELECT id FROM member WHERE id = :member OR merged_into_id = :member) AS ids
+    )
+    SELECT EXISTS (
+        SELECT FROM "order" o WHERE o.member_id = ANY (same.ids) AND o.state = 'paid') AS bought,
+        ARRAY(SELECT m FROM unnest(CAST(:merchants AS bigint[])) m WHERE NOT EXISTS (
+            SELECT FROM "order" o JOIN order_line l ON l.order_id = o.id
+            WHERE o.member_id = ANY (same.ids) AND o.state = 'paid' AND l.merchant_id = m)) AS never
+    FROM same
+    """
+)
