@@ -215,6 +215,44 @@ def roll_back(
             "id": new_id("cpn"),
         },
     )[0]
+    return _rolled_back(row, redemption, key)
+
+
+def roll_back_order(
+    session: Session, *, order: str, key: str, parts: Sequence[Use], whole_order: bool = False
+) -> list[RolledBack]:
+    """Give back parts of what coupons took off an order, as `roll_back` does, in two round trips.
+
+    Raises:
+        As `roll_back`.
+    """
+    if not parts:
+        return []
+    now = now_of(session)
+    known = {row.coupon: row for row in fetch(session, _REDEEMED, {"order": order})}
+    missing = [part.coupon for part in parts if part.coupon not in known]
+    if missing:
+        raise NoSuchCoupon("coupon-redemption", missing[0])
+    returns = [read_template(known[part.coupon].document).terms.returns for part in parts]
+    rows = fetch(
+        session,
+        _GIVE_BACK_ALL,
+        {
+            "now": now,
+            "key": key,
+            "whole": whole_order,
+            "redemptions": [known[part.coupon].redemption for part in parts],
+            "fen": [part.discount_fen for part in parts],
+            "order_fen": [part.order_fen for part in parts],
+            "policies": [each.policy.value for each in returns],
+            "courtesies": [each.courtesy(now) for each in returns],
+            "ids": [new_id("cpn") for _ in parts],
+        },
+    )
+    return [_rolled_back(row, row.redemption, key) for row in rows]
+
+
+def _rolled_back(row: Any, redemption: str, key: str) -> RolledBack:
     if row.verdict == "exceeds":
         raise RollBackExceeds(redemption, row.remaining_fen)
     if row.verdict == "other-content":
@@ -292,4 +330,20 @@ def _refusal(order: str, row: Any) -> CouponError:
 _TERMS = """
 SELECT v.document::text AS document FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
 JOIN coupon_template_version v ON v.id = c.version_id WHERE r.public_id = %(redemption)s
+"""
+_REDEEMED = """
+SELECT c.public_id AS coupon, r.public_id AS redemption, v.document::text AS document
+FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
+JOIN coupon_template_version v ON v.id = c.version_id WHERE r.order_ref = %(order)s
+"""
+# In the order of the coupons, as they are locked everywhere.
+_GIVE_BACK_ALL = """
+SELECT w.redemption, g.*
+FROM (
+    SELECT u.* FROM unnest(%(redemptions)s::text[], %(fen)s::bigint[], %(order_fen)s::bigint[],
+        %(policies)s::text[], %(courtesies)s::timestamptz[], %(ids)s::text[])
+        AS u (redemption, fen, order_fen, policy, courtesy, id)
+    JOIN coupon_redemption r ON r.public_id = u.redemption ORDER BY r.coupon_id) w
+CROSS JOIN LATERAL coupon_give_back(%(now)s, w.redemption, %(key)s, w.fen, w.order_fen, %(whole)s,
+                                    w.policy, w.courtesy, w.id) g
 """

@@ -33,7 +33,7 @@ class Held:
 
     `value_fen` is the money left on it, or what a re-issued one takes off. `uses_left` None: as
     long as the money lasts. `order` is the order that has a use of it set aside until `until`; the
-    other uses of the same coupon may be free.
+    other uses of the same coupon may be free. `index` is the keyed hash of its code, if it has one.
     """
 
     id: int
@@ -50,6 +50,7 @@ class Held:
     transfers_left: int
     order: str | None
     until: datetime | None
+    index: bytes | None = None
 
     @property
     def offer(self) -> Offer:
@@ -116,6 +117,7 @@ def _read(
             transfers_left=row.transfers_left,
             order=row.order_ref,
             until=row.until,
+            index=row.index,
         )
         for row in rows
     ]
@@ -126,8 +128,9 @@ SELECT c.id, c.public_id, b.code AS batch, c.holder, v.document::text AS documen
     s.standing, c.valid_from, c.valid_until, c.uses - c.used AS uses_left,
     CASE WHEN c.uses IS NULL THEN c.value_fen - coalesce(l.set_aside, 0)::bigint
          ELSE c.value_fen END AS value_fen,
-    c.transferable - c.transfers AS transfers_left, l.order_ref, l.until
+    c.transferable - c.transfers AS transfers_left, l.order_ref, l.until, i.index
 FROM coupon c
+LEFT JOIN coupon_code i ON i.coupon_id = c.id
 JOIN coupon_batch b ON b.id = c.batch_id
 JOIN coupon_template_version v ON v.id = c.version_id
 LEFT JOIN LATERAL (
