@@ -23,6 +23,19 @@ BEGIN
     END IF;
 END $$;
 
+-- Balances as of a cut: what was booked through a day, or what had been recorded by an instant, or
+-- with neither all there is. Inlined where it is called, so the day prunes partitions.
+CREATE OR REPLACE FUNCTION ledger_balances_at(p_through date, p_recorded timestamptz)
+RETURNS TABLE (account_id bigint, posted bigint) LANGUAGE sql STABLE AS $$
+    SELECT side.account_id, sum(side.amount)::bigint
+    FROM transfer t,
+    LATERAL (VALUES (t.debit_id, -t.amount), (t.credit_id, t.amount)) AS side (account_id, amount)
+    WHERE (p_through IS NULL OR t.booked_on <= p_through)
+        AND (p_recorded IS NULL OR EXISTS (
+            SELECT FROM journal j WHERE j.id = t.journal_id AND j.recorded_at <= p_recorded))
+    GROUP BY side.account_id
+$$;
+
 -- Fold into deferred balances every transfer below the horizon: the oldest transaction still
 -- running. A transaction id, never a sequence or a clock, so that a late commit is not skipped.
 CREATE OR REPLACE FUNCTION ledger_roll_up() RETURNS bigint

@@ -3,7 +3,9 @@
 -- Lock order over the whole call: holds (by key), balances of wallets and lots (by account id),
 -- balances of exact house accounts (by account id). Deferred accounts are not locked at all.
 -- A refusal is returned, not raised, and is known before anything of its journals is written.
--- Booked is the business day, but never a closed one and never one that has not come.
+-- Booked is the business day, but never a closed one and never one that has not come. Recorded is
+-- the instant at which it is written, or that of a sandbox that lives by a clock of its own (`p_now`
+-- is not the transaction's): so a look back finds what its members saw.
 --
 -- `p_of` names the journal (from 1) of each posting; postings stand in the order of journals.
 -- With `p_atomic` all journals are recorded or none; otherwise each has a verdict of its own.
@@ -91,8 +93,10 @@ BEGIN
             IF refusal IS NULL THEN
                 WITH written AS (
                     INSERT INTO journal
-                        (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id, details)
-                    VALUES (p_keys[1], p_kinds[1], p_digests[1], p_occurred[1], booked_on,
+                        (key, kind, digest, occurred_at, recorded_at, booked_on, reverses_id,
+                         hold_id, details)
+                    VALUES (p_keys[1], p_kinds[1], p_digests[1], p_occurred[1],
+                            CASE p_now WHEN now() THEN clock_timestamp() ELSE p_now END, booked_on,
                             p_reverses[1], the_hold, p_details[1])
                     ON CONFLICT (key) DO NOTHING RETURNING id)
                 INSERT INTO transfer AS t (journal_id, line, booked_on, debit_id, credit_id, amount)
@@ -250,9 +254,11 @@ BEGIN
             FOR ordinal, journal_id IN
                 WITH written AS (
                     INSERT INTO journal AS j
-                        (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id, details)
-                    SELECT u.key, u.kind, u.digest, u.occurred_at, u.booked_on, u.reverses_id,
-                           u.hold_id, u.details
+                        (key, kind, digest, occurred_at, recorded_at, booked_on, reverses_id,
+                         hold_id, details)
+                    SELECT u.key, u.kind, u.digest, u.occurred_at,
+                           CASE p_now WHEN now() THEN clock_timestamp() ELSE p_now END,
+                           u.booked_on, u.reverses_id, u.hold_id, u.details
                     FROM unnest(p_keys, p_kinds, p_digests, p_occurred, dates, p_reverses,
                                 held_ids, p_details, fresh) WITH ORDINALITY
                         AS u (key, kind, digest, occurred_at, booked_on, reverses_id, hold_id,

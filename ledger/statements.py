@@ -1,4 +1,4 @@
-"""Reading the books: balances now and at a day's end, account statements, the trial balance."""
+"""Reading the books: balances now and of then, account statements, the trial balance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,19 @@ class Balance:
     account_id: int
     posted: int
     held: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """Where a look back into the books ends.
+
+    `through`: what was booked through a day, whenever it was written down. Once the day is closed
+    this never changes, and it is what marks, statements and settlements go by. `recorded_by`: what
+    stood in the books at an instant, itself included. Without either: all there is.
+    """
+
+    through: date | None = None
+    recorded_by: datetime | None = None
 
 
 #: Where an entry stands in a statement: journal, line, and the side that it is seen from.
@@ -52,6 +65,23 @@ def balance_through(session: Session, account_id: int, *, through: date) -> int:
     Reads from the last month-end mark at or before that day, so older partitions are not touched.
     """
     return session.scalar(_BALANCE_THROUGH, {"account": account_id, "through": through}) or 0
+
+
+def balances_at(
+    session: Session, account_ids: Sequence[int], *, at: datetime
+) -> dict[int, Balance]:
+    """Return account id → balance as the books had it at an instant, and what was held then.
+
+    By the instants of recording: what came later is left out, though it was booked on an earlier
+    day. Accounts in which nothing had moved or was held are missing. Reads all entries of these
+    accounts: for those of one owner. A transaction that was on its way at that instant may count,
+    though nobody saw it before its commit, some milliseconds later.
+    """
+    rows = session.execute(_BALANCES_AT, {"accounts": list(account_ids), "at": at})
+    return {
+        row.account_id: Balance(account_id=row.account_id, posted=row.posted, held=row.held)
+        for row in rows
+    }
 
 
 def statement(
@@ -97,6 +127,15 @@ def statement(
 def trial_balance(session: Session) -> dict[str, int]:
     """Return unit → sum of all balances at this moment; anything but 0 is a broken book."""
     return {row.unit: int(row.total) for row in session.execute(_TRIAL_BALANCE)}
+
+
+def trial_balance_at(session: Session, cut: Cut) -> dict[str, int]:
+    """Return code of account → sum of its balances at a cut; those of one unit add up to 0.
+
+    Reads every transfer up to there.
+    """
+    rows = session.execute(_TRIAL_BALANCE_AT, {"through": cut.through, "recorded": cut.recorded_by})
+    return {row.code: int(row.total) for row in rows}
 
 
 _BALANCES = text("SELECT * FROM ledger_balances(CAST(:accounts AS bigint[]))")
@@ -145,5 +184,32 @@ _TRIAL_BALANCE = text(
         WHERE j.xid >= (SELECT rolled_to FROM book) AND side.account_id & 8 = 0
         GROUP BY side.account_id) r ON r.account_id = a.id
     GROUP BY a.unit ORDER BY a.unit
+    """
+)
+_BALANCES_AT = text(
+    """
+    SELECT x.account_id, sum(x.posted)::bigint AS posted, sum(x.held)::bigint AS held FROM (
+        SELECT e.account_id, e.amount AS posted, 0 AS held FROM (
+            SELECT t.debit_id AS account_id, -t.amount AS amount, t.journal_id FROM transfer t
+            WHERE t.debit_id = ANY (CAST(:accounts AS bigint[]))
+            UNION ALL
+            SELECT t.credit_id, t.amount, t.journal_id FROM transfer t
+            WHERE t.credit_id = ANY (CAST(:accounts AS bigint[]))) e
+        JOIN journal j ON j.id = e.journal_id AND j.recorded_at <= :at
+        UNION ALL
+        SELECT l.account_id, 0, l.amount
+        FROM hold_line l
+        JOIN hold h ON h.id = l.hold_id AND h.placed_at <= :at AND h.until > :at
+        LEFT JOIN journal j ON j.id = h.captured_id
+        WHERE l.account_id = ANY (CAST(:accounts AS bigint[]))
+            AND coalesce(j.recorded_at, h.ended_at, 'infinity') > :at) x
+    GROUP BY x.account_id
+    """
+)
+_TRIAL_BALANCE_AT = text(
+    """
+    SELECT a.code, sum(b.posted) AS total
+    FROM ledger_balances_at(:through, :recorded) b JOIN account a ON a.id = b.account_id
+    GROUP BY a.code ORDER BY a.code
     """
 )

@@ -56,11 +56,11 @@ BEGIN
         UPDATE account_balance b SET posted = b.posted - d.amount, version = b.version + 1
         FROM due d WHERE b.account_id = d.account_id
     ), written AS (
-        INSERT INTO journal AS j (key, kind, digest, occurred_at, booked_on)
+        INSERT INTO journal AS j (key, kind, digest, occurred_at, recorded_at, booked_on)
         SELECT d.key, p_kind,
                sha256(convert_to(p_kind || E'\n\n' || d.account_id || '>' || d.into_id || ':'
                                  || d.amount, 'UTF8')),
-               d.occurred, d.booked_on
+               d.occurred, CASE p_now WHEN now() THEN clock_timestamp() ELSE p_now END, d.booked_on
         FROM due d ORDER BY d.i RETURNING j.id, j.key
     ), entered AS (
         INSERT INTO transfer (journal_id, line, booked_on, debit_id, credit_id, amount)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.adjusting import adjust, adjust_approve, adjust_pending, adjust_reject
 from app.cli.context import Command, pass_command
+from app.cli.looking_back import balance
 from app.cli.merge import merge
 from app.cli.parameters import Channel, Instant
 from app.clock import SHANGHAI, business_date
@@ -42,11 +43,13 @@ def member() -> None:
     plaza member enrol --phone 13800138000 --name 张小明 --as lin
     plaza member find 13800138000
     plaza member set-birthday 13800138000 05-20 --reason 本人补登 --as lin
+    plaza member balance 13800138000 --as-of 2026-06-30
     plaza member show mem_01J… --reveal --reason 寄送奖品 --as lin
     """
 
 
 member.add_command(merge)
+member.add_command(balance)
 member.add_command(adjust)
 member.add_command(adjust_approve)
 member.add_command(adjust_reject)

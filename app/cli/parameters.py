@@ -49,6 +49,29 @@ class Instant(click.ParamType[datetime]):
             )
 
 
+class DayOrInstant(click.ParamType[date | datetime]):
+    """A business day, meant to its end, or an instant with its offset: a look back stands there."""
+
+    name = "DAY|INSTANT"
+
+    def convert(
+        self, value: str | date, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date | datetime:
+        if isinstance(value, date):
+            return value
+        try:
+            if len(value) == len("2026-12-01"):
+                return date.fromisoformat(value)
+            return parse_instant(value)
+        except ValueError:
+            self.fail(
+                f"应为 2026-12-01（当日结束）或 2026-12-01T10:00+08:00（须带时区）：{value} / "
+                f"wanted: 2026-12-01 (its end) or 2026-12-01T10:00+08:00 (with offset): {value}",
+                param,
+                ctx,
+            )
+
+
 class Line(click.ParamType[BasketLine]):
     """PRICE[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 64.25x2:food:拉面, two at ¥64.25."""
 

@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     LargeBinary,
     Row,
     Select,
@@ -158,6 +159,27 @@ def get_by_any(session: Session, written: str) -> KnownMember:
     return found
 
 
+def get_named(session: Session, written: str) -> KnownMember:
+    """Return the member that a detail names, by himself, whoever he has been merged into since.
+
+    For a look back: `merges.person_at` says who he was at an instant.
+
+    Raises:
+        UnknownMember: nobody is known by it.
+        BadPhone: neither an id nor a card, and it cannot be a phone number.
+    """
+    if written.startswith("mem_"):
+        found = _first(session, Member.public_id == written)
+    else:
+        found = _first(session, Member.card_number == written)
+        if found is None:
+            index = sealing.phone_index(session, normalised(written))
+            found = _first(session, Member.phone_index == index)
+    if found is None:
+        raise UnknownMember(written if written.startswith("mem_") else None)
+    return found
+
+
 def list_by_cards(session: Session, card_numbers: Sequence[str]) -> Mapping[str, KnownMember]:
     """Return the members of these card numbers by card, in one statement."""
     wanted = any_(cast(card_numbers, ARRAY(Text)))
@@ -249,6 +271,11 @@ def known(row: Row[Any]) -> KnownMember:
         ),
         cashier_ids=frozenset(row.cashier_ids or ()),
     )
+
+
+def _first(session: Session, condition: ColumnElement[bool]) -> KnownMember | None:
+    row = session.execute(select_known().where(condition)).first()
+    return None if row is None else known(row)
 
 
 def _find(session: Session, query: LiteralString, value: object) -> KnownMember | None:

@@ -212,6 +212,16 @@ def require_undoable(merge: Merge, pair: Pair, *, now: datetime) -> None:
         raise StateConflict("merge", name, "closed", "会员已注销", "the member has left")
 
 
+def person_at(session: Session, member: KnownMember, *, at: datetime) -> KnownMember:
+    """Return who a member was at an instant: merges that stood then count, later ones do not (L12).
+
+    `member` is the one whom a detail names, by himself. What the member is now, such as the tier,
+    is as it stands now.
+    """
+    found = session.scalars(_PERSON_AT, {"member": member.id, "at": at}).one()
+    return member if found == member.id else list_unmerged(session, [found])[found]
+
+
 def list_standing(session: Session, *, limit: int = 100) -> Sequence[tuple[Merge, str, str]]:
     """Return merges that stand, newest first, with the public ids of loser and survivor."""
     loser, survivor = aliased(Member), aliased(Member)
@@ -263,6 +273,18 @@ def _tell(session: Session, topic: str, merge: Merge, pair: Pair) -> None:
     )
 
 
+#: Each step of the way was a merge that stood; the last one reached is the person.
+_PERSON_AT = text(
+    """
+    WITH RECURSIVE way (id, steps) AS (
+        SELECT CAST(:member AS bigint), 0
+        UNION ALL
+        SELECT m.survivor_id, w.steps + 1 FROM way w JOIN merge m ON m.loser_id = w.id
+        WHERE m.merged_at <= :at AND (m.undone_at IS NULL OR m.undone_at > :at)
+    )
+    SELECT id FROM way ORDER BY steps DESC LIMIT 1
+    """
+)
 _BELOW = text(
     """
     WITH RECURSIVE below AS (

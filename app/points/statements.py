@@ -1,4 +1,7 @@
-"""What a member sees of the points: balance by expiry, each movement with its why (U2, X3)."""
+"""What a member sees of the points: balance by expiry, each movement with its why (U2, X3).
+
+And what was seen at any instant of the past (L12).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +59,21 @@ class Balance:
         return sum(each.points for each in self.pending)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _PastLot:
+    """A lot as it stood at an instant, with the columns of `_BALANCE`."""
+
+    kind: str
+    expires_on: date | None
+    expired: bool
+    posted: int
+    held: int
+    activates_on: date | None
+    awaits: str | None
+    awaits_for: str | None
+    waits: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Movement:
     """One line of a member's statement: points in or out of one lot, by whom and why.
@@ -81,25 +99,40 @@ def balance(session: Session, member: KnownMember) -> Balance:
     Read without a lock. Dead holds are not counted, whether or not a job has ended them.
     """
     today = business_date(now_of(session))
-    rows = session.execute(
-        _BALANCE, {"member": member.id, "today": today, "now": now_of(session)}
-    ).all()
-    lots = [row for row in rows if row.kind == LotKind.LOT and not row.expired and not row.waits]
-    owed = -sum(row.posted for row in rows if row.kind == LotKind.DEBT)
-    debt = max(owed - sum(row.posted - row.held for row in rows if row.expired), 0)
-    buckets: dict[date | None, int] = {}
-    for row in lots:
-        if row.posted - row.held:
-            buckets[row.expires_on] = buckets.get(row.expires_on, 0) + row.posted - row.held
-    return Balance(
-        spendable_points=sum(buckets.values()) - debt,
-        held_points=sum(row.held for row in lots),
-        debt_points=debt,
-        buckets=[
-            Bucket(expires_on=day, points=points)
-            for day, points in sorted(buckets.items(), key=lambda each: each[0] or date.max)
-        ],
-        pending=_pending(rows),
+    return _balance_of(
+        session.execute(
+            _BALANCE, {"member": member.id, "today": today, "now": now_of(session)}
+        ).all()
+    )
+
+
+def balance_at(session: Session, member: KnownMember, *, at: datetime) -> Balance:
+    """Return the balance that `balance` answered at an instant, from the journals (L12).
+
+    `member` is who it was then, as `merges.person_at` says. By the instants of recording, so what
+    came late is left out; expiry and activation go by the day of that instant. Reads all entries
+    of the member: for a look by staff.
+    """
+    today = business_date(at)
+    lots = session.scalars(select(Lot).where(Lot.member_id == member.id)).all()
+    found = statements.balances_at(session, [lot.account_id for lot in lots], at=at)
+    return _balance_of(
+        [
+            _PastLot(
+                kind=lot.kind,
+                expires_on=lot.expires_on,
+                expired=lot.expires_on is not None and lot.expires_on < today,
+                posted=found[lot.account_id].posted,
+                held=found[lot.account_id].held,
+                activates_on=lot.activates_on,
+                awaits=lot.awaits,
+                awaits_for=lot.awaits_for,
+                waits=lot.awaits is not None
+                or (lot.activates_on is not None and lot.activates_on > today),
+            )
+            for lot in lots
+            if lot.account_id in found and found[lot.account_id].posted
+        ]
     )
 
 
@@ -139,6 +172,27 @@ def movements(
         )
         for entry in entries
     ]
+
+
+def _balance_of(rows: Sequence[Any]) -> Balance:
+    """Return what lots with something in them come to, the rows of `_BALANCE` or `_PastLot`."""
+    lots = [row for row in rows if row.kind == LotKind.LOT and not row.expired and not row.waits]
+    owed = -sum(row.posted for row in rows if row.kind == LotKind.DEBT)
+    debt = max(owed - sum(row.posted - row.held for row in rows if row.expired), 0)
+    buckets: dict[date | None, int] = {}
+    for row in lots:
+        if row.posted - row.held:
+            buckets[row.expires_on] = buckets.get(row.expires_on, 0) + row.posted - row.held
+    return Balance(
+        spendable_points=sum(buckets.values()) - debt,
+        held_points=sum(row.held for row in lots),
+        debt_points=debt,
+        buckets=[
+            Bucket(expires_on=day, points=points)
+            for day, points in sorted(buckets.items(), key=lambda each: each[0] or date.max)
+        ],
+        pending=_pending(rows),
+    )
 
 
 def _pending(rows: Sequence[Any]) -> list[PendingPoints]:

@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 import ledger
 from app.clock import business_date
 from config.database import Database
-from ledger import Journal, statements, upkeep
+from ledger import Journal, holds, statements, upkeep
+from ledger.statements import Cut
 from migrations import run
 from tests.ledger.conftest import NOON, Books, move, open_books
 
@@ -130,3 +132,94 @@ def test_a_page_may_end_between_the_two_sides_of_a_transfer(session: Session, bo
         )  # fmt: skip
 
     assert sorted(entry.amount for entry in pages) == [-4, -4, 4, 10]
+
+
+def at(session: Session, *moment: int) -> datetime:
+    session.info["now"] = datetime(*moment, tzinfo=UTC)  # type: ignore[misc, arg-type]
+    return session.info["now"]  # type: ignore[no-any-return]
+
+
+def test_a_balance_as_of_an_instant_counts_what_was_recorded_by_it(
+    session: Session, books: Books
+) -> None:
+    """L12: what comes late with an earlier business time was not seen before it came."""
+    sold, told = at(session, 2026, 12, 1, 4), at(session, 2026, 12, 1, 5)
+    late = replace(books.earn("late", 7), occurred_at=sold)
+    at(session, 2026, 12, 1, 4, 30)
+    ledger.post(session, [books.earn("in_time", 10)])
+    session.info["now"] = told
+    ledger.post(session, [late])
+
+    found = [
+        {each: balance.posted for each, balance in statements.balances_at(
+            session, [books.lot, books.shop, books.debt], at=instant).items()}
+        for instant in (sold, told - timedelta(microseconds=1), told)
+    ]  # fmt: skip
+
+    assert found == [
+        {},
+        {books.lot: 10, books.shop: -10},
+        {books.lot: 17, books.shop: -17},
+    ]
+
+
+def test_what_was_held_at_an_instant_is_found_whatever_became_of_it(
+    session: Session, books: Books
+) -> None:
+    """Paid, given up, dead without a job: each was held until then."""
+    at(session, 2026, 12, 1, 4)
+    ledger.post(session, [books.earn("e", 100)])
+    placed = at(session, 2026, 12, 1, 5)
+    for key, amount in (("paid", 10), ("given_up", 20), ("forgotten", 40)):
+        holds.place(
+            session, key=key, amounts={books.lot: amount}, until=placed + timedelta(minutes=30)
+        )
+    at(session, 2026, 12, 1, 5, 10)
+    holds.void(session, key="given_up")
+    at(session, 2026, 12, 1, 5, 20)
+    ledger.post(session, [replace(books.burn("b", (books.lot, 8)), hold="paid")])
+    at(session, 2026, 12, 2, 4)
+
+    found = [
+        statements.balances_at(session, [books.lot], at=placed + timedelta(minutes=minutes))
+        for minutes in (-1, 0, 15, 25, 30)
+    ]
+
+    assert [(each[books.lot].posted, each[books.lot].held) for each in found] == [
+        (100, 0), (100, 70), (100, 50), (92, 40), (92, 0)
+    ]  # fmt: skip
+
+
+def test_a_journal_is_recorded_by_the_clock_and_in_a_sandbox_by_its_own(
+    session: Session, books: Books
+) -> None:
+    """Decision 2: the clock of a sandbox is the one that its people live by."""
+    real, told = session.info["now"], "SELECT recorded_at FROM journal WHERE key = :key"
+    ledger.post(session, [books.earn("real", 1)])
+    own = at(session, 2026, 11, 24, 4)
+    ledger.post(session, [books.earn("own", 1)])
+    ledger.post(session, [books.burn("two", (books.lot, 1)), books.earn("three", 1)])
+
+    recorded = {
+        key: session.scalar(text(told), {"key": key}) for key in ("real", "own", "two", "three")
+    }
+
+    assert recorded["real"] > real
+    assert recorded["own"] == recorded["two"] == recorded["three"] == own
+
+
+def test_the_trial_balance_of_any_cut_is_zero(session: Session, year: Books) -> None:
+    """L8: by the days of booking, by the instants of recording, or all there is."""
+    ledger.post(session, [year.earn("now", 1000)])
+    cuts = [
+        Cut(), Cut(through=date(2027, 6, 29)), Cut(through=date(2027, 6, 30)),
+        Cut(recorded_by=datetime(2027, 12, 31, 3, tzinfo=UTC)),
+        Cut(recorded_by=datetime(2027, 12, 31, 4, tzinfo=UTC)),
+    ]  # fmt: skip
+
+    found = [statements.trial_balance_at(session, cut) for cut in cuts]
+
+    assert [sum(each.values()) for each in found] == [0] * len(cuts)
+    lots = [each.get("lot", 0) for each in found]
+    assert [lots[0] - lots[1], lots[0] - lots[2]] == [56, 60]
+    assert [lots[0] - lots[3], lots[0] - lots[4]] == [1116, 0]
