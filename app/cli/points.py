@@ -134,7 +134,11 @@ def extend(
 @as_json
 @pass_command
 def age(command: Command, *, in_json: bool) -> None:
-    """未用积分：按发行商户与账龄 / outstanding points by issuer and age in days."""
+    """未用积分：按发行商户与账龄 / outstanding points by issuer and age in days.
+
+    过去任一时刻，及预计不用的部分：plaza liability / At an instant of the past, with the breakage
+    to expect: plaza liability.
+    """
     with reading(command) as session:
         found = ageing.outstanding(session)
     if in_json:

@@ -8,6 +8,9 @@ import ledger
 from app.books import Code, fen_accounts
 from app.merchants.models import Funding
 from app.merchants.prepaying import buy_points
+from app.points.ageing import AsOf
+from app.points.liability import liability
+from app.settlement import statements
 from app.settlement.errors import NothingToSettle, PeriodClosed, PeriodOutOfOrder, PeriodRunning
 from tests.app.checkout.shops import open_shop
 from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
@@ -155,3 +158,28 @@ def test_the_table_itself_refuses_a_period_that_does_not_sum_to_zero(books: Sess
 
     with pytest.raises(Exception, match="settlement_period_zero_check"):
         books.execute(text(statement))
+
+
+def test_the_float_of_a_closed_month_is_the_liability_at_its_end(books: Session) -> None:
+    """L8: to the fen, by costs that do not divide; what is owed is the members' debt."""
+    at(books, 1, 10)
+    a = open_shop(books, terms=make_terms(cost="1/3", redemption="1/4"))
+    b = open_shop(books, terms=make_terms(cost="5/7", redemption="2/3"))
+    member, other = make_member(books), make_member(books)
+    sales = [a.sell(books, member, 10_100), b.sell(books, member, 5_300)]
+    b.sell(books, other, 2_900)
+    a.sell(books, member, 200, burn=150)
+    a.refund(books, sales[1].public_id, at=at(books, 1, 20))
+    at(books, 2, 3)
+    a.sell(books, other, 7_700)
+
+    period = close(books, JANUARY)
+
+    found = liability(books, AsOf.end_of(JANUARY.ends_on))
+    parties = {each.name: each for each in statements.parties(books, period)}
+    assert (found.total.points, found.total.fen) == (parties["float"].points, parties["float"].fen)
+    assert (found.owed.points, found.owed.fen) == (
+        parties["member_debt"].points,
+        parties["member_debt"].fen,
+    )
+    assert found.owed.points < 0 < found.total.points
