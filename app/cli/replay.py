@@ -23,7 +23,8 @@ from sqlalchemy import text
 from app.cli.context import Command, pass_command
 from app.cli.serving import answers, served
 from app.cli.settle.closing import as_fields, close_month
-from app.lab import dataset, replay, replay_http
+from app.lab import coalition, dataset, replay, replay_http
+from app.lab.coalition import Coalition
 from app.lab.replay import DISTRICT, Event, Plan
 from app.lab.report import write_report
 from app.lab.summary import Summary, summarise
@@ -161,8 +162,9 @@ def replay_plan(
     seconds = time.perf_counter() - began
     _let_time_pass(database, sold)
     closed = _settle(database) if settles else []
-    summary = _finish(database, took, seconds, closed)
-    write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took)
+    found = _look_back(database) if closed else None
+    summary = _finish(database, took, seconds, closed, found)
+    write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took, coalition=found)
     _tell(f"报告 / report: {report}")
     return summary
 
@@ -275,11 +277,18 @@ def _settle(database: Database) -> list[Mapping[str, object]]:
         return [as_fields(period) for period in periods.list_closed(session)]
 
 
+def _look_back(database: Database) -> Coalition:
+    _tell("正在回看各月积分负债 / looking back at each month's liability")
+    with database.transaction(DISTRICT, read_only=True, repeatable_read=True) as session:
+        return coalition.gather(session)
+
+
 def _finish(
     database: Database,
     took: Sequence[float],
     seconds: float,
     closed: Sequence[Mapping[str, object]],
+    found: Coalition | None,
 ) -> Summary:
     _tell("正在核对账目 / auditing the books")
     with database.transaction(DISTRICT, repeatable_read=True) as session:
@@ -287,7 +296,12 @@ def _finish(
         for each in violations:
             _tell(f"✘ {each}")
         return summarise(
-            session, sold=len(took), seconds=seconds, sound=not violations, periods=closed
+            session,
+            sold=len(took),
+            seconds=seconds,
+            sound=not violations,
+            periods=closed,
+            breakage=None if found is None else found.to_json(),
         )
 
 

@@ -1,7 +1,10 @@
-"""Small plots as SVG text: lines over days, a histogram, bars. No script, no network."""
+"""Small plots as SVG text: lines over days or months, a histogram, bars, a heat map.
+
+No script, no network.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -10,6 +13,8 @@ WIDTH, HEIGHT = 880, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 26
 INK, WARM = "#2f6f9f", "#c2622d"
 
+_CELL_WIDTH, _CELL_HEIGHT = 54, 20
+_NAMES = 96  # the width of the names of rows
 _BUCKETS = 50
 _GRID_LINES = 4
 _SHORT_DAYS = 62
@@ -24,6 +29,17 @@ class Series:
     colour: str = INK
 
 
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """An area between two lines of a plot over months; None where there is none."""
+
+    name: str
+    low: Sequence[int | None]
+    middle: Sequence[int | None]
+    high: Sequence[int | None]
+    colour: str = WARM
+
+
 def days(labels: Sequence[date], series: Sequence[Series], *, filled: bool = False) -> str:
     """Draw values over days, months (weeks of a short time) below; several lines get a legend."""
     if not labels:
@@ -32,6 +48,45 @@ def days(labels: Sequence[date], series: Sequence[Series], *, filled: bool = Fal
     spots = [_across(index, max(len(labels) - 1, 1)) for index in range(len(labels))]
     drawn = "".join(_line(spots, each, top, filled=filled) for each in series)
     return _legend(series) + _frame(top, drawn, _calendar(labels, spots))
+
+
+def months(labels: Sequence[date], series: Sequence[Series], ranges: Sequence[Range]) -> str:
+    """Draw values at the ends of months, and ranges around a line where they are known."""
+    if not labels:
+        return _nothing()
+    tops = [value for each in series for value in each.values]
+    tops += [value for each in ranges for value in each.high if value is not None]
+    top = _round_up(max([1, *tops]))
+    spots = [_across(index, max(len(labels) - 1, 1)) for index in range(len(labels))]
+    drawn = "".join(_line(spots, each, top, filled=False) for each in series)
+    drawn += "".join(_range(spots, each, top) for each in ranges)
+    return _legend([*series, *ranges]) + _frame(
+        top, drawn, [(x, f"{day:%y-%m}") for x, day in zip(spots, labels, strict=True)]
+    )
+
+
+def heat(rows: Sequence[str], columns: Sequence[str], values: Mapping[tuple[str, str], int]) -> str:
+    """Draw numbers by row and column, the darker the larger; each cell says its number."""
+    if not rows or not columns:
+        return _nothing()
+    top = max(1, *(abs(value) for value in values.values()))
+    width = _NAMES + _CELL_WIDTH * len(columns)
+    height = _CELL_HEIGHT * (len(rows) + 1)
+    names = "".join(
+        f'<text x="{_NAMES + _CELL_WIDTH * (at + 0.5):.0f}" y="14" text-anchor="middle">'
+        f"{escape(name)}</text>"
+        for at, name in enumerate(columns)
+    )
+    drawn = "".join(
+        f'<text x="{_NAMES - 8}" y="{_CELL_HEIGHT * (down + 1) + 14}" text-anchor="end">'
+        f"{escape(row)}</text>"
+        + "".join(
+            _cell(values.get((row, column), 0), top, across, down)
+            for across, column in enumerate(columns)
+        )
+        for down, row in enumerate(rows)
+    )
+    return f'<svg role="img" viewBox="0 0 {width} {height}">{names}{drawn}</svg>'
 
 
 def histogram(values: Sequence[float], *, upto: float, marks: Sequence[tuple[str, float]]) -> str:
@@ -83,6 +138,31 @@ def _line(spots: Sequence[float], series: Series, top: float, *, filled: bool) -
     )
 
 
+def _range(spots: Sequence[float], drawn: Range, top: float) -> str:
+    known = [
+        (x, low, middle, high)
+        for x, low, middle, high in zip(spots, drawn.low, drawn.middle, drawn.high, strict=True)
+        if low is not None and middle is not None and high is not None
+    ]
+    there = [f"{x:.1f},{_up(high, top):.1f}" for x, _, _, high in known]
+    back = [f"{x:.1f},{_up(low, top):.1f}" for x, low, _, _ in reversed(known)]
+    line = " ".join(f"{x:.1f},{_up(middle, top):.1f}" for x, _, middle, _ in known)
+    return (
+        f'<polygon points="{" ".join([*there, *back])}" fill="{drawn.colour}" opacity=".2"/>'
+        f'<polyline points="{line}" fill="none" stroke="{drawn.colour}" stroke-width="1.5"/>'
+    )
+
+
+def _cell(value: int, top: int, across: int, down: int) -> str:
+    x, y = _NAMES + _CELL_WIDTH * across, _CELL_HEIGHT * (down + 1)
+    colour = INK if value >= 0 else WARM
+    return (
+        f'<rect x="{x}" y="{y}" width="{_CELL_WIDTH - 1}" height="{_CELL_HEIGHT - 1}" '
+        f'fill="{colour}" fill-opacity="{abs(value) / top * 0.8:.3f}"/>'
+        f'<text x="{x + _CELL_WIDTH / 2:.0f}" y="{y + 14}" text-anchor="middle">{value:,}</text>'
+    )
+
+
 def _calendar(labels: Sequence[date], spots: Sequence[float]) -> list[tuple[float, str]]:
     if len(labels) < _SHORT_DAYS:
         return [(x, f"{day:%m-%d}") for x, day in list(zip(spots, labels, strict=True))[::7]]
@@ -120,7 +200,7 @@ def _mark(name: str, value: float, upto: float) -> str:
     )
 
 
-def _legend(series: Sequence[Series]) -> str:
+def _legend(series: Sequence[Series | Range]) -> str:
     if len(series) < 2:
         return ""
     names = "　".join(

@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.lab import plots
+from app.lab import plots, report_coalition
+from app.lab.coalition import Coalition
 from app.lab.plots import INK, WARM, Series
 from app.lab.replay import MADE_UP, Plan
 from app.lab.summary import Summary
@@ -58,14 +59,19 @@ def write_report(
     plan: Plan,
     summary: Summary,
     took: Sequence[float],
+    coalition: Coalition | None = None,
 ) -> None:
-    """Write the report of a district; `took` are milliseconds of the sales of this run."""
+    """Write the report of a district; `took` are milliseconds of the sales of this run.
+
+    `coalition` is there where months were closed.
+    """
     with database.transaction(district, read_only=True) as session:
         sections = [
             *_per_day(session),
             ("积分负债 / liability: points outstanding", _liability(session)),
             ("净额最大的商户：已发减已收 / largest net positions: issued less redeemed",
              _positions(session)),
+            *(report_coalition.sections(coalition) if coalition else []),
             ("每单耗时（毫秒） / milliseconds per order", _latency(took)),
             ("不变量 / invariants", _invariants(sound=summary.audit == "ok")),
         ]  # fmt: skip

@@ -30,12 +30,13 @@ class Summary:
     orders_per_second: float
     digest: str
     periods: Sequence[Mapping[str, object]] = ()
+    breakage: Mapping[str, object] | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the figures as one JSON object; `periods` only where some were closed."""
+        """Return the figures as one JSON object; the last two only where months were closed."""
         figures = asdict(self)
         if not self.periods:
-            del figures["periods"]
+            del figures["periods"], figures["breakage"]
         return figures
 
 
@@ -46,12 +47,13 @@ def summarise(
     seconds: float,
     sound: bool,
     periods: Sequence[Mapping[str, object]] = (),
+    breakage: Mapping[str, object] | None = None,
 ) -> Summary:
     """Return the figures of a district, read from its books and orders.
 
     `net_fen` is the money paid for all orders, after points and before refunds; `clawed_back` the
     earned points that refunds took back; `outstanding` what members hold less what they owe;
-    `periods` the months that were closed.
+    `periods` the months that were closed, `breakage` how its forecasts did.
     """
     sums = session.execute(_SUMS).one()
     return Summary(
@@ -71,6 +73,7 @@ def summarise(
         orders_per_second=round(sold / seconds, 1) if seconds else 0.0,
         digest=digest(session),
         periods=periods,
+        breakage=breakage,
     )
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from app.lab import plots
-from app.lab.plots import Series
+from app.lab.plots import Range, Series
 from app.lab.report import INVARIANTS
 from config.settings import PROJECT
 
@@ -72,3 +72,32 @@ def test_the_report_names_every_invariant_that_the_audit_checks() -> None:
     whole_audit = source.split("ledger_audit_recent")[0]
 
     assert set(re.findall(r"SELECT '([a-z ]{12,})',", whole_audit)) == set(INVARIANTS)
+
+
+def test_months_draw_a_range_only_where_it_is_known() -> None:
+    ends = [date(2017, 1, 31), date(2017, 2, 28), date(2017, 3, 31)]
+    known = Range(name="预计", low=[None, 10, 20], middle=[None, 20, 30], high=[None, 40, 50])
+
+    legend, svg = plots.months(ends, [Series(name="x", values=[70, 80, 90])], [known]).split(
+        "<svg", 1
+    )
+
+    drawn = ElementTree.fromstring("<svg" + svg)
+    (area,) = drawn.iter("polygon")
+    assert [each.text for each in drawn.iter("text")][-3:] == ["17-01", "17-02", "17-03"]
+    assert len(area.attrib["points"].split()) == 4
+    assert [len(each.attrib["points"].split()) for each in drawn.iter("polyline")] == [3, 2]
+    assert "预计" in legend
+    assert "nothing to show" in plots.months([], [], [])
+
+
+def test_a_heat_map_is_darkest_where_most_is_and_says_each_number() -> None:
+    svg = ElementTree.fromstring(
+        plots.heat(["a", "其他 <others>"], ["b"], {("a", "b"): 1_000, ("其他 <others>", "b"): -250})
+    )
+
+    cells = list(svg.iter("rect"))
+    assert [float(each.attrib["fill-opacity"]) for each in cells] == [0.8, 0.2]
+    assert [each.attrib["fill"] for each in cells] == [plots.INK, plots.WARM]
+    assert [each.text for each in svg.iter("text")] == ["b", "a", "1,000", "其他 <others>", "-250"]
+    assert "nothing to show" in plots.heat([], [], {})

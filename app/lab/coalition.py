@@ -1,0 +1,89 @@
+"""How a replayed year's merchants stand to each other, and what its points come to (R3, L8)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.clock import business_date
+from app.points.ageing import AsOf
+from app.points.breakage import CONFIDENCE, Tested, back_test
+from app.points.liability import Liability, liability
+from app.settlement import periods, statements
+from app.settlement.models import Period
+from app.settlement.statements import MatrixCell
+from config.database import now_of
+
+#: Who is none of the largest.
+OTHERS = "others"
+
+_LARGEST = 12
+_LEAST_LATER_DAYS = 30  # A forecast of fewer days says nothing.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """Points by issuer (a row) and redeemer (a column), the largest by name, the rest as others."""
+
+    issuers: Sequence[str]
+    redeemers: Sequence[str]
+    points: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coalition:
+    """The map of all closed periods, the liability at the end of each, and the back-test."""
+
+    map: Map
+    months: Sequence[Liability]
+    tested: Sequence[Tested]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the back-test in figures: how many intervals held what came."""
+        return {
+            "confidence": CONFIDENCE,
+            "months": len(self.months),
+            "forecasts": len(self.tested),
+            "inside": sum(each.inside for each in self.tested),
+        }
+
+
+def gather(session: Session) -> Coalition:
+    """Read the closed periods of a district and look back at each one's end.
+
+    Wants one snapshot: a repeatable-read transaction. Some seconds for each month of a full year.
+    """
+    closed = periods.list_closed(session)
+    today = business_date(now_of(session))
+    testable = [each.ends_on for each in closed if (today - each.ends_on).days >= _LEAST_LATER_DAYS]
+    return Coalition(
+        map=_map(session, closed),
+        months=[liability(session, AsOf.end_of(each.ends_on)) for each in closed],
+        tested=back_test(session, testable, until=today),
+    )
+
+
+def _map(session: Session, closed: Iterable[Period]) -> Map:
+    return folded(cell for period in closed for cell in statements.matrix(session, period))
+
+
+def folded(cells: Iterable[MatrixCell], *, largest: int = _LARGEST) -> Map:
+    """Return the map of cells; of issuers and of redeemers the largest keep their own place."""
+    cells = list(cells)
+    issuers, redeemers = Counter[str](), Counter[str]()
+    for cell in cells:
+        issuers[cell.issuer] += cell.points
+        redeemers[cell.redeemer] += cell.points
+    rows, columns = _named(issuers, largest), _named(redeemers, largest)
+    points = Counter[tuple[str, str]]()
+    for cell in cells:
+        row = cell.issuer if cell.issuer in rows else OTHERS
+        column = cell.redeemer if cell.redeemer in columns else OTHERS
+        points[row, column] += cell.points
+    return Map(issuers=rows, redeemers=columns, points=points)
+
+
+def _named(sums: Mapping[str, int], largest: int) -> list[str]:
+    ordered = sorted(sums, key=lambda name: (-sums[name], name))
+    return ordered[:largest] + ([OTHERS] if len(ordered) > largest else [])
