@@ -248,7 +248,10 @@ _INSERT: LiteralString = """
     SELECT w.public_id, w.member_id,
         CASE WHEN CAST(%(since)s AS date) IS NOT NULL THEN (
             SELECT coalesce(sum(g.amount), 0)::bigint FROM growth g
-            WHERE g.member_id = w.member_id AND g.business_date >= CAST(%(since)s AS date))
+            WHERE g.member_id = ANY (ARRAY(
+                SELECT p.id FROM member p
+                WHERE p.id = w.member_id OR p.merged_into_id = w.member_id))
+                AND g.business_date >= CAST(%(since)s AS date))
         END AS gathered, ARRAY(
         SELECT DISTINCT g.merchant_id FROM given g
         WHERE g."order" = w.public_id AND w.member_id IS NOT NULL AND NOT EXISTS (

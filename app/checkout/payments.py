@@ -212,6 +212,7 @@ def _mark_paid(
         order=order.public_id,
         paid_fen=priced.due_fen,
         at=priced.basket.burns_at,
+        kept_under=order.member_id,
     )
     gains = [] if gain is None else [gain]
     since = growth.watched_from(session, [each.member for each in gains])
@@ -229,6 +230,7 @@ def _mark_paid(
             "line_earned": list(settled.line_points),
             "merchants": [merchant.id for merchant in priced.merchants],
             "member": order.member_id,
+            "person": priced.basket.member.id if priced.basket.member else None,
             "gains": _json([each.row() for each in gains]),
             "uses": _json(_uses(order, settled, priced)),
             "since": since,
@@ -299,7 +301,9 @@ _PAID = text(
     )
     SELECT (
         SELECT coalesce(sum(g.amount), 0)::bigint FROM growth g
-        WHERE g.member_id = :member AND g.business_date >= CAST(:since AS date)) AS gathered,
+        WHERE g.member_id = ANY (ARRAY(
+            SELECT p.id FROM member p WHERE p.id = :person OR p.merged_into_id = :person))
+            AND g.business_date >= CAST(:since AS date)) AS gathered,
     ARRAY(
         SELECT DISTINCT m FROM unnest(CAST(:merchants AS bigint[])) m
         WHERE CAST(:member AS bigint) IS NOT NULL AND NOT EXISTS (

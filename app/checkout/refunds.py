@@ -196,6 +196,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         gain=growth.gain_of_refund(
             session,
             member,
+            kept_under=order.member_id,
             refund=public_id,
             kept_fen=_kept(order, gone, delta),
             ordered_at=order.occurred_at,

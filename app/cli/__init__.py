@@ -112,3 +112,4 @@ def main(ctx: click.Context, district: str) -> None:
 
 for _each in COMMANDS:
     main.add_command(_each)
+main.add_command(member.member, "members")

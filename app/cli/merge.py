@@ -54,6 +54,7 @@ def preview(command: Command, *, loser: str, survivor: str, in_json: bool) -> No
         f"（双方都有 of both {found.memberships_of_both}）"
         f" · 渠道身份 identities {found.identities} · 登录设备 devices {found.devices}"
     )
+    click.echo(f"  等级 tier {found.tier}")
     for purpose, channel in found.stricter:
         click.echo(f"  同意从严 consent becomes stricter: {purpose} · {channel}")
     if found.over_limit:

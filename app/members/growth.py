@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.clock import business_date
-from app.members.identification import KnownMember
+from app.members.identification import KnownMember, same_person
 from app.members.models import Growth, GrowthKind
 from app.members.tiers import scheme_at
 from config.database import now_of
@@ -20,9 +20,14 @@ from config.database import now_of
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """A movement of growth about to be written: below zero for a refund."""
+    """A movement of growth about to be written: below zero for a refund.
+
+    `kept_under` is the key of the member whose order it was: of one who was merged since, his own,
+    so that an undo parts the growth of both as it was (semantics 46).
+    """
 
     member: KnownMember
+    kept_under: int
     kind: GrowthKind
     source: str
     amount: int
@@ -31,7 +36,7 @@ class Gain:
     def row(self) -> dict[str, object]:
         """Return the movement as JSON fields, for the statement that writes it."""
         return {
-            "member_id": self.member.id,
+            "member_id": self.kept_under,
             "kind": self.kind.value,
             "source": self.source,
             "amount": self.amount,
@@ -41,22 +46,37 @@ class Gain:
 
 
 def gain_of_order(
-    session: Session, member: KnownMember | None, *, order: str, paid_fen: int, at: datetime
+    session: Session,
+    member: KnownMember | None,
+    *,
+    order: str,
+    paid_fen: int,
+    at: datetime,
+    kept_under: int | None = None,
 ) -> Gain | None:
     """Return the growth of an order on which so much money was paid, or None if it brings none.
 
-    Points pay no growth: only money counts.
+    Points pay no growth: only money counts. `kept_under` is the key that the order is kept under,
+    where that is not its member's.
     """
     amount = scheme_at(session, at).growth_of(paid_fen)
     if member is None or not amount:
         return None
-    return Gain(member=member, kind=GrowthKind.ORDER, source=order, amount=amount, at=at)
+    return Gain(
+        member=member,
+        kept_under=member.id if kept_under is None else kept_under,
+        kind=GrowthKind.ORDER,
+        source=order,
+        amount=amount,
+        at=at,
+    )
 
 
 def gain_of_refund(
     session: Session,
     member: KnownMember | None,
     *,
+    kept_under: int | None,
     refund: str,
     kept_fen: tuple[int, int],
     ordered_at: datetime,
@@ -65,21 +85,32 @@ def gain_of_refund(
     """Return the growth that a refund takes, by the scheme of the order's own time.
 
     `kept_fen` is the money that the order kept before it and keeps after it, so that any sequence
-    of refunds takes what one would (semantics 2).
+    of refunds takes what one would (semantics 2). `kept_under`: as `Gain` says of the order.
     """
     scheme = scheme_at(session, ordered_at)
     before, after = kept_fen
     amount = scheme.growth_of(after) - scheme.growth_of(before)
-    if member is None or not amount:
+    if member is None or kept_under is None or not amount:
         return None
-    return Gain(member=member, kind=GrowthKind.REFUND, source=refund, amount=amount, at=at)
+    return Gain(
+        member=member,
+        kept_under=kept_under,
+        kind=GrowthKind.REFUND,
+        source=refund,
+        amount=amount,
+        at=at,
+    )
 
 
 def total(session: Session, member: KnownMember, *, start: date, end: date) -> int:
-    """Return what moved a member's growth on business days from `start` through `end`."""
+    """Return what moved a member's growth on business days from `start` through `end`.
+
+    What was bought before a merge by who was merged into him counts too (semantics 46).
+    """
     found = session.scalar(
         select(func.sum(Growth.amount)).where(
-            Growth.member_id == member.id, Growth.business_date.between(start, end)
+            Growth.member_id.in_(same_person(member.id)),
+            Growth.business_date.between(start, end),
         )
     )
     return int(found or 0)

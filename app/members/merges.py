@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from app import outbox
 from app.errors import NotFound, StateConflict
-from app.members import closing, consents
+from app.members import closing, consents, joint_standing
 from app.members.consents import Matter
 from app.members.identification import KnownMember, list_unmerged
 from app.members.models import CashierMember, Kind, Member, MemberStatus
@@ -110,7 +110,7 @@ def require_mergeable(session: Session, pair: Pair) -> None:
 
 
 def link(session: Session, pair: Pair, *, by: str, now: datetime) -> Merge:
-    """Let a locked loser be the survivor from now on; consents become the stricter of both.
+    """Let a locked loser be the survivor from now on, in the higher tier and the stricter consents.
 
     Those who were merged into the loser before are the survivor now too.
     """
@@ -118,6 +118,7 @@ def link(session: Session, pair: Pair, *, by: str, now: datetime) -> Merge:
     stricter = consents.refused_elsewhere(session, member_id=survivor.id, other_id=loser.id)
     consents.withdraw(session, member=survivor, stances=stricter, evidence={"merge": public_id})
     cashiers = _move_cashiers(session, start=loser.id, end=survivor.id)
+    joint_standing.unite(session, loser=loser, survivor=survivor)
     session.execute(
         update(Member)
         .where((Member.id == loser.id) | (Member.merged_into_id == loser.id))
@@ -141,10 +142,10 @@ def link(session: Session, pair: Pair, *, by: str, now: datetime) -> Merge:
 
 
 def unlink(session: Session, merge: Merge, pair: Pair, *, by: str, now: datetime) -> None:
-    """Let a merged member be himself again, and the survivor stand as he did in his consents.
+    """Let a merged member be himself again, and the survivor stand as he did in tier and consents.
 
     One whose number has another holder meanwhile is parked. What the survivor has decided himself
-    since the merge stays.
+    since the merge stays, and a tier that was decided since.
     """
     session.execute(
         update(Member)
@@ -172,6 +173,7 @@ def unlink(session: Session, merge: Merge, pair: Pair, *, by: str, now: datetime
     )
     merge.undone_at, merge.undone_by = now, by
     session.flush()
+    joint_standing.part(session, survivor=pair.survivor)
     _tell(session, "member.merge_undone", merge, pair)
 
 

@@ -186,11 +186,16 @@ class Growth(Base):
 
 
 class TierStep(StrEnum):
-    """How a member came to a tier: up at once, down after a cycle, or on for another cycle."""
+    """How a member came to a tier: up at once, down after a cycle, or on for another cycle.
+
+    Merged: with the tier of who was merged into him. Parted: back to his own, by an undo.
+    """
 
     UPGRADED = "upgraded"
     DOWNGRADED = "downgraded"
     PROLONGED = "prolonged"
+    MERGED = "merged"
+    PARTED = "parted"
 
 
 class TierChange(Base):
@@ -202,8 +207,13 @@ class TierChange(Base):
     __tablename__ = "tier_change"
     __table_args__ = (
         Index(None, "member_id", "at"),
-        CheckConstraint("step IN ('upgraded', 'downgraded', 'prolonged')", name="step"),
-        CheckConstraint("(step = 'prolonged') = (tier = tier_before)", name="move"),
+        CheckConstraint(
+            "step IN ('upgraded', 'downgraded', 'prolonged', 'merged', 'parted')", name="step"
+        ),
+        CheckConstraint(
+            "step IN ('merged', 'parted') OR (step = 'prolonged') = (tier = tier_before)",
+            name="move",
+        ),
         CheckConstraint("cycle_to >= cycle_from", name="cycle"),
     )
 

@@ -244,11 +244,13 @@ _DUE = text(
         ON t.code = m.tier
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(g.amount), 0)::bigint AS growth FROM growth g
-        WHERE g.member_id = m.id AND g.business_date BETWEEN
+        WHERE g.member_id = ANY (ARRAY(
+            SELECT p.id FROM member p WHERE p.id = m.id OR p.merged_into_id = m.id))
+            AND g.business_date BETWEEN
             CASE WHEN :rolling THEN (m.tier_until - interval '1 year')::date + 1
                  ELSE date_trunc('year', m.tier_until)::date END
             AND least(CAST(:today AS date) - 1, m.tier_until + CAST(:grace AS int))) v
-    WHERE m.tier_until < :today AND m.status <> 'closed'
+    WHERE m.tier_until < :today AND m.status NOT IN ('closed', 'merged')
         AND (v.growth >= t.threshold OR m.tier_until + CAST(:grace AS int) < :today)
     ORDER BY m.tier_until, m.id LIMIT :limit
     FOR NO KEY UPDATE OF m SKIP LOCKED

@@ -19,7 +19,7 @@ from app.books import Kind, adjusted_account, move, rates
 from app.clock import business_date
 from app.errors import Invalid, StateConflict
 from app.members.errors import MemberNotActive
-from app.members.identification import KnownMember, get_by_public_id
+from app.members.identification import KnownMember, get_by_public_id, same_person
 from app.members.models import MemberStatus
 from app.merchants.directory import ListedMerchant, get_directory
 from app.points import burns, lots
@@ -124,7 +124,8 @@ def _lock(session: Session, member: KnownMember) -> Wallet:
 def _adjusted_lately(session: Session, member: KnownMember) -> int:
     found = session.scalar(
         select(func.sum(func.abs(Adjustment.points))).where(
-            Adjustment.member_id == member.id, Adjustment.at > now_of(session) - _WINDOW
+            Adjustment.member_id.in_(same_person(member.id)),
+            Adjustment.at > now_of(session) - _WINDOW,
         )
     )
     return int(found or 0)

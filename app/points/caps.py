@@ -1,7 +1,8 @@
 """Caps: the most that a rule gives a member in a day, week, month or campaign (E4, semantics 54).
 
 What rules with caps gave is written with the order and read under the wallet's lock, so two tills
-at once never go above one. A sale that no such rule touches reads and writes nothing here.
+at once never go above one. Of somebody who was merged all counts (semantics 46). A sale that no
+such rule touches reads and writes nothing here.
 """
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -153,7 +154,10 @@ def _read(session: Session, wanted: Iterable[Room]) -> dict[Room, int]:
 _USED: LiteralString = """
     SELECT w.place, (
         SELECT coalesce(sum(u.points), 0)::bigint FROM rule_use u
-        WHERE u.member_id = w.member_id AND u.business_date BETWEEN w.start AND w.until
+        WHERE u.member_id = ANY (ARRAY(
+                SELECT p.id FROM member p
+                WHERE p.id = w.member_id OR p.merged_into_id = w.member_id))
+            AND u.business_date BETWEEN w.start AND w.until
             AND (u.rule = w.rule OR u.campaign = w.campaign)) AS points
     FROM unnest(CAST(%(members)s AS bigint[]), CAST(%(rules)s AS text[]),
                 CAST(%(campaigns)s AS text[]), CAST(%(starts)s AS date[]),

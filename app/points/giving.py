@@ -18,7 +18,7 @@ from app.books import Kind, move
 from app.clock import business_date, day_start
 from app.errors import Invalid, StateConflict
 from app.members import privacy
-from app.members.identification import KnownMember
+from app.members.identification import KnownMember, same_person
 from app.members.models import Kind as MemberKind
 from app.points import burns, lots
 from app.points.errors import GiftLimitReached, InsufficientPoints
@@ -116,7 +116,8 @@ def list_gifts(
     session: Session, member: KnownMember, *, limit: int, before: int | None = None
 ) -> list[ListedGift]:
     """Return the gifts that a member gave and got, newest first; `before` ended the page before."""
-    wanted = select(Gift).where(or_(Gift.giver_id == member.id, Gift.receiver_id == member.id))
+    person = set(session.scalars(same_person(member.id)))
+    wanted = select(Gift).where(or_(Gift.giver_id.in_(person), Gift.receiver_id.in_(person)))
     if before is not None:
         wanted = wanted.where(Gift.id < before)
     return [
@@ -124,7 +125,7 @@ def list_gifts(
             id=gift.id,
             public_id=gift.public_id,
             points=gift.points,
-            given=gift.giver_id == member.id,
+            given=gift.giver_id in person,
             at=gift.at,
         )
         for gift in session.scalars(wanted.order_by(Gift.id.desc()).limit(limit))
@@ -155,13 +156,14 @@ def _check_limits(
     """
     today = business_date(now)
     cool = now - timedelta(days=perks.gift_cooling_days)
+    person = same_person(giver.id)  # What was given under another name before a merge counts too.
     row = session.execute(
         select(
-            _sum(Gift.giver_id == giver.id, Gift.at >= day_start(today)).label("day"),
-            _sum(Gift.giver_id == giver.id, Gift.at >= day_start(today.replace(day=1))).label(
+            _sum(Gift.giver_id.in_(person), Gift.at >= day_start(today)).label("day"),
+            _sum(Gift.giver_id.in_(person), Gift.at >= day_start(today.replace(day=1))).label(
                 "month"
             ),
-            _sum(Gift.receiver_id == giver.id, Gift.at > cool).label("cooling"),
+            _sum(Gift.receiver_id.in_(person), Gift.at > cool).label("cooling"),
         )
     ).one()
     left = min(perks.gift_day_points - row.day, perks.gift_month_points - row.month)

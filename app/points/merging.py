@@ -18,7 +18,7 @@ from app.approvals import ChangeRequest
 from app.books import Kind, move
 from app.clock import business_date
 from app.errors import StateConflict
-from app.members import consents, merges
+from app.members import consents, joint_standing, merges
 from app.members.identification import KnownMember, get_by_any, list_unmerged
 from app.members.merges import Merge, Pair
 from app.merchants.directory import get_directory
@@ -55,7 +55,7 @@ class Preview:
 
     `over_limit` is by how many points the two have burned more today than one member may: what was
     burned stays, and nothing more may be. `stricter` are purposes and channels of consent that the
-    survivor has given and the loser refused.
+    survivor has given and the loser refused. `tier` is what the survivor will have.
     """
 
     loser: str
@@ -67,6 +67,7 @@ class Preview:
     devices: int
     over_limit: int
     stricter: Sequence[tuple[str, str]]
+    tier: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +126,7 @@ def preview(session: Session, *, loser: str, survivor: str) -> Preview:
         devices=counted.devices,
         over_limit=0 if limit is None else max(counted.burned - limit, 0),
         stricter=[(each.matter.purpose.value, each.matter.channel.value) for each in stricter],
+        tier=joint_standing.joint(session, loser=pair.loser, survivor=pair.survivor).tier,
     )
 
 

@@ -62,3 +62,14 @@ def test_a_preview_says_what_is_held_and_a_request_is_turned_down(
     assert "没有权限" in plaza.refused(
         "member", "merge", "do", *names, "--reason", "x", "--as", hire(Role.MARKETER).login
     )
+
+
+def test_the_group_is_found_by_the_plural_too(plaza: Plaza, database: Database) -> None:
+    with database.transaction(plaza.district) as session:
+        loser, survivor = make_member(session), make_member(session)
+    names = (loser.public_id, survivor.public_id)
+
+    foreseen = plaza.json("members", "merge", "preview", *names)
+
+    assert foreseen == plaza.json("member", "merge", "preview", *names)
+    assert foreseen["tier"] == "basic"
