@@ -35,6 +35,18 @@ class NotSealedYet(LedgerError):
         self.day = day
 
 
+class NothingSealed(LedgerError):
+    """The day lies before the first that was sealed: nothing was booked by then."""
+
+    def __init__(self, day: date, *, first: date) -> None:
+        super().__init__(
+            f"{day} 没有可证明的账目：首个封账日是 {first} / "
+            f"nothing was booked by {day}: the first day that is sealed is {first}"
+        )
+        self.day = day
+        self.first = first
+
+
 class SealBroken(LedgerError):
     """The books of a sealed day are not what was sealed."""
 
@@ -125,6 +137,7 @@ def export_day(session: Session, day: date) -> Iterator[bytes]:
 
     Raises:
         NotSealedYet: the day has no seal.
+        NothingSealed: it lies before the first day that has one.
         SealBroken: at the end, when the lines do not give the root that was sealed.
     """
     seal = _sealed(session, day)
@@ -180,6 +193,7 @@ def prove_days(session: Session, *, earlier: date, later: date) -> dict[str, obj
 
     Raises:
         NotSealedYet: one of the days has no seal.
+        NothingSealed: one lies before the first day that has one.
         ValueError: they are not in this order.
     """
     if earlier >= later:
@@ -323,6 +337,9 @@ def _record(
 def _sealed(session: Session, day: date) -> DaySeal:
     seal = session.get(DaySeal, day)
     if seal is None:
+        first = session.scalar(select(func.min(DaySeal.day)))
+        if first is not None and day < first:
+            raise NothingSealed(day, first=first)
         raise NotSealedYet(day)
     return seal
 

@@ -164,6 +164,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ledger.HoldEnded: LOCK_EXPIRED,
     ledger.NoSuchJournal: NOT_FOUND,
     proofs.NotSealedYet: NOT_SEALED,
+    proofs.NothingSealed: NOT_FOUND,
     proofs.SealBroken: INTERNAL,
     ledger.ReversalExceedsRemaining: replace(EXCEEDS, tells=False),
     approvals.SamePerson: Problem(
