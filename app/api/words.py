@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.api.words_of_rewards import REWARD_WORDS
+
 _ORDER = "ord_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 _MERCHANT = "mch_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 _AT = "2026-11-27T02:03:04.000+00:00"
@@ -31,7 +33,7 @@ class Word:
 
 def find_word(schema: str, name: str) -> Word | None:
     """Return the words of a schema's field, or None if nobody wrote any."""
-    found = _WORDS.get(f"{schema}.{name}") or _WORDS.get(name)
+    found = _TABLE.get(f"{schema}.{name}") or _TABLE.get(name)
     if found is None:
         return None
     zh, en, *example = found
@@ -342,10 +344,6 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     "held_points": ("冻结积分", "points that are held", 0),
     "Balance.debt_points": ("欠的积分", "points owed", 0),
     "buckets": ("全部到期日", "every day on which points expire"),
-    "pending_points": ("待生效积分", "points that may not be spent yet", 0),
-    "pending": ("待生效积分及其生效条件", "points that wait for a day or an event"),
-    "activates_on": ("生效日，空为等待事件", "first day on which they may be spent; else null"),
-    "event": ("等待的订单事件，空为按日生效", "event of the order that they await", None),
     "expires_on": (
         "到期日（当日仍可用）；null 永不到期",
         "the last day; null never expires",
@@ -498,3 +496,4 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     ),
     "mode": ("earn 只积分，spend 可抵扣", "earn alone, or spend too", "spend"),
 }
+_TABLE = {**_WORDS, **REWARD_WORDS}

@@ -6,16 +6,16 @@ from functools import partial
 import click
 
 from app import audit, day_change
-from app.checkout import orders
+from app.checkout import events
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.clock import business_date
 from app.day_change import Counts
 from app.errors import Invalid
-from app.members.identification import get_by_any, get_by_id
+from app.members.identification import get_by_any
 from app.merchants.directory import get_directory
 from app.merchants.staff import Permission
-from app.points import activation, ageing, extending
+from app.points import ageing, extending
 from config.database import district_of, now_of
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -92,11 +92,7 @@ def change_days(command: Command, *, through: datetime | None, in_json: bool) ->
 def activate(command: Command, *, order: str, event: str, login: str) -> None:
     """订单事件发生，其待生效积分生效 / an event of an order has come: its points become active."""
     with acting(command, login, Permission.ORDER_PLACE) as (session, actor):
-        found = orders.get_locked(session, order)
-        moved = 0
-        if found.member_id is not None:
-            member = get_by_id(session, found.member_id)
-            moved = activation.activate(session, member=member, order=order, event=event)
+        moved = events.tell(session, order=order, event=event)
         audit.record(
             session,
             actor=actor.public_id,

@@ -3,6 +3,7 @@
 from app.api.pos import (
     burns,
     changes,
+    events,
     exchanges,
     orders,
     pos,
@@ -14,6 +15,8 @@ from app.api.pos import (
     uploads,
 )
 
-RESOURCES = (till, quotes, orders, refunds, changes, exchanges, burns, uploads, totals, sandbox)
+RESOURCES = (
+    till, quotes, orders, events, refunds, changes, exchanges, burns, uploads, totals, sandbox,
+)  # fmt: skip
 
 __all__ = ["RESOURCES", "pos"]

@@ -301,6 +301,9 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
         ids={"order_id": _placed(stage)}, body={**_at(stage), "tenders": CASH}
     ),
     "pos.cancel_order": lambda stage: Ask(ids={"order_id": _placed(stage)}, body=_at(stage)),
+    "pos.tell_event": lambda stage: Ask(
+        ids={"order_id": _paid(stage)}, body={**_at(stage), "event": "order.collected"}
+    ),
     "pos.find_order": _found_by_number,
     "pos.refund_order": lambda stage: _refunded(stage, parts=[{"line": 1, "quantity": 1}]),
     "pos.void_order": _refunded,

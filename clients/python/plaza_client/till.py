@@ -169,6 +169,12 @@ class Till:
         """Give up an order before payment."""
         return self._order(f"/orders/{order_id}/cancellation", dict(self._here), key)
 
+    def tell_event(self, order_id: str, event: str, *, key: str | None = None) -> int:
+        """Say that an event of an order has come; return the points that became active by it."""
+        body = {**self._here, "event": event}
+        reply = self._sender.post(f"{_BASE}/orders/{order_id}/events", body, key=key)
+        return int(reply.body["activated_points"])
+
     def refund(
         self,
         order_id: str,

@@ -65,6 +65,7 @@ def test_a_day_at_the_till(base_url: str, world: World) -> None:
         paid = till.pay(placed.order_id, tenders=[Tender(name="cash", fen=10_000)])
         voided = till.void(paid.order_id, number=unique("R"))
         given_up = till.cancel(till.place(number=unique("N"), lines=[TEA]).order_id)
+        activated = till.tell_event(sold.order_id, "order.collected")
 
     assert (known.name, known.may_burn) == ("张*", False)
     assert (quoted.due_fen, quoted.earn_points, sold.earned_points) == (13_000, 130, 130)
@@ -75,6 +76,7 @@ def test_a_day_at_the_till(base_url: str, world: World) -> None:
     assert isinstance(found.lines[1], OrderLine)
     assert found.lines[1].refunded_quantity == 1
     assert (paid.state, voided.fen, given_up.state) == ("paid", 10_000, "cancelled")
+    assert activated == 0
     assert world.points() == 120
 
 
