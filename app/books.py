@@ -66,6 +66,7 @@ class Kind(StrEnum):
     ADJUST = "adjust"
     GIFT = "gift"
     COUPON = "coupon"
+    CHECK_IN = "check_in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,8 @@ RULES: tuple[Line, ...] = (
     Line(event="adjustment upwards while in debt", debit=Code.ADJUSTED, credit=Code.DEBT),
     Line(event="adjustment downwards", debit=Code.LOT, credit=Code.ADJUSTED),
     Line(event="gift to another member", debit=Code.LOT, credit=Code.LOT),
+    Line(event="check-in, issuer postpaid", debit=Code.ISSUED, credit=Code.LOT),
+    Line(event="check-in, issuer prepaid", debit=Code.PREPAID, credit=Code.LOT),
 )
 
 

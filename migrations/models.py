@@ -27,6 +27,7 @@ for _module in (
     "app.members.exporting",
     "app.points.models",
     "app.points.openings",
+    "app.points.check_ins",
     "app.checkout.models",
     "app.checkout.totals",
     "app.settlement.models",

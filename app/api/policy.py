@@ -66,6 +66,8 @@ POLICY: Mapping[str, Role] = {
     "member.confirm_burn": Role.MEMBER,
     "member.give_points": Role.MEMBER,
     "member.list_gifts": Role.MEMBER,
+    "member.check_in": Role.MEMBER,
+    "member.get_streak": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

@@ -12,4 +12,17 @@ REWARD_WORDS: Mapping[str, tuple[Any, ...]] = {
     "OrderEvent.event": ("订单事件", "what has come, by its name", "order.collected"),
     "OrderEventAnswer.event": ("订单事件", "what has come, by its name", "order.collected"),
     "activated_points": ("由此生效的积分", "points that became active by it", 50),
+    # Check-ins.
+    "CheckIn.occurred_at": (
+        "签到时间；省略为现在",
+        "when it was, some minutes late at most; now by default",
+    ),
+    "CheckedIn.business_date": ("上海日期", "the day in Shanghai", "2026-11-27"),
+    "streak": ("连续第几天", "the how-manieth day in a row", 3),
+    "CheckedIn.points": ("所得积分", "points that it gave", 5),
+    "offered": ("本商圈是否开放签到", "whether there are check-ins in this district", True),
+    "Streak.days": ("已连续天数", "days in a row up to now", 3),
+    "today": ("今天的签到；null 为尚未签到", "the check-in of today; null before it"),
+    "next_points": ("下次签到可得", "what the next check-in would give", 5),
+    "cycle": ("周期内每天的积分", "points of each day of the cycle", [1, 2, 5]),
 }

@@ -20,9 +20,26 @@ ALTER TABLE tier_change
         step IN ('upgraded', 'downgraded', 'prolonged', 'merged', 'parted')),
     ADD CONSTRAINT tier_change_move_check CHECK (
         step IN ('merged', 'parted') OR (step = 'prolonged') = (tier = tier_before));
+
+-- Check-ins of members: one a day.
+CREATE TABLE check_in (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id text NOT NULL,
+    member_id bigint NOT NULL,
+    business_date date NOT NULL,
+    streak bigint NOT NULL,
+    points bigint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    CONSTRAINT check_in_public_id_key UNIQUE (public_id),
+    CONSTRAINT check_in_member_id_business_date_key UNIQUE (member_id, business_date),
+    CONSTRAINT check_in_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT check_in_sense_check CHECK (points >= 0 AND streak > 0)
+);
 """
 
 DOWN = """
+DROP TABLE check_in;
 ALTER TABLE tier_change DROP CONSTRAINT tier_change_step_check,
     DROP CONSTRAINT tier_change_move_check;
 ALTER TABLE tier_change

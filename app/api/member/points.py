@@ -44,6 +44,11 @@ _REASONS = {
     (books.Kind.ADJUST, False, False): ("商圈扣回", "Taken by the district's staff"),
     (books.Kind.GIFT, True, False): ("好友赠送", "A gift of another member"),
     (books.Kind.GIFT, False, False): ("赠送好友", "Given to another member"),
+    (books.Kind.CHECK_IN, True, False): ("签到", "A check-in"),
+    (books.Kind.CHECK_IN, True, True): (
+        "签到，抵还欠分",
+        "A check-in, and paid back what was owed",
+    ),
 }
 _OTHER = ("积分调整", "Points moved")
 

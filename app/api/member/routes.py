@@ -3,6 +3,7 @@
 from app.api.member import (
     agreeing,
     burns,
+    check_ins,
     closing,
     exports,
     gifts,
@@ -15,7 +16,8 @@ from app.api.member import (
 )
 
 RESOURCES = (
-    sessions, profile, points, proving, orders, agreeing, burns, gifts, exports, closing,
+    sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
+    exports, closing,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

@@ -29,8 +29,9 @@ from app.merchants.directory import ListedTerminal, get_directory
 from app.merchants.models import Funding, MayBurn
 from app.merchants.registration import NewMerchant, NewStore
 from app.merchants.terms import Terms
-from app.points import rules
+from app.points import rewards, rules
 from app.points.definitions import Definition, Kind
+from app.points.rewards import Rewards
 from app.points.rules import Names
 from app.tasks import audit_in_full
 from app.wiring import Services
@@ -199,7 +200,14 @@ def _open_stores(session: Session, size: Size) -> tuple[Desk, ...]:
         reason="lab",
     )
     rules.approve(session, request.public_id, by=_OTHER)
+    _offer_rewards(session, issuer=codes[0])
     return tuple(_desk(session, code, tills) for code in codes)
+
+
+def _offer_rewards(session: Session, *, issuer: str) -> None:
+    wanted = Rewards(issuer=issuer, check_in_points=(1,))
+    request = rewards.propose(session, wanted, begins=None, by=_ONE, reason="lab")
+    rewards.approve(session, request.public_id, by=_OTHER)
 
 
 def _desk(session: Session, code: str, tills: tuple[str, ...]) -> Desk:
