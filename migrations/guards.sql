@@ -40,8 +40,8 @@ GRANT UPDATE (name_zh, name_en) ON rule TO plaza_app;
 GRANT UPDATE ON rule_version TO plaza_app;
 
 -- Orders are paid or given up, and refunds move their lines on.
-GRANT UPDATE (state, earned_points, parts, slices, homes, earnings, money, refunded_fen, refunds,
-              updated_at) ON "order" TO plaza_app;
+GRANT UPDATE (state, member_id, earned_points, parts, slices, homes, earnings, money, refunded_fen,
+              refunds, updated_at) ON "order" TO plaza_app;
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
 GRANT UPDATE (made_good) ON write_off TO plaza_app;
@@ -65,10 +65,17 @@ GRANT UPDATE (voided_at, voided_why) ON coupon_code_run TO plaza_app;
 -- Stored answers and who stands at which till, for as long as they are of use.
 GRANT DELETE ON idempotency, identification TO plaza_app;
 
--- What was paid, and what went back, is for good, whoever asks.
+-- What was paid, and what went back, is for good, whoever asks. But for one thing: an order that was
+-- paid by nobody known, and of which nothing went back, gets its member once, with what he earns.
 CREATE OR REPLACE TRIGGER paid_for_good
-    BEFORE UPDATE OF state, earned_points, parts, slices, homes, earnings, money ON "order"
-    FOR EACH ROW WHEN (OLD.state <> 'awaiting_payment') EXECUTE FUNCTION refuse_change();
+    BEFORE UPDATE OF member_id, state, earned_points, parts, slices, homes, earnings, money ON "order"
+    FOR EACH ROW WHEN (CASE
+        WHEN OLD.state = 'awaiting_payment' THEN NEW.member_id IS DISTINCT FROM OLD.member_id
+        ELSE OLD.state <> 'paid' OR OLD.refunds > 0
+            OR OLD.member_id IS NOT NULL OR NEW.member_id IS NULL
+            OR (NEW.state, NEW.parts, NEW.money) IS DISTINCT FROM (OLD.state, OLD.parts, OLD.money)
+        END)
+    EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER ended_for_good BEFORE UPDATE ON burn
     FOR EACH ROW WHEN (OLD.state <> 'authorised') EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER resolved_for_good BEFORE UPDATE ON settlement_dispute

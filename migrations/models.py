@@ -30,6 +30,7 @@ for _module in (
     "app.points.check_ins",
     "app.checkout.models",
     "app.checkout.totals",
+    "app.checkout.claims",
     "app.settlement.models",
     "app.settlement.bills",
     "app.settlement.breaks",

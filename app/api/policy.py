@@ -68,6 +68,7 @@ POLICY: Mapping[str, Role] = {
     "member.list_gifts": Role.MEMBER,
     "member.check_in": Role.MEMBER,
     "member.get_streak": Role.MEMBER,
+    "member.claim_order": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

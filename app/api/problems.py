@@ -226,6 +226,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.NothingToBurn: RULE_NOT_MET,
     checkout.TapNeeded: NOT_CONFIRMED,
     checkout.QuoteExpired: EXPIRED,
+    checkout.NothingToClaim: CONFLICT,
 }
 ROOTS = (ConfigError, AppError, LedgerError, CouponError)
 

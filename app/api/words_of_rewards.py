@@ -25,4 +25,9 @@ REWARD_WORDS: Mapping[str, tuple[Any, ...]] = {
     "today": ("今天的签到；null 为尚未签到", "the check-in of today; null before it"),
     "next_points": ("下次签到可得", "what the next check-in would give", 5),
     "cycle": ("周期内每天的积分", "points of each day of the cycle", [1, 2, 5]),
+    # Late claims.
+    "ClaimOrder.store": ("门店代码，见小票", "the store's code, as on the receipt", "tea-1"),
+    "ClaimOrder.number": ("小票上的收银单号", "the till's number, as on the receipt", "T1-0001"),
+    "ClaimOrder.day": ("消费日期（上海）", "the day of the sale in Shanghai", "2026-11-27"),
+    "ClaimOrder.amount_fen": ("订单总额，单位分", "the sum of all lines, in fen", 12800),
 }

@@ -156,6 +156,16 @@ class OrderNotRefundable(StateConflict):
         super().__init__("order", order, state, "订单当前状态不允许", "not in this state")
 
 
+class NothingToClaim(AppError):
+    """A receipt names no order that may be claimed; nobody is told why (E8, semantics 44)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "没有可补登的订单，请核对门店、单号、日期与金额 / "
+            "No order can be claimed by this: check the store, number, day and amount"
+        )
+
+
 class QuoteExpired(AppError):
     """The quote's minutes are over, or it was made for another basket."""
 

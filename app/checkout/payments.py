@@ -58,7 +58,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         return _sale(found, replayed=True)
     if found.state != OrderState.AWAITING_PAYMENT:
         raise OrderNotPayable(order, found.state)
-    basket = _basket(session, found)
+    basket = basket_of(session, found)
     wallet = lock_wallet(session, basket)
     if wallet is not None:
         wallet.member.require_active()
@@ -66,7 +66,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     if late:
         basket = replace(basket, spent_at=now_of(session))
         _require_spendable(session, found, basket, wallet)
-    priced = _priced(session, found, basket, wallet)
+    priced = priced_again(session, found, basket, wallet)
     _redeem(session, priced, tenders, order=order, late=late)
     try:
         settled = settle(
@@ -79,7 +79,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         )
     except ledger.HoldEnded as ended:  # By the clock, which is ahead of this transaction's now.
         raise Collision("hold", order) from ended
-    new_merchants, risen = _mark_paid(session, found, settled, priced)
+    new_merchants, risen = mark_paid(session, found, settled, priced)
     announce_paid(session, priced, settled, order=order, new_merchants=new_merchants, risen=risen)
     return replace(
         _sale(found, replayed=False),
@@ -147,7 +147,8 @@ def _require_spendable(
         raise LockExpired(order.public_id)
 
 
-def _basket(session: Session, order: Order) -> Basket:
+def basket_of(session: Session, order: Order) -> Basket:
+    """Return the basket of an order that was placed or paid, but for the points that it burns."""
     directory = get_directory(session)
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.number)
@@ -181,8 +182,8 @@ def _terminal(directory: Directory, order: Order) -> ListedTerminal:
     return next(till for till in directory.terminals.values() if till.id == order.terminal_id)
 
 
-def _priced(session: Session, order: Order, basket: Basket, wallet: Wallet | None) -> Priced:
-    """Price what was placed: its coupons and points stay those that were promised."""
+def priced_again(session: Session, order: Order, basket: Basket, wallet: Wallet | None) -> Priced:
+    """Price what was placed or paid: its coupons and points stay those that were promised."""
     fresh = price(session, basket, None)
     stack = discounts.load(order.coupons)
     lines = stack.taken_off(fresh.lines) if stack.uses else fresh.lines
@@ -199,20 +200,22 @@ def _priced(session: Session, order: Order, basket: Basket, wallet: Wallet | Non
     )
 
 
-def _mark_paid(
+def mark_paid(
     session: Session, order: Order, settled: Settled, priced: Priced
 ) -> tuple[Sequence[int], Sequence[News]]:
-    """Write what the payment has fixed, and the growth that it brings.
+    """Write what the payment has fixed, whose it is, and the growth that it brings.
 
     Returns the merchants new to the order's member, and the news of a higher tier.
     """
+    person = priced.basket.member.id if priced.basket.member else None
+    owner = person if order.member_id is None else order.member_id
     gain = growth.gain_of_order(
         session,
         priced.basket.member,
         order=order.public_id,
         paid_fen=priced.due_fen,
         at=priced.basket.burns_at,
-        kept_under=order.member_id,
+        kept_under=owner,
     )
     gains = [] if gain is None else [gain]
     since = growth.watched_from(session, [each.member for each in gains])
@@ -229,10 +232,10 @@ def _mark_paid(
             "line_burned": settled.line_burned_fen,
             "line_earned": list(settled.line_points),
             "merchants": [merchant.id for merchant in priced.merchants],
-            "member": order.member_id,
-            "person": priced.basket.member.id if priced.basket.member else None,
+            "member": owner,
+            "person": person,
             "gains": _json([each.row() for each in gains]),
-            "uses": _json(_uses(order, settled, priced)),
+            "uses": _json(_uses(owner, order, settled, priced)),
             "since": since,
             "now": now_of(session),
         },
@@ -241,12 +244,14 @@ def _mark_paid(
     return row.missing, standing.rise(session, gains, gathered=gathered, since=since)
 
 
-def _uses(order: Order, settled: Settled, priced: Priced) -> list[Mapping[str, object]]:
-    if order.member_id is None:
+def _uses(
+    owner: int | None, order: Order, settled: Settled, priced: Priced
+) -> list[Mapping[str, object]]:
+    if owner is None:
         return []
     return caps.uses(
         settled.earned,
-        member_id=order.member_id,
+        member_id=owner,
         order=order.public_id,
         day=priced.basket.business_date,
     )
@@ -275,7 +280,8 @@ def _json(value: object) -> str:
 _PAID = text(
     """
     WITH paid AS (
-        UPDATE "order" SET state = 'paid', earned_points = :earned, parts = NULL,
+        UPDATE "order" SET state = 'paid', member_id = :member,
+            earned_points = :earned, parts = NULL,
             slices = CAST(:slices AS jsonb), homes = CAST(:homes AS jsonb),
             earnings = CAST(:earnings AS jsonb), money = CAST(:money AS jsonb),
             updated_at = clock_timestamp()

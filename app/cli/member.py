@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.adjusting import adjust, adjust_approve, adjust_pending, adjust_reject
+from app.cli.claiming import claim
 from app.cli.context import Command, pass_command
 from app.cli.looking_back import balance
 from app.cli.merge import merge
@@ -50,6 +51,7 @@ def member() -> None:
 
 member.add_command(merge)
 member.add_command(balance)
+member.add_command(claim)
 member.add_command(adjust)
 member.add_command(adjust_approve)
 member.add_command(adjust_reject)

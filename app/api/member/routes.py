@@ -4,6 +4,7 @@ from app.api.member import (
     agreeing,
     burns,
     check_ins,
+    claims,
     closing,
     exports,
     gifts,
@@ -17,7 +18,7 @@ from app.api.member import (
 
 RESOURCES = (
     sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
-    exports, closing,
+    claims, exports, closing,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

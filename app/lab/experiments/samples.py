@@ -232,6 +232,13 @@ def _proof(stage: Stage) -> Ask:
     return Ask(query={"line": line_of(stage.session, SignedIn(device=device), newest)})
 
 
+def _claim(stage: Stage) -> Ask:
+    order = orders.get_locked(stage.session, _paid(stage))
+    store = till_of(stage.session, stage.desk).store.code
+    body = {"store": store, "number": order.number, "amount_fen": order.total_fen}
+    return Ask(body={**body, "day": order.business_date.isoformat()})
+
+
 def _close(stage: Stage) -> Ask:
     _leaving(stage, wanted=False)
     return Ask(body={"points": "burn"})
@@ -325,6 +332,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.decide_consent": _decision,
     "member.give_points": lambda stage: Ask(body={"phone": stage.person.phone, "points": POINTS}),
     "member.prove_movement": _proof,
+    "member.claim_order": _claim,
     "member.close_account": _close,
     "member.undo_closing": _stay,
 }

@@ -1,13 +1,13 @@
 """Points that no sale makes, and the tier of two who are one person.
 
 Revision ID: rewards
-Revises: seals
+Revises: lean_cells
 """
 
 from alembic import op
 
 revision = "rewards"
-down_revision = "seals"
+down_revision = "lean_cells"
 branch_labels = None
 depends_on = None
 
@@ -36,9 +36,23 @@ CREATE TABLE check_in (
     CONSTRAINT check_in_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
     CONSTRAINT check_in_sense_check CHECK (points >= 0 AND streak > 0)
 );
+
+-- Orders that members claimed after they had paid them unknown, and tries that named none.
+CREATE TABLE claim (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    member_id bigint NOT NULL,
+    order_id bigint,
+    by text,
+    at timestamptz NOT NULL,
+    CONSTRAINT claim_order_id_key UNIQUE (order_id),
+    CONSTRAINT claim_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id),
+    CONSTRAINT claim_order_id_fkey FOREIGN KEY (order_id) REFERENCES "order" (id)
+);
+CREATE INDEX claim_member_id_at_idx ON claim (member_id, at);
 """
 
 DOWN = """
+DROP TABLE claim;
 DROP TABLE check_in;
 ALTER TABLE tier_change DROP CONSTRAINT tier_change_step_check,
     DROP CONSTRAINT tier_change_move_check;
