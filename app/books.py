@@ -67,6 +67,7 @@ class Kind(StrEnum):
     GIFT = "gift"
     COUPON = "coupon"
     CHECK_IN = "check_in"
+    REFERRAL = "referral"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,8 @@ RULES: tuple[Line, ...] = (
     Line(event="gift to another member", debit=Code.LOT, credit=Code.LOT),
     Line(event="check-in, issuer postpaid", debit=Code.ISSUED, credit=Code.LOT),
     Line(event="check-in, issuer prepaid", debit=Code.PREPAID, credit=Code.LOT),
+    Line(event="referral, issuer postpaid", debit=Code.ISSUED, credit=Code.LOT),
+    Line(event="referral, issuer prepaid", debit=Code.PREPAID, credit=Code.LOT),
 )
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app import closing, day_change, nudging, outbox, sealing
 from app.api import answers
-from app.checkout import invariants, parking
+from app.checkout import invariants, parking, referrals
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
@@ -81,6 +81,14 @@ def _erase_members(session: Session) -> object:
     return [erase_due(session, now=server_now(session)), lapse(session)]
 
 
+def _give_referrals(session: Session) -> object:
+    """Give what friends' first orders bring, and take back what came of orders that went back.
+
+    One of the two in a run, for a transaction posts once.
+    """
+    return referrals.give(session) or referrals.take_back(session)
+
+
 def _purge(session: Session) -> object:
     """Forget what has had its time: stored answers, who stood at a till, codes and tokens."""
     now = server_now(session)
@@ -130,6 +138,7 @@ TIMETABLE: Sequence[Job] = (
     ),
     Job(name="expire_holds", every=10, work=holds.expire, dated=True),
     Job(name="apply_parked_refunds", every=5, work=parking.apply_parked),
+    Job(name="give_referrals", every=300, work=_give_referrals),
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),

@@ -47,6 +47,7 @@ GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON ord
 GRANT UPDATE (made_good) ON write_off TO plaza_app;
 GRANT UPDATE (state, captured_points, captured_fen, order_id, ended_at) ON burn TO plaza_app;
 GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
+GRANT UPDATE (taken_at) ON referral_bonus TO plaza_app;
 
 -- A dispute ends once.
 GRANT UPDATE (resolved_at, resolved_by, resolution, adjusted_fen) ON settlement_dispute

@@ -69,6 +69,8 @@ POLICY: Mapping[str, Role] = {
     "member.check_in": Role.MEMBER,
     "member.get_streak": Role.MEMBER,
     "member.claim_order": Role.MEMBER,
+    "member.make_referral_code": Role.MEMBER,
+    "member.list_referrals": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

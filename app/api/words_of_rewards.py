@@ -30,4 +30,17 @@ REWARD_WORDS: Mapping[str, tuple[Any, ...]] = {
     "ClaimOrder.number": ("小票上的收银单号", "the till's number, as on the receipt", "T1-0001"),
     "ClaimOrder.day": ("消费日期（上海）", "the day of the sale in Shanghai", "2026-11-27"),
     "ClaimOrder.amount_fen": ("订单总额，单位分", "the sum of all lines, in fen", 12800),
+    # Referrals.
+    "referral_code": ("推荐码", "the code by which friends join", "K7M2PQ9X"),
+    "SignIn.referral_code": ("推荐人的推荐码", "the code of who referred the new member"),
+    "referred": ("推荐是否有效", "whether the referral counts", False),
+    "referrer_points": ("推荐人可得", "points for who refers", 50),
+    "friend_points": ("好友可得", "points for the friend", 20),
+    "return_days": ("首单后几天可用", "days after the first order until they may be spent", 7),
+    "this_month": ("本月已推荐", "friends who joined by it this month", 1),
+    "most_a_month": ("每月有效上限", "how many a month count", 10),
+    "friends": ("已推荐的好友，新的在前", "the friends, newest first"),
+    "Referred.points": ("所得积分；null 为尚无首单", "points that it gave; null before", 50),
+    "active_on": ("可用之日", "the first day on which they may be spent", "2026-12-04"),
+    "taken_back": ("订单全退，已收回", "taken back, for the order went back", False),
 }

@@ -49,9 +49,45 @@ CREATE TABLE claim (
     CONSTRAINT claim_order_id_fkey FOREIGN KEY (order_id) REFERENCES "order" (id)
 );
 CREATE INDEX claim_member_id_at_idx ON claim (member_id, at);
+
+-- Codes by which friends join, who joined by whom, and what that gave.
+CREATE TABLE referral_code (
+    member_id bigint PRIMARY KEY,
+    code text NOT NULL,
+    made_at timestamptz NOT NULL,
+    CONSTRAINT referral_code_code_key UNIQUE (code),
+    CONSTRAINT referral_code_member_id_fkey FOREIGN KEY (member_id) REFERENCES member (id)
+);
+CREATE TABLE referral (
+    friend_id bigint PRIMARY KEY,
+    referrer_id bigint NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT referral_friend_id_fkey FOREIGN KEY (friend_id) REFERENCES member (id),
+    CONSTRAINT referral_referrer_id_fkey FOREIGN KEY (referrer_id) REFERENCES member (id),
+    CONSTRAINT referral_two_check CHECK (friend_id <> referrer_id)
+);
+CREATE INDEX referral_referrer_id_at_idx ON referral (referrer_id, at);
+CREATE TABLE referral_bonus (
+    friend_id bigint PRIMARY KEY,
+    public_id text NOT NULL,
+    order_id bigint NOT NULL,
+    referrer_points bigint NOT NULL,
+    friend_points bigint NOT NULL,
+    gives jsonb NOT NULL,
+    active_on date NOT NULL,
+    given_at timestamptz NOT NULL,
+    taken_at timestamptz,
+    CONSTRAINT referral_bonus_public_id_key UNIQUE (public_id),
+    CONSTRAINT referral_bonus_order_id_key UNIQUE (order_id),
+    CONSTRAINT referral_bonus_friend_id_fkey FOREIGN KEY (friend_id)
+        REFERENCES referral (friend_id),
+    CONSTRAINT referral_bonus_order_id_fkey FOREIGN KEY (order_id) REFERENCES "order" (id),
+    CONSTRAINT referral_bonus_points_check CHECK (referrer_points >= 0 AND friend_points >= 0)
+);
 """
 
 DOWN = """
+DROP TABLE referral_bonus, referral, referral_code;
 DROP TABLE claim;
 DROP TABLE check_in;
 ALTER TABLE tier_change DROP CONSTRAINT tier_change_step_check,

@@ -129,6 +129,7 @@ CHANGEABLE = {
     "parked_refund": {"applied_at", "refusal", "refused_at"},
     "recon_break": {"closed_at", "closed_by", "gone_at", "owned_at", "owner", "reason"},
     "reconciliation": {"bill_fen", "books_fen", "break_fen", "ledger_fen", "pos_fen", "run_at"},
+    "referral_bonus": {"taken_at"},
     "refresh_token": {"used_at"},
     "rule": {"name_en", "name_zh"},
     "rule_version": {"*"},

@@ -49,6 +49,8 @@ _REASONS = {
         "签到，抵还欠分",
         "A check-in, and paid back what was owed",
     ),
+    (books.Kind.REFERRAL, True, False): ("推荐好友奖励", "For a referral"),
+    (books.Kind.REFERRAL, False, False): ("推荐奖励收回", "A referral's order went back"),
 }
 _OTHER = ("积分调整", "Points moved")
 

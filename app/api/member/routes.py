@@ -13,12 +13,13 @@ from app.api.member import (
     points,
     profile,
     proving,
+    referrals,
     sessions,
 )
 
 RESOURCES = (
     sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
-    claims, exports, closing,
+    claims, referrals, exports, closing,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

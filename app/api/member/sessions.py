@@ -16,16 +16,17 @@ from app.api.fields import BIRTHDAY, DoorSchema, Instant, Phone, Text, Whole, Ye
 from app.api.member import member
 from app.api.tokens import LIFETIME_SECONDS
 from app.clock import business_date, server_now
-from app.members import consents, devices, enrolment, refreshing, seeds, sign_in
+from app.members import consents, devices, enrolment, referring, refreshing, seeds, sign_in
 from app.members.arrivals import NewMember
 from app.members.birthdays import old_enough
 from app.members.consents import Decision, Matter
 from app.members.devices import Device, Ending
 from app.members.enrolment import Enrolled
-from app.members.identification import find_by_phone
+from app.members.identification import KnownMember, find_by_phone
 from app.members.models import Source
 from app.members.purposes import Purpose, current_text
 from app.members.refreshing import IssuedToken, district_of_token
+from app.points.rewards import rewards_at
 from config.database import district_of, now_of
 
 SIGN_IN = "system:sign_in"
@@ -64,12 +65,14 @@ class AskedSignIn:
     consent_version: str | None
     birthday: str | None
     as_new_member: bool
+    referral_code: str | None
 
 
 class SignInSchema(DoorSchema):
     """`consent_version` is the text of membership that a new member has agreed to.
 
     `as_new_member`: the phone was somebody else's before, and is this person's now.
+    `referral_code` counts for who joins just now, and is passed over for anybody else.
     """
 
     makes = AskedSignIn
@@ -80,6 +83,7 @@ class SignInSchema(DoorSchema):
     consent_version = Text(most=40, load_default=None)
     birthday = Text(most=10, pattern=BIRTHDAY, load_default=None)
     as_new_member = YesNo(load_default=False)
+    referral_code = Text(most=20, load_default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,7 @@ class TokensSchema(DoorSchema):
     refresh_token = Text(most=120, required=True)
     refresh_until = Instant(required=True)
     is_new_member = YesNo(required=True)
+    referred = YesNo(required=True)
 
 
 class NothingSchema(DoorSchema):
@@ -151,12 +156,14 @@ def start_session(session: Session, asked: AskedSignIn) -> object:
     now = server_now(session)
     if not sign_in.use_code(session, asked.phone, asked.code, now=now):
         return Refused(error=WrongCode())
+    former = find_by_phone(session, asked.phone) if asked.referral_code else None
     enrolled = _enrol(session, asked)
+    referred = enrolled.created and _refer(session, asked, enrolled.member, former)
     device = devices.open_on(session, member=enrolled.member, source=asked.source, now=now)
     if asked.consent_version == current_text(Purpose.MEMBERSHIP).version:
         _record_consent(session, device)
     return _tokens(session, device, refreshing.issue(session, device, now=now),
-                   is_new=enrolled.created)  # fmt: skip
+                   is_new=enrolled.created, referred=referred)  # fmt: skip
 
 
 @member.post("/tokens")
@@ -235,6 +242,21 @@ def _enrol(session: Session, asked: AskedSignIn) -> Enrolled:
     )
 
 
+def _refer(
+    session: Session, asked: AskedSignIn, friend: KnownMember, former: KnownMember | None
+) -> bool:
+    """Note who referred a new member; whatever is wrong with the code, he is a member."""
+    if asked.referral_code is None:
+        return False
+    return referring.refer(
+        session,
+        friend,
+        code=asked.referral_code,
+        month_friends=rewards_at(session, now_of(session)).referral_month_friends,
+        former=former,
+    )
+
+
 def _record_consent(session: Session, device: Device) -> None:
     consents.decide(
         session,
@@ -247,7 +269,7 @@ def _record_consent(session: Session, device: Device) -> None:
 
 
 def _tokens(
-    session: Session, device: Device, issued: IssuedToken, *, is_new: bool
+    session: Session, device: Device, issued: IssuedToken, *, is_new: bool, referred: bool = False
 ) -> dict[str, object]:
     return {
         "access_token": auth.gate().token_for(session, device),
@@ -255,4 +277,5 @@ def _tokens(
         "refresh_token": issued.token,
         "refresh_until": issued.until,
         "is_new_member": is_new,
+        "referred": referred,
     }
