@@ -28,6 +28,7 @@ from app.members import presence, refreshing, seeds, sign_in
 from app.members.closing import erase_due
 from app.points import merging
 from app.points.lapsing import lapse
+from app.settlement import credit
 from app.wiring import HEARTBEAT, Services, build
 from config.database import Database, district_of, lock_of, now_of
 from config.embedded import die_with_parent
@@ -136,6 +137,7 @@ TIMETABLE: Sequence[Job] = (
         even_stopped=True,
         repeatable_read=True,
     ),
+    Job(name="watch_levels", every=10, work=credit.watch),
     Job(name="expire_holds", every=10, work=holds.expire, dated=True),
     Job(name="apply_parked_refunds", every=5, work=parking.apply_parked),
     Job(name="give_referrals", every=300, work=_give_referrals),

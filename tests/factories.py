@@ -45,6 +45,8 @@ def make_terms(
     redemption: str = "9/10",
     funding: Funding = Funding.POSTPAID,
     may_burn: MayBurn = MayBurn.ANY,
+    alert_points: int | None = None,
+    credit_limit_fen: int | None = None,
 ) -> Terms:
     """Return contract terms; rates are written in fen per point."""
     return Terms(
@@ -53,6 +55,8 @@ def make_terms(
         redemption_fen_per_point=Fraction(redemption),
         funding=funding,
         may_burn=may_burn,
+        alert_points=alert_points,
+        credit_limit_fen=credit_limit_fen,
     )
 
 

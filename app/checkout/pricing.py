@@ -168,7 +168,7 @@ def earn_points(
 
 
 def paid_order(session: Session, priced: Priced, shared: Shared) -> PaidOrder:
-    """Return a shared sale as earning rules see it. A merchant that issues no more pays nothing.
+    """Return a shared sale as earning rules see it. A merchant that issues none gives none.
 
     The member's birthday is opened where some rule of the district asks for one.
     """
@@ -183,7 +183,8 @@ def paid_order(session: Session, priced: Priced, shared: Shared) -> PaidOrder:
                 merchant=merchant.public_id,
                 trade=merchant.trade,
                 category=line.category,
-                paid_fen=paid if merchant.issues else {},
+                paid_fen=paid,
+                gives=merchant.issues,
             )
             for line, merchant, paid in zip(
                 priced.basket.lines, priced.merchants, shared.paid_fen(), strict=True

@@ -4,6 +4,7 @@ import click
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.standing import standing
 from app.cli.terms import described, terms
 from app.merchants import freezing, prepaying, registration
 from app.merchants.directory import Directory, ListedMerchant, get_directory
@@ -20,10 +21,12 @@ def merchant() -> None:
     plaza merchant add tea --zh 湖滨茶馆 --en "Lakeside Tea" --trade cafe --as lin
     plaza merchant store-add tea tea-1 --name 一号店 --floor 1F --terminal T1 --as lin
     plaza merchant show tea
+    plaza merchant standing
     """
 
 
 merchant.add_command(terms)
+merchant.add_command(standing)
 
 _name_zh = click.option("--zh", "name_zh", required=True, help="中文名 / the Chinese name.")
 _name_en = click.option("--en", "name_en", required=True, help="英文名 / the English name.")

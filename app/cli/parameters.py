@@ -72,6 +72,22 @@ class DayOrInstant(click.ParamType[date | datetime]):
             )
 
 
+class Yuan(click.ParamType[int]):
+    """Yuan with at most two decimals, a minus sign in front where it goes the other way."""
+
+    name = "YUAN"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return fen_of(value)
+        except ValueError:
+            self.fail(f"不是金额：{value} / not an amount: {value}", param, ctx)
+
+
 class Line(click.ParamType[BasketLine]):
     """PRICE[xQUANTITY][:CATEGORY[:NAME[:MERCHANT]]], such as 64.25x2:food:拉面, two at ¥64.25."""
 

@@ -9,13 +9,14 @@ from app import approvals
 from app.approvals import ChangeRequest
 from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.cli.parameters import Rate
+from app.cli.parameters import Rate, Yuan
 from app.clock import SHANGHAI
 from app.merchants import terms as room
 from app.merchants.directory import get_directory
 from app.merchants.models import Funding, MayBurn
 from app.merchants.staff import Permission
 from app.merchants.terms import Terms
+from app.money import yuan
 
 
 @click.group()
@@ -55,6 +56,13 @@ def terms() -> None:
     type=click.Choice([each.value for each in MayBurn]),
     help="可用谁的积分 / whose points may be burned there.",
 )
+@click.option(
+    "--alert-points", type=int, help="预付余额低于此数即提醒 / warn a prepaid merchant below it."
+)
+@click.option(
+    "--credit-limit", "credit_limit_fen", type=Yuan(),
+    help="后付欠款上限（元），达到即停发 / a postpaid one that owes it gives no points.",
+)  # fmt: skip
 @because
 @as_staff
 @pass_command
@@ -67,6 +75,8 @@ def set_(
     redemption: Fraction,
     funding: str,
     may_burn: str,
+    alert_points: int | None,
+    credit_limit_fen: int | None,
     reason: str,
     login: str,
 ) -> None:
@@ -77,6 +87,8 @@ def set_(
         redemption_fen_per_point=redemption,
         funding=Funding(funding),
         may_burn=MayBurn(may_burn),
+        alert_points=alert_points,
+        credit_limit_fen=credit_limit_fen,
     )
     with acting(command, login, Permission.TERMS_PROPOSE) as (session, actor):
         request = room.propose(
@@ -139,10 +151,15 @@ def list_(command: Command, *, merchant: str, in_json: bool) -> None:
 def described(each: Terms) -> str:
     """Return terms as one line for a person."""
     begin: date = each.valid_from
+    levels = ""
+    if each.alert_points is not None:
+        levels = f" · 提醒 alert {each.alert_points:,}"
+    if each.credit_limit_fen is not None:
+        levels = f" · 信用额度 credit {yuan(each.credit_limit_fen)}"
     return (
         f"{begin} 起 / from {begin} · 成本 cost {each.cost_fen_per_point} 分/点 · "
         f"结算 redemption {each.redemption_fen_per_point} 分/点 · "
-        f"{each.funding.value} · burn {each.may_burn.value}"
+        f"{each.funding.value} · burn {each.may_burn.value}{levels}"
     )
 
 

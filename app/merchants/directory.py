@@ -1,6 +1,6 @@
 """The district's merchants as a sale needs them: in memory, exact at a revision, no SQL when warm.
 
-The whole directory is read in five statements and kept until one of its tables changes (see
+The whole directory is read in six statements and kept until one of its tables changes (see
 `config.database.remember`). Every value is frozen, so threads may share it.
 """
 
@@ -13,8 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
+from app.merchants import standing
 from app.merchants.errors import Frozen, NoTermsInForce
 from app.merchants.models import (
+    Alarm,
     Cashier,
     ContractTerm,
     Merchant,
@@ -53,6 +55,7 @@ class ListedMerchant:
     redeemed_account_id: int
     breakage_account_id: int
     terms: tuple[Terms, ...]
+    credit_used_up: bool = False
 
     def find_terms_at(self, day: date) -> Terms | None:
         """Return the terms in force on a business date: the latest that had begun."""
@@ -72,8 +75,11 @@ class ListedMerchant:
 
     @property
     def issues(self) -> bool:
-        """Whether new points may be issued here; an exiting merchant only honours old ones."""
-        return self.status is MerchantStatus.ACTIVE
+        """Whether new points may be issued here.
+
+        An exiting merchant only honours old ones, and so does one whose credit is used up (L6).
+        """
+        return self.status is MerchantStatus.ACTIVE and not self.credit_used_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +244,7 @@ def _load(session: Session) -> Directory:
 def _load_merchants(
     session: Session, trades: Mapping[int, ListedTrade]
 ) -> dict[int, ListedMerchant]:
+    raised = standing.list_raised(session)
     terms: defaultdict[int, list[Terms]] = defaultdict(list)
     for row in session.scalars(select(ContractTerm).order_by(ContractTerm.valid_from)):
         terms[row.merchant_id].append(Terms.of(row))
@@ -255,6 +262,7 @@ def _load_merchants(
             redeemed_account_id=row.redeemed_account_id,
             breakage_account_id=row.breakage_account_id,
             terms=tuple(terms[row.id]),
+            credit_used_up=(row.id, Alarm.CREDIT_USED_UP) in raised,
         )
         for row in session.scalars(select(Merchant).order_by(Merchant.id))
     }

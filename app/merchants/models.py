@@ -71,6 +71,13 @@ _CODE = "code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$'"
 _STANDING = "status IN ('active', 'frozen', 'retired')"
 
 
+class Alarm(StrEnum):
+    """What a merchant is told of once it is so: prepaid points run low; its credit is used up."""
+
+    POINTS_LOW = "points_low"
+    CREDIT_USED_UP = "credit_used_up"
+
+
 class Trade(Base):
     """A trade (业态) that merchants are sorted into, and rules speak of."""
 
@@ -217,6 +224,10 @@ class ContractTerm(Base):
                         " AND gcd(redemption_num, redemption_den) = 1", name="redemption"),
         CheckConstraint("funding IN ('prepaid', 'postpaid')", name="funding"),
         CheckConstraint("may_burn IN ('any', 'own', 'none')", name="may_burn"),
+        CheckConstraint("alert_points IS NULL OR (alert_points > 0 AND funding = 'prepaid')",
+                        name="alert"),
+        CheckConstraint("credit_limit_fen IS NULL OR (credit_limit_fen > 0"
+                        " AND funding = 'postpaid')", name="credit"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -228,6 +239,8 @@ class ContractTerm(Base):
     redemption_den: Mapped[int]
     funding: Mapped[str]
     may_burn: Mapped[str]
+    alert_points: Mapped[int | None]
+    credit_limit_fen: Mapped[int | None]
     change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
     created_at: Mapped[datetime]
 
@@ -238,6 +251,27 @@ class ContractTerm(Base):
     def redemption_fen_per_point(self) -> Fraction:
         """Return what a redeemer is credited for one point, in fen."""
         return Fraction(self.redemption_num, self.redemption_den)
+
+
+class MerchantStanding(Base):
+    """An alarm that went up or down; the newest row of a merchant's alarm is how it stands.
+
+    `amount` is what crossed the `level`: points that are left to give, or fen that are owed.
+    """
+
+    __tablename__ = "merchant_standing"
+    __table_args__ = (
+        Index(None, "merchant_id", "alarm", "id"),
+        CheckConstraint("alarm IN ('points_low', 'credit_used_up')", name="alarm"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"))
+    alarm: Mapped[str]
+    raised: Mapped[bool]
+    amount: Mapped[int]
+    level: Mapped[int | None]
+    at: Mapped[datetime]
 
 
 class Staff(Base):

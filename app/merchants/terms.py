@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,19 +29,37 @@ _LIMIT = 2**53
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The terms of one merchant from `valid_from` on; rates are exact fen per point."""
+    """The terms of one merchant from `valid_from` on; rates are exact fen per point.
+
+    `alert_points`: a prepaid merchant that has fewer left to give is warned. `credit_limit_fen`: a
+    postpaid one that owes so much gives no more points until it has paid (L6). None: neither.
+    """
 
     valid_from: date
     cost_fen_per_point: Fraction
     redemption_fen_per_point: Fraction
     funding: Funding
     may_burn: MayBurn
+    alert_points: int | None = None
+    credit_limit_fen: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("cost_fen_per_point", "redemption_fen_per_point"):
             rate: Fraction = getattr(self, name)
             if rate < 0 or max(rate.numerator, rate.denominator) > _LIMIT:
                 raise Invalid(name, "须为不小于 0 的分数", "a fraction of at least 0")
+        self._check_level("alert_points", Funding.PREPAID)
+        self._check_level("credit_limit_fen", Funding.POSTPAID)
+
+    def _check_level(self, name: str, funding: Funding) -> None:
+        level: int | None = getattr(self, name)
+        if level is None:
+            return
+        if not 1 <= level <= _LIMIT:
+            raise Invalid(name, f"须在 1 到 {_LIMIT} 之间", f"from 1 to {_LIMIT}")
+        if self.funding is not funding:
+            zh = "预付" if funding is Funding.PREPAID else "后付"
+            raise Invalid(name, f"仅用于{zh}商户", f"for {funding.value} merchants alone")
 
     @classmethod
     def of(cls, row: ContractTerm) -> "Terms":
@@ -51,6 +70,8 @@ class Terms:
             redemption_fen_per_point=row.redemption_fen_per_point(),
             funding=Funding(row.funding),
             may_burn=MayBurn(row.may_burn),
+            alert_points=row.alert_points,
+            credit_limit_fen=row.credit_limit_fen,
         )
 
     def columns(self) -> dict[str, object]:
@@ -63,6 +84,8 @@ class Terms:
             "redemption_den": self.redemption_fen_per_point.denominator,
             "funding": self.funding.value,
             "may_burn": self.may_burn.value,
+            "alert_points": self.alert_points,
+            "credit_limit_fen": self.credit_limit_fen,
         }
 
     def to_json(self) -> dict[str, object]:
@@ -73,17 +96,21 @@ class Terms:
             "redemption_fen_per_point": str(self.redemption_fen_per_point),
             "funding": self.funding.value,
             "may_burn": self.may_burn.value,
+            "alert_points": self.alert_points,
+            "credit_limit_fen": self.credit_limit_fen,
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, str]) -> "Terms":
-        """Return the terms that `to_json` wrote."""
+    def from_json(cls, fields: Mapping[str, Any]) -> "Terms":
+        """Return the terms that `to_json` wrote, or wrote before there were levels."""
         return cls(
             valid_from=date.fromisoformat(fields["valid_from"]),
             cost_fen_per_point=Fraction(fields["cost_fen_per_point"]),
             redemption_fen_per_point=Fraction(fields["redemption_fen_per_point"]),
             funding=Funding(fields["funding"]),
             may_burn=MayBurn(fields["may_burn"]),
+            alert_points=fields.get("alert_points"),
+            credit_limit_fen=fields.get("credit_limit_fen"),
         )
 
 

@@ -58,7 +58,7 @@ def adjust(
     Raises:
         Invalid: no points, or a reason that is empty or longer than 60 characters.
         NotFound: no such merchant.
-        StateConflict: the merchant issues no more points.
+        StateConflict: the merchant issues no points, for good or for now.
         InsufficientPoints: the member has fewer points of this issuer.
         MemberNotActive: the account is closed.
     """
@@ -229,8 +229,11 @@ def _given(
 ) -> list[Posting]:
     if not merchant.issues:
         raise StateConflict(
-            "merchant", merchant.code, merchant.status, "不再发放积分", "issues no more points"
-        )
+            "merchant", merchant.code,
+            "credit-used-up" if merchant.credit_used_up else merchant.status,
+            "目前不发放积分（退出、冻结或信用额度已用完）",
+            "issues no points: it is leaving or frozen, or its credit is used up",
+        )  # fmt: skip
     now = now_of(session)
     return accrue(
         session,

@@ -43,6 +43,7 @@ class Why(StrEnum):
     WRONG_TRADE = "wrong-trade"
     WRONG_CATEGORY = "wrong-category"
     EXCLUDED_CATEGORY = "excluded-category"
+    MERCHANT_GIVES_NONE = "merchant-gives-none"
     NOTHING_PAID = "nothing-paid"
     WRONG_TENDER = "wrong-tender"
     LESS_THAN_A_POINT = "less-than-a-point"
@@ -51,12 +52,16 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PaidLine:
-    """The money on a line by tender, net of discounts and points (semantics 16)."""
+    """The money on a line by tender, net of discounts and points (semantics 16).
+
+    What was paid to a merchant that `gives` no points counts for no rule.
+    """
 
     merchant: str
     trade: str
     category: str
     paid_fen: Mapping[str, int]
+    gives: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +186,7 @@ def passed_over(definition: Definition, line: PaidLine) -> Why | None:
         return Why.WRONG_CATEGORY
     if definition.kind is Kind.BASE and line.category in definition.excluded_categories:
         return Why.EXCLUDED_CATEGORY
-    return None
+    return None if line.gives else Why.MERCHANT_GIVES_NONE
 
 
 def counts(definition: Definition, tender: str) -> bool:

@@ -47,6 +47,10 @@ _SENTENCES = {
     Why.WRONG_TRADE: ("限业态 {trades}", "for trades {trades}"),
     Why.WRONG_CATEGORY: ("限品类 {categories}", "for categories {categories}"),
     Why.EXCLUDED_CATEGORY: ("品类不参与积分：{excluded}", "categories that never earn: {excluded}"),
+    Why.MERCHANT_GIVES_NONE: (
+        "商户目前不发放积分（退出中或信用额度已用完）",
+        "its merchant gives no points: it is leaving, or its credit is used up",
+    ),
     Why.NOTHING_PAID: ("没有实付金额", "nothing was paid"),
     Why.WRONG_TENDER: ("支付方式不计积分：{tenders}", "does not count money paid by {tenders}"),
     Why.LESS_THAN_A_POINT: (

@@ -17,6 +17,7 @@ from app.books import Code, Kind
 from app.clock import business_date
 from app.errors import Invalid, StateConflict
 from app.merchants.directory import ListedMerchant, get_directory
+from app.settlement import credit
 from app.settlement.models import Payment, Period
 from config.database import new_id, now_of
 from ledger import Journal, Posting
@@ -79,6 +80,7 @@ def pay(
     session.add(payment)
     session.flush()
     _post(session, listed, fen, kind=Kind.PAYMENT, other=Code.BANK, key=payment.public_id)
+    credit.judge(session, [listed])  # What is paid frees the credit at once.
     audit.record(
         session,
         actor=by,
@@ -143,6 +145,7 @@ def adjust(session: Session, adjustment: Adjustment, *, key: str, by: str) -> No
     other = Code.SUBSIDIES if adjustment.subsidy else Code.ADJUSTMENTS
     kind = Kind.SUBSIDY if adjustment.subsidy else Kind.ADJUSTMENT
     _post(session, listed, adjustment.fen, kind=kind, other=other, key=key)
+    credit.judge(session, [listed])
     audit.record(
         session,
         actor=by,

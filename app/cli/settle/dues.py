@@ -7,7 +7,7 @@ import click
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.cli.parameters import fen_of
+from app.cli.parameters import Yuan
 from app.cli.settle.opening import of_merchant, of_period, settle
 from app.clock import SHANGHAI, business_date
 from app.merchants.staff import Permission
@@ -19,27 +19,11 @@ from app.settlement.periods import Month
 from config.database import now_of
 
 
-class _Yuan(click.ParamType[int]):
-    """Yuan with at most two decimals, a minus sign in front where it goes the other way."""
-
-    name = "YUAN"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return fen_of(value)
-        except ValueError:
-            self.fail(f"不是金额：{value} / not an amount: {value}", param, ctx)
-
-
 @settle.command()
 @of_period
 @of_merchant
 @click.option(
-    "--yuan", "fen", type=_Yuan(), required=True,
+    "--yuan", "fen", type=Yuan(), required=True,
     help="商户付款为正，付给商户为负 / above zero from the merchant, below to it.",
 )  # fmt: skip
 @click.option("--reference", required=True, help="银行流水号，只记一次 / the bank's, counted once.")
@@ -75,7 +59,7 @@ def adjust() -> None:
 
 @adjust.command("propose")
 @of_merchant
-@click.option("--yuan", "fen", type=_Yuan(), required=True, help="给商户为正 / above zero: for it.")
+@click.option("--yuan", "fen", type=Yuan(), required=True, help="给商户为正 / above zero: for it.")
 @click.option("--subsidy", is_flag=True, help="记为补贴 / a subsidy of the district.")
 @because
 @as_staff
@@ -113,7 +97,7 @@ def dispute() -> None:
 @of_period
 @of_merchant
 @click.option("--caption", type=click.Choice([each.value for each in Caption]), required=True)
-@click.option("--yuan", "fen", type=_Yuan(), required=True, help="与该行同号 / of the row's sign.")
+@click.option("--yuan", "fen", type=Yuan(), required=True, help="与该行同号 / of the row's sign.")
 @because
 @as_staff
 @pass_command
@@ -144,7 +128,7 @@ def open_command(
 @dispute.command()
 @click.argument("number", metavar="DISPUTE")
 @click.option(
-    "--adjust", "fen", type=_Yuan(), default=0, help="给商户的调整，缺省 0 / added to its due."
+    "--adjust", "fen", type=Yuan(), default=0, help="给商户的调整，缺省 0 / added to its due."
 )
 @because
 @as_staff

@@ -71,6 +71,8 @@ def test_terms_need_two_people(plaza: Plaza, hire: Hire) -> None:
             "redemption_fen_per_point": "9/10",
             "funding": "postpaid",
             "may_burn": "any",
+            "alert_points": None,
+            "credit_limit_fen": None,
         }
     ]
     assert "结算 redemption 9/10" in plaza("merchant", "terms", "list", code)

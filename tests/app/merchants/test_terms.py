@@ -1,5 +1,7 @@
 """L4, G1, semantics 51: terms in force by business date, agreed by two people, never changed."""
 
+import json
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -179,6 +181,21 @@ def test_terms_come_back_from_a_proposal_exactly(
         may_burn=may_burn,
     )
 
-    written = {name: str(value) for name, value in agreed.to_json().items()}
+    assert Terms.from_json(json.loads(json.dumps(agreed.to_json()))) == agreed
 
-    assert Terms.from_json(written) == agreed
+
+def test_levels_belong_to_a_way_of_funding_and_terms_from_before_them_are_read() -> None:
+    """L6: an alert is for who pays before, a limit for who pays after."""
+    prepaid = make_terms(funding=Funding.PREPAID)
+    assert replace(prepaid, alert_points=500).to_json()["alert_points"] == 500
+    assert replace(make_terms(), credit_limit_fen=100).to_json()["credit_limit_fen"] == 100
+    for wrong in (
+        {"alert_points": 500},
+        {"credit_limit_fen": 0},
+        {"credit_limit_fen": 2**53 + 1},
+        {"credit_limit_fen": 100, "funding": Funding.PREPAID},
+    ):
+        with pytest.raises(Invalid):
+            replace(make_terms(), **wrong)
+    old = {name: value for name, value in prepaid.to_json().items() if name != "alert_points"}
+    assert Terms.from_json(old) == prepaid

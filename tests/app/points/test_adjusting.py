@@ -171,5 +171,5 @@ def test_a_merchant_that_issues_no_more_gives_nothing_and_who_left_gets_nothing(
         adjust(session, shop, get_by_public_id(session, gone.public_id), 5)
 
     freezing.freeze(session, lock_merchant(session, shop.merchant.code), by="mei", reason="欠费")
-    with pytest.raises(StateConflict, match="issues no more"):
+    with pytest.raises(StateConflict, match="issues no points"):
         adjust(session, shop, member, 5)
