@@ -28,6 +28,7 @@ class Code(StrEnum):
     BREAKAGE = "breakage"
     PREPAID_SOLD = "prepaid_sold"
     DONATED = "donated"
+    GRANTED = "granted"
     DUE = "due"
     FLOAT = "float"
     MEMBER_DEBT = "member_debt"
@@ -35,6 +36,7 @@ class Code(StrEnum):
     SPREAD = "spread"
     BREAKAGE_KEPT = "breakage_kept"
     DONATIONS = "donations"
+    CHARITY = "charity"
     ROUNDING = "rounding"
     CLEARING = "clearing"
     BANK = "bank"
@@ -68,6 +70,7 @@ class Kind(StrEnum):
     COUPON = "coupon"
     CHECK_IN = "check_in"
     REFERRAL = "referral"
+    GRANT = "grant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,8 @@ RULES: tuple[Line, ...] = (
     Line(event="debt of an erased member, borne", debit=Code.BREAKAGE, credit=Code.DEBT),
     Line(event="points of an erased member lapse", debit=Code.LOT, credit=Code.BREAKAGE),
     Line(event="points of an erased member are donated", debit=Code.LOT, credit=Code.DONATED),
+    Line(event="donated points go back to their issuer", debit=Code.DONATED, credit=Code.BREAKAGE),
+    Line(event="donated points go to charity", debit=Code.DONATED, credit=Code.GRANTED),
     Line(event="points of a merged member", debit=Code.LOT, credit=Code.LOT),
     Line(event="debt of a merged member", debit=Code.DEBT, credit=Code.DEBT),
     Line(event="points of an older programme", debit=Code.OPENING, credit=Code.LOT),
@@ -126,6 +131,7 @@ PARTIES = (
     Code.SPREAD,
     Code.BREAKAGE_KEPT,
     Code.DONATIONS,
+    Code.CHARITY,
     Code.ROUNDING,
 )
 
@@ -207,6 +213,12 @@ def donated_account(session: Session) -> int:
     """Return the district's account of points that were given away by who left."""
     account = NewAccount(name=Code.DONATED, code=Code.DONATED, unit=Unit.POINTS, exact=False)
     return ledger.open_accounts(session, [account])[Code.DONATED]
+
+
+def granted_account(session: Session) -> int:
+    """Return the district's account of donated points that went to its charity."""
+    account = NewAccount(name=Code.GRANTED, code=Code.GRANTED, unit=Unit.POINTS, exact=False)
+    return ledger.open_accounts(session, [account])[Code.GRANTED]
 
 
 def opening_accounts(session: Session, merchants: Collection[str]) -> Mapping[str, int]:

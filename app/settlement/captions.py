@@ -21,6 +21,8 @@ class Caption(StrEnum):
     REVIVED = "revived"
     DEBT_BORNE = "debt_borne"
     DONATED = "donated"
+    DONATION_RETURNED = "donation_returned"
+    GRANTED = "granted"
     ADJUSTED = "adjusted"
     MOVED = "moved"
     REVALUED = "revalued"
@@ -54,6 +56,8 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
     (Code.BREAKAGE, Code.LOT): Caption.REVIVED,
     (Code.LOT, Code.LOT): Caption.MOVED,
     (Code.LOT, Code.DONATED): Caption.DONATED,
+    (Code.DONATED, Code.BREAKAGE): Caption.DONATION_RETURNED,
+    (Code.DONATED, Code.GRANTED): Caption.GRANTED,
     (Code.DEBT, Code.DEBT): Caption.MOVED,
     (Code.OPENING, Code.LOT): Caption.ISSUED,
     (Code.ADJUSTED, Code.LOT): Caption.ADJUSTED,
@@ -74,6 +78,8 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.REVIVED: ("过期冲回", "Expiry taken back"),
     Caption.DEBT_BORNE: ("承担注销会员欠分", "Debt of erased members borne"),
     Caption.DONATED: ("捐赠", "Donated"),
+    Caption.DONATION_RETURNED: ("捐赠积分退回", "Donated points returned"),
+    Caption.GRANTED: ("捐赠积分转公益", "Donated points to charity"),
     Caption.ADJUSTED: ("人工调整", "Adjusted by hand"),
     Caption.MOVED: ("流通积分变动", "Points out, moved"),
     Caption.REVALUED: ("预购重估", "Bought ahead, revalued"),

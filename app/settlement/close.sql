@@ -276,15 +276,17 @@ LANGUAGE sql STABLE AS $$
     )
     -- Lots and debts move as a whole, by what is out: see settlement_close.
     SELECT CASE WHEN s.merchant_id IS NOT NULL THEN 'merchant'
-                WHEN s.code = 'prepaid_sold' THEN 'advances' ELSE 'donations' END,
+                WHEN s.code = 'prepaid_sold' THEN 'advances'
+                WHEN s.code = 'granted' THEN 'charity' ELSE 'donations' END,
            s.merchant_id, s.caption, s.points, 0::numeric
     FROM side s WHERE s.code NOT IN ('lot', 'debt')
     UNION ALL
     SELECT 'merchant', coalesce(s.merchant_id, s.other_id), s.caption, 0, s.fen
-    FROM side s WHERE s.code NOT IN ('lot', 'debt', 'prepaid', 'breakage', 'donated')
+    FROM side s WHERE s.code NOT IN ('lot', 'debt', 'prepaid', 'breakage', 'donated', 'granted')
     UNION ALL
-    SELECT CASE s.code WHEN 'prepaid' THEN 'advances' ELSE 'donations' END, NULL, s.caption, 0, s.fen
-    FROM side s WHERE s.code IN ('prepaid', 'donated')
+    SELECT CASE s.code WHEN 'prepaid' THEN 'advances' WHEN 'granted' THEN 'charity'
+                       ELSE 'donations' END, NULL, s.caption, 0, s.fen
+    FROM side s WHERE s.code IN ('prepaid', 'donated', 'granted')
     UNION ALL
     SELECT 'merchant', s.merchant_id, s.caption, 0, s.share_fen FROM side s WHERE s.code = 'breakage'
     UNION ALL

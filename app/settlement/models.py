@@ -114,6 +114,26 @@ class Line(Base):
     fen: Mapped[int]
 
 
+class Release(Base):
+    """Donated points of one issuer and cost that two people have given to a purpose."""
+
+    __tablename__ = "donation_release"
+    __table_args__ = (
+        CheckConstraint("points > 0", name="points"),
+        CheckConstraint("purpose IN ('issuers', 'charity')", name="purpose"),
+    )
+
+    change_request_id: Mapped[int] = mapped_column(
+        ForeignKey("change_request.id"), primary_key=True
+    )
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"), primary_key=True)
+    cost_num: Mapped[int] = mapped_column(primary_key=True)
+    cost_den: Mapped[int] = mapped_column(primary_key=True)
+    points: Mapped[int]
+    purpose: Mapped[str]
+    released_at: Mapped[datetime]
+
+
 class Payment(Base):
     """Money that changed hands for a closed period: above zero, the merchant paid the district."""
 

@@ -47,6 +47,7 @@ SUBJECTS: Mapping[Caption, Subject] = {
     Caption.EXPIRED: Subject.EXPENSE,
     Caption.REVIVED: Subject.EXPENSE,
     Caption.DEBT_BORNE: Subject.EXPENSE,
+    Caption.DONATION_RETURNED: Subject.EXPENSE,
     Caption.ADJUSTED: Subject.EXPENSE,
     Caption.ADJUSTMENT: Subject.EXPENSE,
     Caption.SUBSIDY: Subject.SUBSIDY,

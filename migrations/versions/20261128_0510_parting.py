@@ -38,6 +38,24 @@ CREATE INDEX merchant_standing_merchant_id_alarm_id_idx
     ON merchant_standing (merchant_id, alarm, id);
 CREATE TRIGGER touch AFTER INSERT OR UPDATE OR DELETE ON merchant_standing
     FOR EACH STATEMENT EXECUTE FUNCTION touch_district();
+
+-- What became of points that leaving members gave away, by issuer and cost.
+CREATE TABLE donation_release (
+    change_request_id bigint NOT NULL,
+    issuer_id bigint NOT NULL,
+    cost_num bigint NOT NULL,
+    cost_den bigint NOT NULL,
+    points bigint NOT NULL,
+    purpose text NOT NULL,
+    released_at timestamptz NOT NULL,
+    CONSTRAINT donation_release_pkey
+        PRIMARY KEY (change_request_id, issuer_id, cost_num, cost_den),
+    CONSTRAINT donation_release_change_request_id_fkey
+        FOREIGN KEY (change_request_id) REFERENCES change_request (id),
+    CONSTRAINT donation_release_issuer_id_fkey FOREIGN KEY (issuer_id) REFERENCES merchant (id),
+    CONSTRAINT donation_release_points_check CHECK (points > 0),
+    CONSTRAINT donation_release_purpose_check CHECK (purpose IN ('issuers', 'charity'))
+);
 """
 
 

@@ -22,7 +22,9 @@ from app.points.extending import extend
 from app.points.lapsing import lapse
 from app.points.opening_rows import OpeningLine, read
 from app.points.policy import NegativePolicy
+from app.settlement import donations
 from app.settlement.captions import CAPTIONS, NAMES, Caption
+from app.settlement.donations import Purpose
 from config.database import now_of
 from config.settings import PROJECT
 from ledger import Journal
@@ -65,6 +67,8 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
         _live_through_all_events(session, funding)
     for choice in (Leftover.FORFEIT, Leftover.DONATE):
         _leave(session, choice)
+    for purpose in Purpose:
+        _release(session, purpose)
     _merge(session)
     _take_over(session)
     _adjust_and_give(session)
@@ -207,6 +211,13 @@ def _leave(session: Session, choice: Leftover) -> None:
         closing.ask(session, member=member, points=choice, evidence={}, now=now_of(session))
     closing.erase_due(session, now=now_of(session) + choice.notice)
     lapse(session)
+
+
+def _release(session: Session, purpose: Purpose) -> None:
+    """Give what members had given away to a purpose."""
+    _leave(session, Leftover.DONATE)
+    request = donations.propose(session, purpose, by="mei", reason="test")
+    donations.approve(session, request.public_id, by="li")
 
 
 def _merge(session: Session) -> None:

@@ -21,8 +21,8 @@ __all__ = ["example"]
 
 DOCUMENT = PROJECT / "docs/settlement.md"
 DISTRICT_ONLY = {
-    Caption.REDEEMED, Caption.DONATED, Caption.MOVED, Caption.REVALUED, Caption.SPREAD,
-    Caption.ROUNDING,
+    Caption.REDEEMED, Caption.DONATED, Caption.GRANTED, Caption.MOVED, Caption.REVALUED,
+    Caption.SPREAD, Caption.ROUNDING,
 }  # fmt: skip
 
 
