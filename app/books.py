@@ -42,6 +42,8 @@ class Code(StrEnum):
     BANK = "bank"
     SUBSIDIES = "subsidies"
     ADJUSTMENTS = "adjustments"
+    DEPOSITS = "deposits"
+    FUND = "fund"
     OPENING = "opening"
     ADJUSTED = "adjusted"
     COUPONS = "coupons"
@@ -55,6 +57,7 @@ class Kind(StrEnum):
     BURN = "burn"
     REFUND = "refund"
     PREPAY = "prepay"
+    PREPAY_RETURN = "prepay_return"
     LAPSE = "lapse"
     SETTLE = "settle"
     PAYMENT = "payment"
@@ -71,6 +74,10 @@ class Kind(StrEnum):
     CHECK_IN = "check_in"
     REFERRAL = "referral"
     GRANT = "grant"
+    DEPOSIT = "deposit"
+    DEPOSIT_USED = "deposit_used"
+    LOSS = "loss"
+    RECOVERY = "recovery"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +105,7 @@ RULES: tuple[Line, ...] = (
     Line(event="refund of an earn already spent, postpaid", debit=Code.DEBT, credit=Code.ISSUED),
     Line(event="refund of an earn already spent, prepaid", debit=Code.DEBT, credit=Code.PREPAID),
     Line(event="merchant buys points ahead", debit=Code.PREPAID_SOLD, credit=Code.PREPAID),
+    Line(event="points bought ahead are taken back", debit=Code.PREPAID, credit=Code.PREPAID_SOLD),
     Line(event="points of an erased member pay a debt", debit=Code.LOT, credit=Code.DEBT),
     Line(event="debt of an erased member, borne", debit=Code.BREAKAGE, credit=Code.DEBT),
     Line(event="points of an erased member lapse", debit=Code.LOT, credit=Code.BREAKAGE),
@@ -152,6 +160,12 @@ FEN_RULES: tuple[Line, ...] = (
     Line(event="a coupon that a brand funds", debit=Code.BRAND, credit=Code.DUE),
     Line(event="refund of a coupon that the district funds", debit=Code.DUE, credit=Code.COUPONS),
     Line(event="refund of a coupon that a brand funds", debit=Code.DUE, credit=Code.BRAND),
+    Line(event="a leaving merchant pays its deposit", debit=Code.BANK, credit=Code.DEPOSITS),
+    Line(event="a deposit is paid back", debit=Code.DEPOSITS, credit=Code.BANK),
+    Line(event="a deposit pays what its merchant owes", debit=Code.DEPOSITS, credit=Code.DUE),
+    Line(event="the fund bears what a merchant owes", debit=Code.FUND, credit=Code.DUE),
+    Line(event="a redeemer bears it, or gets it back", debit=Code.DUE, credit=Code.DUE),
+    Line(event="the fund gets back what it bore", debit=Code.DUE, credit=Code.FUND),
 )  # fmt: skip
 
 
@@ -254,7 +268,7 @@ def fen_accounts(session: Session, merchants: Sequence[str]) -> dict[str, int]:
     None of them has a floor, so none is locked. Those not there yet are opened; one round trip.
     """
     names = [f"{Code.DUE}:{merchant}" for merchant in merchants]
-    house = (*PARTIES, Code.CLEARING, Code.BANK, Code.SUBSIDIES, Code.ADJUSTMENTS)
+    house = (*PARTIES, Code.CLEARING, Code.BANK, Code.SUBSIDIES, Code.ADJUSTMENTS, Code.FUND)
     names += [code.value for code in house if code is not Code.DUE]
     return ledger.open_accounts(
         session,
@@ -277,6 +291,11 @@ def funding_accounts(session: Session, names: Collection[str]) -> dict[str, int]
             for name in sorted(names)
         ],
     )
+def deposit_account(session: Session, merchant: str) -> int:
+    """Return the account of what a leaving merchant (public id) has paid as its deposit."""
+    name = f"{Code.DEPOSITS}:{merchant}"
+    account = NewAccount(name=name, code=Code.DEPOSITS, unit=Unit.FEN, exact=False)
+    return ledger.open_accounts(session, [account])[name]
 
 
 def move(

@@ -4,6 +4,7 @@ import click
 
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.leaving import leaving
 from app.cli.standing import standing
 from app.cli.terms import described, terms
 from app.merchants import freezing, prepaying, registration
@@ -27,6 +28,7 @@ def merchant() -> None:
 
 merchant.add_command(terms)
 merchant.add_command(standing)
+merchant.add_command(leaving)
 
 _name_zh = click.option("--zh", "name_zh", required=True, help="中文名 / the Chinese name.")
 _name_en = click.option("--en", "name_en", required=True, help="英文名 / the English name.")

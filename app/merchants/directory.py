@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.merchants import standing
-from app.merchants.errors import Frozen, NoTermsInForce
+from app.merchants.errors import Frozen, Leaving, NoTermsInForce
 from app.merchants.models import (
     Alarm,
     Cashier,
@@ -80,6 +80,15 @@ class ListedMerchant:
         An exiting merchant only honours old ones, and so does one whose credit is used up (L6).
         """
         return self.status is MerchantStatus.ACTIVE and not self.credit_used_up
+
+    def require_staying(self) -> None:
+        """Refuse what a merchant that leaves, or has left, is not given any more (L9).
+
+        Raises:
+            Leaving: it is exiting, or has exited.
+        """
+        if self.status in (MerchantStatus.EXITING, MerchantStatus.EXITED):
+            raise Leaving(self.code, self.status)
 
 
 @dataclass(frozen=True, kw_only=True)

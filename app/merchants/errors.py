@@ -51,6 +51,16 @@ class Frozen(StateConflict):
         )
 
 
+class Leaving(StateConflict):
+    """The merchant leaves or has left, so nothing new is promised in its name (L9)."""
+
+    def __init__(self, merchant: str, state: str) -> None:
+        super().__init__(
+            "merchant", merchant, state, "商户退出中或已退出，不再发放新积分",
+            "it is leaving or has left: no new points of it",
+        )  # fmt: skip
+
+
 class NotPermitted(AppError):
     """None of the staff member's roles allows this."""
 

@@ -141,6 +141,7 @@ def _ready(session: Session, row: OpeningLine, content: bytes) -> _Ready:
     if row.expires_on is not None and row.expires_on < today:
         raise Invalid("expires_on", "已过期", "it has expired already")
     merchant = get_directory(session).get_merchant(row.issuer)
+    merchant.require_staying()
     terms = merchant.terms_at(today)
     meaning = Meaning(
         issuer_id=merchant.id,

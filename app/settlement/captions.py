@@ -11,6 +11,7 @@ class Caption(StrEnum):
 
     ISSUED = "issued"
     BOUGHT_AHEAD = "bought_ahead"
+    AHEAD_RETURNED = "ahead_returned"
     REDEEMED = "redeemed"
     REDEEMED_OWN = "redeemed_own"
     REDEEMED_OTHERS = "redeemed_others"
@@ -32,6 +33,10 @@ class Caption(StrEnum):
     ADJUSTMENT = "adjustment"
     PAYMENT = "payment"
     COUPON = "coupon"
+    DEPOSIT = "deposit"
+    DEPOSIT_USED = "deposit_used"
+    LOSS = "loss"
+    RECOVERY = "recovery"
 
 
 #: Caption of each posting of `app/books.py:RULES`; `redeemed` becomes `redeemed_own` where a
@@ -51,6 +56,7 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
     (Code.DEBT, Code.ISSUED): Caption.REVERSED,
     (Code.DEBT, Code.PREPAID): Caption.REVERSED,
     (Code.PREPAID_SOLD, Code.PREPAID): Caption.BOUGHT_AHEAD,
+    (Code.PREPAID, Code.PREPAID_SOLD): Caption.AHEAD_RETURNED,
     (Code.BREAKAGE, Code.DEBT): Caption.DEBT_BORNE,
     (Code.LOT, Code.BREAKAGE): Caption.EXPIRED,
     (Code.BREAKAGE, Code.LOT): Caption.REVIVED,
@@ -68,6 +74,7 @@ CAPTIONS: Mapping[tuple[Code, Code], Caption] = {
 NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.ISSUED: ("发放", "Issued"),
     Caption.BOUGHT_AHEAD: ("预购", "Bought ahead"),
+    Caption.AHEAD_RETURNED: ("预购退款", "Bought ahead, returned"),
     Caption.REDEEMED: ("核销", "Redeemed here"),
     Caption.REDEEMED_OWN: ("核销本店积分", "Redeemed here, own points"),
     Caption.REDEEMED_OTHERS: ("核销他店积分", "Redeemed here, others' points"),
@@ -93,3 +100,21 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
 
 #: Rows that are posted when they happen; the close only shows them.
 POSTED = frozenset({Caption.SUBSIDY, Caption.ADJUSTMENT, Caption.PAYMENT, Caption.COUPON})
+    Caption.DEPOSIT: ("退出押金收付", "Deposit, in or out"),
+    Caption.DEPOSIT_USED: ("押金抵欠款", "Deposit used"),
+    Caption.LOSS: ("退出商户损失分担", "Loss of a leaving merchant"),
+    Caption.RECOVERY: ("损失追回", "Loss recovered"),
+}
+
+#: Rows that are posted when they happen; the close only shows them.
+POSTED = frozenset(
+    {
+        Caption.SUBSIDY,
+        Caption.ADJUSTMENT,
+        Caption.PAYMENT,
+        Caption.DEPOSIT,
+        Caption.DEPOSIT_USED,
+        Caption.LOSS,
+        Caption.RECOVERY,
+    }
+)

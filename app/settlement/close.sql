@@ -185,7 +185,8 @@ BEGIN
     FROM settlement_moves(period, p_debits, p_credits, p_captions, p_share_num, p_share_den) l
     GROUP BY 2, 3, 4 HAVING sum(l.points) <> 0 OR sum(l.fen) <> 0;
 
-    -- What was posted in fen meanwhile: payments, subsidies, adjustments, each against its account.
+    -- What was posted in fen meanwhile: payments, subsidies, deposits, losses, each against its
+    -- account. A merchant's own is its due; its deposit is the district's to keep.
     INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
     SELECT period, CASE WHEN m.id IS NULL THEN a.code ELSE 'merchant' END, m.id, side.kind, 0,
            sum(side.fen)
@@ -195,7 +196,7 @@ BEGIN
         LATERAL (VALUES (t.debit_id, -t.amount), (t.credit_id, t.amount)) AS s (account_id, fen)
         WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id & 7 = 1) side
     JOIN account a ON a.id = side.account_id
-    LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
+    LEFT JOIN merchant m ON a.code = 'due' AND m.public_id = split_part(a.name, ':', 2)
     GROUP BY 2, 3, 4 HAVING sum(side.fen) <> 0;
 
     -- What stands for the points that are out, to the fen; and what rounding has made of it all.

@@ -58,7 +58,13 @@ def stand(session: Session, merchants: Sequence[ListedMerchant]) -> list[Standin
     """Return how merchants stand at this instant, in their order; two round trips for them all."""
     if not merchants:
         return []
-    rows = session.execute(_ACCOUNTS, {"merchants": [each.id for each in merchants]}).all()
+    rows = session.execute(
+        _ACCOUNTS,
+        {
+            "merchants": [each.id for each in merchants],
+            "codes": [code.value for code in (*_ON_ACCOUNT, Code.PREPAID, Code.DUE)],
+        },
+    ).all()
     balances = ledger.statements.balances(session, [row.id for row in rows])
     due: dict[int, int] = {}
     opened: dict[int, int] = {}
@@ -82,6 +88,12 @@ def stand(session: Session, merchants: Sequence[ListedMerchant]) -> list[Standin
         )
         for each in merchants
     ]
+
+
+def moved_since_close(session: Session, merchant: ListedMerchant) -> bool:
+    """Tell whether any point of a merchant's own accounts has moved since the last close."""
+    names = [f"{code}:{merchant.public_id}" for code in _OWN]
+    return bool(session.scalar(_MOVED, {"names": names}))
 
 
 def watch(session: Session) -> int:
@@ -144,12 +156,23 @@ def _standing(
     )
 
 
+_ON_ACCOUNT = (Code.ISSUED, Code.OPENING, Code.ADJUSTED)
+_OWN = (*_ON_ACCOUNT, Code.PREPAID, Code.REDEEMED, Code.BREAKAGE)
+_MOVED = text(
+    """
+    SELECT EXISTS (
+        SELECT FROM account a JOIN transfer t ON a.id IN (t.debit_id, t.credit_id)
+        WHERE a.name = ANY (CAST(:names AS text[])) AND t.booked_on > coalesce(
+            (SELECT max(p.ends_on) FROM settlement_period p), '-infinity'))
+    """
+)
+
 # Balances at the last close come from its marks; an account that is not among them stood at zero.
 _ACCOUNTS = text(
     """
     SELECT m.id AS merchant_id, a.id, a.code, coalesce(k.posted, 0) AS settled
     FROM merchant m
-    CROSS JOIN unnest(ARRAY['issued', 'opening', 'adjusted', 'prepaid', 'due']) AS c (code)
+    CROSS JOIN unnest(CAST(:codes AS text[])) AS c (code)
     JOIN account a ON a.name = c.code || ':' || m.public_id
     LEFT JOIN balance_mark k ON k.account_id = a.id
         AND k.through = (SELECT max(p.ends_on) FROM settlement_period p)

@@ -57,7 +57,7 @@ def pay(
     """
     listed = get_directory(session).get_merchant(merchant)
     reference = reference.strip()
-    _check(fen, reference, paid_on, today=business_date(now_of(session)))
+    check_transfer(fen, reference, paid_on, today=business_date(now_of(session)))
     known = session.scalar(
         select(Payment).where(Payment.merchant_id == listed.id, Payment.reference == reference)
     )
@@ -176,7 +176,12 @@ def _post(
     )
 
 
-def _check(fen: int, reference: str, paid_on: date, *, today: date) -> None:
+def check_transfer(fen: int, reference: str, paid_on: date, *, today: date) -> None:
+    """Refuse a bank transfer that cannot be: no amount, no reference, a day that has not come.
+
+    Raises:
+        Invalid: names the field.
+    """
     if not 0 < abs(fen) <= LIMIT_FEN:
         raise Invalid("fen", "不能为 0 或过大", "not 0, and not too large")
     if not 1 <= len(reference) <= 64:

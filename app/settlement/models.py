@@ -134,6 +134,92 @@ class Release(Base):
     released_at: Mapped[datetime]
 
 
+class Exit(Base):
+    """A merchant that leaves: what was out and owed that day, and what was agreed then, for good.
+
+    `breakage_num/den` is the share of its points that is expected to expire; `share_num/den` is
+    how much of what expired points cost goes back to it. `fund_limit_fen` and `redeemer_months`
+    are what the district had declared of losses before it left.
+    """
+
+    __tablename__ = "merchant_exit"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("merchant_id"),
+        CheckConstraint("breakage_num BETWEEN 0 AND breakage_den AND breakage_den > 0",
+                        name="breakage"),
+        CheckConstraint("share_num BETWEEN 0 AND share_den AND share_den > 0", name="share"),
+        CheckConstraint("fund_limit_fen >= 0 AND redeemer_months >= 0", name="losses"),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"))
+    begun_on: Mapped[date]
+    breakage_num: Mapped[int]
+    breakage_den: Mapped[int]
+    share_num: Mapped[int]
+    share_den: Mapped[int]
+    out_points: Mapped[int]
+    out_fen: Mapped[int]
+    owed_points: Mapped[int]
+    owed_fen: Mapped[int]
+    unpaid_fen: Mapped[int]
+    breakage_fen: Mapped[int]
+    deposit_fen: Mapped[int]
+    fund_limit_fen: Mapped[int]
+    redeemer_months: Mapped[int]
+    change_request_id: Mapped[int] = mapped_column(ForeignKey("change_request.id"))
+    created_at: Mapped[datetime]
+
+
+class Deposit(Base):
+    """Money of a deposit that changed hands: above zero, the merchant paid it."""
+
+    __tablename__ = "exit_deposit"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("exit_id", "reference"),
+        CheckConstraint("fen <> 0", name="fen"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    exit_id: Mapped[int] = mapped_column(ForeignKey("merchant_exit.id"))
+    fen: Mapped[int]
+    reference: Mapped[str]
+    paid_on: Mapped[date]
+    recorded_at: Mapped[datetime]
+    recorded_by: Mapped[str]
+
+
+class Loss(Base):
+    """What a merchant owed and others bore, by the declared order; below zero: what came back."""
+
+    __tablename__ = "exit_loss"
+    __table_args__ = (UniqueConstraint("public_id"), Index(None, "exit_id"))
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    exit_id: Mapped[int] = mapped_column(ForeignKey("merchant_exit.id"))
+    deposit_fen: Mapped[int]
+    fund_fen: Mapped[int]
+    change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
+    at: Mapped[datetime]
+    by: Mapped[str]
+
+
+class LossShare(Base):
+    """What of a loss one redeemer bore, or got back."""
+
+    __tablename__ = "exit_loss_share"
+    __table_args__ = (CheckConstraint("fen <> 0", name="fen"),)
+
+    loss_id: Mapped[int] = mapped_column(ForeignKey("exit_loss.id"), primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchant.id"), primary_key=True)
+    fen: Mapped[int]
+
+
 class Payment(Base):
     """Money that changed hands for a closed period: above zero, the merchant paid the district."""
 

@@ -31,6 +31,8 @@ class Subject(Enum):
     PAYABLE = ("2241.01", "其他应付款-商圈")
     COUPONS = ("6601.02", "销售费用-优惠券")
     SUBSIDY = ("6301.01", "营业外收入-商圈补贴")
+    LOSS = ("6711.01", "营业外支出-商户退出损失")
+    DEPOSIT = ("1221.02", "其他应收款-退出押金")
     BANK = ("1002", "银行存款")
 
 
@@ -39,6 +41,7 @@ class Subject(Enum):
 SUBJECTS: Mapping[Caption, Subject] = {
     Caption.ISSUED: Subject.EXPENSE,
     Caption.BOUGHT_AHEAD: Subject.AHEAD,
+    Caption.AHEAD_RETURNED: Subject.AHEAD,
     Caption.REDEEMED_OWN: Subject.EXPENSE,
     Caption.REDEEMED_OTHERS: Subject.REVENUE,
     Caption.RETURNED: Subject.REVENUE,
@@ -53,7 +56,13 @@ SUBJECTS: Mapping[Caption, Subject] = {
     Caption.SUBSIDY: Subject.SUBSIDY,
     Caption.PAYMENT: Subject.BANK,
     Caption.COUPON: Subject.COUPONS,
+    Caption.DEPOSIT_USED: Subject.DEPOSIT,
+    Caption.LOSS: Subject.LOSS,
+    Caption.RECOVERY: Subject.LOSS,
 }
+
+#: Rows that change what was bought ahead, beside what was given of it.
+_AHEAD_ROWS = (Caption.BOUGHT_AHEAD, Caption.AHEAD_RETURNED)
 
 _COLUMNS = ("凭证号", "日期", "摘要", "科目编码", "科目名称", "借方金额", "贷方金额")
 
@@ -89,7 +98,7 @@ def make(session: Session, period: Period, *, merchant: str) -> list[Voucher]:
     """
     told = statements.statement(session, period, merchant=merchant)
     before, after = _ahead(session, period, merchant)
-    bought = -sum(each.fen for each in told.figures if each.caption is Caption.BOUGHT_AHEAD)
+    bought = -sum(each.fen for each in told.figures if each.caption in _AHEAD_ROWS)
     drafts = [_draft(figure) for figure in told.figures if figure.fen]
     # As with any stock that is counted at the end: used up is what is not there any more.
     drafts.append(("商圈积分：预购耗用", Subject.EXPENSE, Subject.AHEAD, before + bought - after))

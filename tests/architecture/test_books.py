@@ -14,6 +14,7 @@ from app.members import closing
 from app.members.closing import Leftover
 from app.members.identification import KnownMember
 from app.merchants.models import Funding
+from app.merchants.prepaying import take_back
 from app.points import adjusting, giving, merging, openings
 from app.points.activation import activate
 from app.points.definitions import Pending
@@ -72,6 +73,7 @@ def test_every_event_posts_by_a_rule_and_every_rule_is_used(session: Session) ->
     _merge(session)
     _take_over(session)
     _adjust_and_give(session)
+    _take_back(session)
     set_policy(session, NegativePolicy.WRITE_OFF)
     for funding in Funding:
         _bear_points_and_get_them_back(session, funding)
@@ -261,6 +263,13 @@ def _prepay(session: Session, shop: Shop, points: int) -> None:
         key=unique("p"), kind=Kind.PREPAY, occurred_at=now_of(session), postings=[posting]
     )
     ledger.post(session, [journal])
+
+
+def _take_back(session: Session) -> None:
+    """Points bought ahead of a merchant that leaves."""
+    shop = open_shop(session, terms=make_terms(funding=Funding.PREPAID))
+    _prepay(session, shop, 5)
+    assert take_back(session, shop.merchant, by="mei") == 5
 
 
 def _posted(session: Session) -> list[tuple[tuple[str, str], int]]:

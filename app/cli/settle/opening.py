@@ -42,5 +42,7 @@ def settle() -> None:
     plaza settle matrix --period 2017-03
     plaza settle entries --period 2017-03 --merchant tea --caption issued
     plaza settle pay --period 2017-03 --merchant tea --yuan 47.31 --reference B1 --as wang
+    plaza settle donations show
+    plaza settle losses show
     plaza settle dispute open --period 2017-03 --merchant tea --caption expired --yuan 2 …
     """

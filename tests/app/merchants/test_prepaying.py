@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app.errors import Invalid, NotFound
-from app.merchants.prepaying import buy_points
+from app.merchants.prepaying import buy_points, left, take_back
 from tests.factories import TESTER, make_merchant
 
 
@@ -32,3 +32,12 @@ def test_a_number_that_cannot_be_right_is_refused(session: Session, points: int)
 def test_a_merchant_that_is_not_there_cannot_buy(session: Session) -> None:
     with pytest.raises(NotFound):
         buy_points(session, "nobody", 5, reference="B-1", by=TESTER)
+
+
+def test_what_a_leaving_merchant_has_left_is_taken_back_once(session: Session) -> None:
+    merchant = make_merchant(session)
+    buy_points(session, merchant.code, 500, reference="B-1", by=TESTER)
+
+    first, again = (take_back(session, merchant, by=TESTER) for _ in range(2))
+
+    assert (first, again, left(session, merchant)) == (500, 0, 0)
