@@ -5,6 +5,7 @@ are spent today, though: what has expired since pays for nothing.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
@@ -70,13 +71,15 @@ def exchange(
         wallet.member.require_active()
     planned = refunds.plan(session, request, first)
     wallet = _wallet(session, planned)
-    # Written before the new order is priced and earns: it finds what comes back, coupons too, and
-    # the room that the refund leaves under caps.
-    refunds.roll_back(session, planned)
+    # Coupons of the first sale are back before the new order is priced; if the member has yet to be
+    # asked, they are not.
+    with session.begin_nested() if planned.coupons else nullcontext():
+        refunds.roll_back(session, planned)
+        priced = price(session, renewed, wallet, tenders=tenders)
+        require_all(renewed, priced.chosen)
+        taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
+    # Written before the new order earns, which finds the room that the refund leaves under caps.
     refunded = refunds.record(session, request, planned)
-    priced = price(session, renewed, wallet, tenders=tenders)
-    require_all(renewed, priced.chosen)
-    taps.require(session, priced, wallet, burns_in_the_hour=found.burns_in_the_hour)
     order = orders.settle_priced(session, priced, wallet, tenders, before=planned.journals)
     return Exchanged(refund=refunded, order=order)
 
