@@ -291,6 +291,8 @@ def funding_accounts(session: Session, names: Collection[str]) -> dict[str, int]
             for name in sorted(names)
         ],
     )
+
+
 def deposit_account(session: Session, merchant: str) -> int:
     """Return the account of what a leaving merchant (public id) has paid as its deposit."""
     name = f"{Code.DEPOSITS}:{merchant}"

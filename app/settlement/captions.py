@@ -96,10 +96,6 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.ADJUSTMENT: ("调整", "Adjustment"),
     Caption.PAYMENT: ("收付款", "Payment"),
     Caption.COUPON: ("优惠券", "Coupons"),
-}
-
-#: Rows that are posted when they happen; the close only shows them.
-POSTED = frozenset({Caption.SUBSIDY, Caption.ADJUSTMENT, Caption.PAYMENT, Caption.COUPON})
     Caption.DEPOSIT: ("退出押金收付", "Deposit, in or out"),
     Caption.DEPOSIT_USED: ("押金抵欠款", "Deposit used"),
     Caption.LOSS: ("退出商户损失分担", "Loss of a leaving merchant"),
@@ -112,6 +108,7 @@ POSTED = frozenset(
         Caption.SUBSIDY,
         Caption.ADJUSTMENT,
         Caption.PAYMENT,
+        Caption.COUPON,
         Caption.DEPOSIT,
         Caption.DEPOSIT_USED,
         Caption.LOSS,

@@ -1,4 +1,4 @@
-"""Merchants that leave: no new points, the old ones honoured, until nothing is out (L9; ADR 0098).
+"""Merchants that leave: no new points, the old ones honoured, until nothing is out (L9; ADR 0019).
 
 A point is paid for when it is issued, so what a leaving merchant may still cost the others is what
 it has not paid. Semantics 50 in these terms: its exit balance is what its points in members' hands

@@ -1,13 +1,13 @@
 """Coupons: templates, batches with counters, coupons, codes, locks and redemptions.
 
 Revision ID: coupons
-Revises: lean_cells
+Revises: rewards
 """
 
 from alembic import op
 
 revision = "coupons"
-down_revision = "lean_cells"
+down_revision = "rewards"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Points that no sale makes, and the tier of two who are one person.
 
 Revision ID: rewards
-Revises: lean_cells
+Revises: parting
 """
 
 from alembic import op
 
 revision = "rewards"
-down_revision = "lean_cells"
+down_revision = "parting"
 branch_labels = None
 depends_on = None
 
