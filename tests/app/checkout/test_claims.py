@@ -58,7 +58,7 @@ def receipt_of(session: Session, shop: Shop, sale: Sale, **other: object) -> Rec
     ).one()
     said = {"store": shop.till.store.code, "number": sale.number, "day": day,
             "amount_fen": sale.total_fen}  # fmt: skip
-    return Receipt(**{**said, **other})  # type: ignore[arg-type]
+    return Receipt(**{**said, **other})
 
 
 def later(session: Session, days: int) -> None:
