@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import ledger
@@ -22,6 +22,7 @@ from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
+from app.checkout.refund_rows import INSERT, STATES
 from app.checkout.returns import Delta, LineState, Request, difference, is_whole, refund
 from app.checkout.settling import load_homes
 from app.checkout.slices import Allocation, load
@@ -151,16 +152,13 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         raise OrderNotRefundable(order.public_id, order.state)
     not_ahead(session, request.occurred_at)
     allocation = load(order.slices)
-    homes = load_homes(order.homes or [])
+    homes: Sequence[Home] = load_homes(order.homes or [])
     member = None
     if order.member_id is not None:
         member = get_by_id(session, order.member_id)
     wallet = None
     if member is not None and (order.burned_points or order.earned_points):
-        touched = [*allocation.lots, *(home.lot_account_id for home in homes)]
-        wallet = lots.lock(session, member, day=business_date(now_of(session)), also=touched)
-        wallet, stands_for = heirs(session, wallet, touched)
-        allocation, homes = _inherited(allocation, homes, stands_for)
+        wallet, allocation, homes = _lock(session, member, allocation, homes)
     states, borne = _read(session, order)
     after, delta = refund(allocation, states, request.parts)
     gone = difference(allocation, {}, states)
@@ -179,15 +177,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         clawback=clawback,
         journals=[
             *_journals(request, order, public_id, postings),
-            *discounts.journals(
-                session,
-                get_directory(session),
-                discounts.given_back(allocation, delta.funded_fen),
-                key=f"{public_id}:coupons",
-                order=order.public_id,
-                occurred_at=request.occurred_at,
-                back=True,
-            ),
+            *_funding(session, request, order, public_id, allocation=allocation, delta=delta),
         ],
         moved={number: state for number, state in after.items() if state != states.get(number)},
         coupons=discounts.parts_back(discounts.load(order.coupons), allocation, gone, delta),
@@ -218,6 +208,16 @@ def roll_back(session: Session, planned: Planned) -> None:
         parts=planned.coupons,
         whole_order=planned.whole,
     )
+
+
+def _lock(
+    session: Session, member: KnownMember, allocation: Allocation, homes: Sequence[Home]
+) -> tuple[Wallet, Allocation, Sequence[Home]]:
+    """Lock a member's wallet with the lots that an order touched, be they another's by now."""
+    touched = [*allocation.lots, *(home.lot_account_id for home in homes)]
+    wallet = lots.lock(session, member, day=business_date(now_of(session)), also=touched)
+    wallet, stands_for = heirs(session, wallet, touched)
+    return wallet, *_inherited(allocation, homes, stands_for)
 
 
 def _inherited(
@@ -251,6 +251,27 @@ def _journals(
             details={"order": order.public_id, "refund": public_id, **rates(postings)},
         )
     ]
+
+
+def _funding(
+    session: Session,
+    request: RefundRequest,
+    order: Order,
+    public_id: str,
+    *,
+    allocation: Allocation,
+    delta: Delta,
+) -> list[Journal]:
+    """Return what goes back to who had funded coupons."""
+    return discounts.journals(
+        session,
+        get_directory(session),
+        discounts.given_back(allocation, delta.funded_fen),
+        key=f"{public_id}:coupons",
+        order=order.public_id,
+        occurred_at=request.occurred_at,
+        back=True,
+    )
 
 
 def record(session: Session, request: RefundRequest, planned: Planned) -> Refunded:
@@ -329,7 +350,7 @@ def _read(session: Session, order: Order) -> tuple[dict[int, LineState], list[Bo
 
     Read under the wallet's lock, for another order's refund may make it good too.
     """
-    rows = session.execute(_STATES, {"order": order.id, "member": order.member_id}).all()
+    rows = session.execute(STATES, {"order": order.id, "member": order.member_id}).all()
     states = {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
     return states, [
         Borne(id=key, issue_account_id=account, points=points, cost=Fraction(num, den))
@@ -383,7 +404,7 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
     order, moved = planned.order, planned.moved
     made_good, written_off = planned.given_back.made_good, planned.clawback.written_off
     row = session.execute(
-        _INSERT,
+        INSERT,
         {
             "public_id": result.public_id,
             "order": order.id,
@@ -422,77 +443,3 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
     ).one_or_none()
     if row is None:
         raise Collision("refund", request.number)
-
-
-_STATES = text(
-    """
-    SELECT l.number, l.refunded_fen, l.refunded_quantity, b.borne
-    FROM order_line l, (
-        SELECT json_agg(json_build_array(w.id, w.issue_account_id, w.points - w.made_good,
-                                         home -> 3, home -> 4) ORDER BY w.id) AS borne
-        FROM write_off w
-        JOIN refund r ON r.id = w.refund_id
-        JOIN "order" o ON o.id = r.order_id,
-        LATERAL (SELECT h FROM jsonb_array_elements(o.homes) h
-                 WHERE (h ->> 1)::bigint = w.issue_account_id LIMIT 1) AS one (home)
-        WHERE w.member_id = :member AND w.made_good < w.points AND w.orders_through >= :order) b
-    WHERE l.order_id = :order
-    """
-)
-_INSERT = text(
-    """
-    WITH written AS (
-        INSERT INTO refund (public_id, order_id, ordinal, store_id, terminal_id, number, cashier,
-            fingerprint, occurred_at, recorded_at, fen, points_fen, discount_fen, money,
-            restored_points, clawed_points, debt_points, written_off_points, made_good_points,
-            lines)
-        VALUES (:public_id, :order, :ordinal, :store, :terminal, :number, :cashier,
-            :fingerprint, :occurred_at, :now, :fen, :points_fen, :discount,
-            CAST(:money AS jsonb), :restored, :clawed, :debt, :written_off, :made_good,
-            CAST(:lines AS jsonb))
-        ON CONFLICT (store_id, terminal_id, number) DO NOTHING
-        RETURNING id, order_id, fen
-    ), marked AS (
-        UPDATE "order" o SET refunded_fen = o.refunded_fen + w.fen, refunds = o.refunds + 1,
-            updated_at = clock_timestamp()
-        FROM written w WHERE o.id = w.order_id
-    ), moved AS (
-        UPDATE order_line l
-        SET refunded_fen = u.refunded_fen, refunded_quantity = u.refunded_quantity
-        FROM written w, unnest(CAST(:numbers AS smallint[]), CAST(:refunded_fen AS bigint[]),
-            CAST(:refunded_quantity AS bigint[])) AS u (number, refunded_fen, refunded_quantity)
-        WHERE l.order_id = w.order_id AND l.number = u.number
-    ), borne AS (
-        INSERT INTO write_off (refund_id, member_id, issue_account_id, points, orders_through)
-        SELECT w.id, :member, u.account_id, u.points,
-            (SELECT max(o.id) FROM "order" o WHERE o.member_id = :member)
-        FROM written w, unnest(CAST(:bearers AS bigint[]), CAST(:borne AS bigint[]))
-            AS u (account_id, points)
-    ), good AS (
-        UPDATE write_off b SET made_good = b.made_good + u.points
-        FROM written w, unnest(CAST(:good AS bigint[]), CAST(:good_points AS bigint[]))
-            AS u (id, points)
-        WHERE b.id = u.id
-    ), grown AS (
-        INSERT INTO growth (member_id, kind, source, amount, occurred_at, business_date,
-            recorded_at)
-        SELECT g.member_id, g.kind, g.source, g.amount, g.occurred_at, g.business_date, :now
-        FROM written, json_to_recordset(CAST(:gains AS json)) AS g (
-            member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
-            business_date date)
-    ), room AS (
-        INSERT INTO rule_use (member_id, source, rule, campaign, points, business_date)
-        SELECT member_id, :public_id, rule, campaign, points, business_date
-        FROM (
-            SELECT u.member_id, u.rule, u.campaign, u.business_date,
-                div(c.before * u.points, :earned) - div((c.before + :clawed) * u.points, :earned)
-                    AS points
-            FROM written, rule_use u, (
-                SELECT coalesce(sum(r.clawed_points), 0) AS before FROM refund r
-                WHERE r.order_id = :order) c
-            WHERE u.source = :order_id AND :clawed > 0) given_back
-        WHERE points <> 0
-    )
-    SELECT id FROM written
-    """
-)
