@@ -9,14 +9,16 @@ sound because every part of it only falls while coupons are applied:
   and now; and one whose threshold what is left does not reach will never reach it. Of a group the
   best few count, of candidates that cannot meet the best one; then all is added up.
 - *One after the other* (`Cascade`). Percentages of what remains give less after each other, and
-  adding up would say too much. Let V(x) be what they take of the lines' rests x in exact arithmetic,
-  all applied in their order, each in proportion to the rests. A percentage with a ceiling takes D(E)
-  of the sum E of its lines; D never falls, D(E)/E never grows and D never grows faster than E. So
-  a map of rests to rests keeps their order, V never falls as rests grow, and grows by no more than
-  they do. Hence (1) leaving a percentage out never raises V, for what it would have taken is at
-  most what V gains by it; (2) what other coupons take meanwhile only lowers V. (3) The real one
-  rounds: its sum by less than a fen, its shares by moving at most a quarter of a fen for each line
-  between lines that later ones tell apart. Those slips are added.
+  adding up would say too much. Let V(x) be what they take of the lines' rests x in exact
+  arithmetic, all applied in their order, each in proportion to the rests. A percentage with a
+  ceiling takes D(E) of the sum E of its lines; D never falls, D(E)/E never grows and D never grows
+  faster than E. So a larger rest of any line leaves no line a smaller one, V never falls as rests
+  grow, and grows by no more than they do. Hence (1) leaving a percentage out never raises V: what
+  it would have taken is no less than what V loses by it; (2) what other coupons take meanwhile only
+  lowers V. (3) The real one rounds: its sum by less than a fen, and its shares by moving at most a
+  quarter of a fen for each line between lines that later ones tell apart. These slips are added.
+  Amounts that are taken before a percentage stand there too, for they are such a D: what they take
+  is missing to the percentage. Those after the last one give the same alone.
 - What is left of all lines that any of them counts is never exceeded.
 
 So: alone for those that are not in the sequence, plus the sequence, capped.
@@ -25,7 +27,7 @@ So: alone for those that are not in the sequence, plus the sequence, capped.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coupons.benefits import WHOLE_BPS, PercentOff, Rounding, Units
+from coupons.benefits import WHOLE_BPS, AmountOff, PercentOff, Rounding, Units
 from coupons.conditions import short_fen
 from coupons.discounts import Fitted, Left, percent_fen, whole_fen
 from coupons.offers import Base, PercentOf
@@ -74,7 +76,12 @@ def _most_of_units(benefit: Units, lines: Sequence[int], left: Left) -> int:
 
 
 def cascades(fitted: Fitted) -> bool:
-    """Whether a coupon is a percentage of what remains."""
+    """Whether a coupon may stand in the cascade: a percentage of what remains, or an amount."""
+    return is_percentage(fitted) or isinstance(fitted.offer.benefit, AmountOff)
+
+
+def is_percentage(fitted: Fitted) -> bool:
+    """Whether a coupon is a percentage of what remains: it gives less after others."""
     return (
         isinstance(fitted.offer.benefit, PercentOff)
         and fitted.offer.stacking.percent_of is PercentOf.REMAINING
@@ -83,9 +90,9 @@ def cascades(fitted: Fitted) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cascade:
-    """Percentages in their order of application, over lines that they cannot tell apart.
+    """Percentages and amounts in their order, over lines that they cannot tell apart.
 
-    `parcels` are such lines, by position; `touched[i]` the parcels of the i-th percentage.
+    `parcels` are such lines, by position; `touched[i]` the parcels of the i-th of them.
     """
 
     parcels: tuple[tuple[int, ...], ...]
@@ -94,7 +101,7 @@ class Cascade:
 
     @classmethod
     def of(cls, scopes: Sequence[tuple[int, ...]]) -> "Cascade":
-        """Make parcels of the lines that percentages count, given in their order."""
+        """Make parcels of the lines that the coupons count, given in their order."""
         owners: dict[int, list[int]] = {}
         for number, scope in enumerate(scopes):
             for line in scope:
@@ -113,9 +120,9 @@ class Cascade:
         )
 
     def most_fen(self, left: Left, steps: Sequence[tuple[int, Sequence[Fitted]]]) -> int:
-        """Return the most that percentages take one after the other.
+        """Return the most that they take one after the other.
 
-        Each step is the number of a percentage and those of which one may stand there.
+        Each step is a number in the order and those of which one may stand there.
         """
         rests = [FINE * sum([left.fen[line] for line in lines]) for lines in self.parcels]
         before, slips = sum(rests), 0
@@ -138,9 +145,9 @@ def _most_taken(choices: Sequence[Fitted], goods: int) -> tuple[int, int]:
     """Return the most that one of several takes, exactly, in ten-thousandths; and its slip."""
     taken = slip = 0
     for fitted in choices:
-        benefit = fitted.offer.benefit
+        benefit, most = fitted.offer.benefit, goods * WHOLE_BPS
         if isinstance(benefit, PercentOff):
-            ceiling = FINE * WHOLE_BPS * fitted.cap_fen
-            taken = max(taken, min(goods * benefit.off_bps, ceiling))
+            most = goods * benefit.off_bps
             slip = max(slip, _SLIPS[benefit.rounding])
+        taken = max(taken, min(most, FINE * WHOLE_BPS * fitted.cap_fen))
     return taken, slip

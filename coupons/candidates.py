@@ -37,19 +37,21 @@ class Held:
 class Points:
     """What points may pay: a pure function of what is left of the order and of its burnable lines.
 
-    Both in fen, and so is the answer, which is at most the second and never falls when either
-    grows. `counted`: points and stored value count as saving, like a discount.
+    Both in fen, and so is the answer, which is at most the second. When one or both grow, it falls
+    by no more than `slip_fen`: a share of the order that points may not step over costs up to a
+    point's worth. `counted`: points and stored value count as saving, like a discount.
     """
 
     pays: Callable[[int, int], int]
     counted: bool = False
+    slip_fen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """Interchangeable coupons, the first to be used first, and what choosing each one costs.
 
-    `own`: it is the member's own money. `copies` may be used in one order.
+    `own`: it is the member's own money. `copies` may be used in one order, `at_most` of its group.
     """
 
     held: tuple[Held, ...]
@@ -58,11 +60,7 @@ class Candidate:
     own: bool
     copies: int
     group: str
-
-    @property
-    def at_most(self) -> int:
-        """How many coupons of its group one order may use."""
-        return self.fitted.offer.stacking.at_most
+    at_most: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +176,7 @@ def _candidate(coupons: list[Held], basket: Basket, costs: dict[str, int]) -> Ca
         costs=tuple([costs[coupon.id] for coupon in coupons]),
         own=isinstance(first.offer.benefit, StoredValue),
         copies=min(len(coupons), most),
+        at_most=stacking.at_most,
         group=f"group {stacking.group}" if stacking.group else f"template {first.template}",
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from coupons.benefits import PercentOff, Rounding
+from coupons.benefits import AmountOff, PercentOff, Rounding
 from coupons.candidates import Held, Points
 from coupons.conditions import Basket, eligible, unmet
 from coupons.offers import PercentOf
@@ -204,7 +204,7 @@ def _well_grouped(case: _Case, certificate: Certificate) -> bool:
     return (
         sorted(flat) == sorted([tuple(members) for members in groups.values()])
         and all(_apart(case, cluster) for cluster in certificate.clusters)
-        and all(group in alone and _one_percentage(case, group) for group in certificate.row)
+        and all(group in alone and _one_choice(case, group) for group in certificate.row)
         and all(
             before[-1] < after[0]
             for before, after in zip(certificate.row, certificate.row[1:], strict=False)
@@ -222,15 +222,20 @@ def _apart(case: _Case, cluster: Sequence[Path]) -> bool:
     )
 
 
-def _one_percentage(case: _Case, group: Path) -> bool:
+def _one_choice(case: _Case, group: Path) -> bool:
     kinds = [case.kinds[number] for number in group]
     return all(
-        isinstance(kind.offer.benefit, PercentOff)
-        and kind.offer.stacking.percent_of is PercentOf.REMAINING
+        _cascades(kind)
         and kind.lines == kinds[0].lines
         and (len(kinds) == 1 or kind.offer.stacking.at_most == 1)
         for kind in kinds
     )
+
+
+def _cascades(kind: Kind) -> bool:
+    if isinstance(kind.offer.benefit, PercentOff):
+        return kind.offer.stacking.percent_of is PercentOf.REMAINING
+    return isinstance(kind.offer.benefit, AmountOff)
 
 
 def _walk(
@@ -275,7 +280,8 @@ def _bound(case: _Case, certificate: Certificate, path: Path, sale: Sale, first:
         total += worth * _one_after_the_other(case, sale, flat)
     slots = case.at_most - len(path)
     total = min(total, sum(sorted(gains, reverse=True)[:slots]))
-    return min(_score(case, path, sale) + total, _ceiling(case, path, sale))
+    slip = case.points.slip_fen * case.scale if case.points is not None and case.counted else 0
+    return min(_score(case, path, sale) + total + slip, _ceiling(case, path, sale))
 
 
 def _copies(case: _Case, path: Path, number: int) -> int:
@@ -306,7 +312,7 @@ def _room(case: _Case, path: Path, number: int) -> int:
 
 
 def _one_after_the_other(case: _Case, sale: Sale, steps: Sequence[Sequence[int]]) -> int:
-    """Return the most that percentages take in their order (see `bounds`)."""
+    """Return the most that coupons take in their order (see `bounds`)."""
     scopes = [case.kinds[step[0]].lines for step in steps]
     parcels: dict[tuple[bool, ...], int] = {}
     for line, fen in enumerate(sale.rests):
@@ -329,9 +335,9 @@ def _one_after_the_other(case: _Case, sale: Sale, steps: Sequence[Sequence[int]]
 
 
 def _taken(kind: Kind, goods: int) -> int:
-    """Return what a percentage takes of goods, exactly, in ten-thousandths."""
+    """Return what a percentage or an amount takes of goods, exactly, in ten-thousandths."""
     benefit = kind.offer.benefit
-    taken = goods * benefit.off_bps if isinstance(benefit, PercentOff) else 0
+    taken = goods * (benefit.off_bps if isinstance(benefit, PercentOff) else 10_000)
     ceiling = kind.face_fen
     return taken if ceiling is None else min(taken, ceiling * _FINE * 10_000)
 

@@ -7,6 +7,7 @@ largest remainder: shares add up, no line falls below zero. Pure.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from coupons.benefits import (
     WHOLE_BPS,
@@ -70,6 +71,8 @@ def fit(offer: Offer, basket: Basket, *, left_fen: int | None = None) -> Fitted:
             cap = goods if ceiling is None else ceiling
         case Units():
             cap = goods
+        case _:
+            assert_never(offer.benefit)
     return Fitted(offer=offer, lines=lines, cap_fen=min(cap, goods), initial=initial)
 
 
@@ -103,6 +106,7 @@ def whole_fen(part: int, rounding: Rounding) -> int:
             return part // WHOLE_BPS
         case Rounding.UP:
             return -(-part // WHOLE_BPS)
+    assert_never(rounding)
 
 
 def percent_fen(fitted: Fitted, benefit: PercentOff, goods_fen: int) -> int:

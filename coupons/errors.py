@@ -22,8 +22,7 @@ class FundersExhausted(CouponError):
 
     def __init__(self, missing_fen: int) -> None:
         super().__init__(
-            f"出资额度不足，还差 {missing_fen} 分 / "
-            f"the funders' caps leave {missing_fen} fen unpaid"
+            f"出资额度不足，还差 {missing_fen} 分 / the funders leave {missing_fen} fen unpaid"
         )
         self.missing_fen = missing_fen
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
+from typing import assert_never
 
 from coupons.benefits import (
     AmountOff,
@@ -103,7 +104,8 @@ def applied(kind: Kind, sale: Sale) -> Sale | None:
         if rests[line]:
             spent[line] = floor(Fraction(spent[line] * (rests[line] - share), rests[line]))
         rests[line] -= share
-    return _sale(kind, sale, rests, sale.units, spent, gave)
+    after = replace(sale, rests=tuple(rests), spent=tuple(spent))
+    return _with_gift(kind, after, gave)
 
 
 def alone_fen(kind: Kind, sale: Sale) -> int:
@@ -148,6 +150,7 @@ def _part(fen: int, off_bps: int | None, rounding: Rounding) -> int:
             return floor(exact)
         case Rounding.UP:
             return ceil(exact)
+    assert_never(rounding)
 
 
 def _count(benefit: Units, units: int) -> int:
@@ -193,24 +196,12 @@ def _units_applied(kind: Kind, benefit: Units, sale: Sale) -> Sale | None:
     for line, share in zip(kind.lines, gave, strict=True):
         rests[line] -= share
         spent[line] -= share
-    return _sale(kind, sale, rests, tuple(units), spent, gave)
+    after = replace(sale, rests=tuple(rests), units=tuple(units), spent=tuple(spent))
+    return _with_gift(kind, after, gave)
 
 
-def _sale(
-    kind: Kind,
-    sale: Sale,
-    rests: Sequence[int],
-    units: tuple[int, ...],
-    spent: Sequence[int],
-    gave: Sequence[int],
-) -> Sale:
-    shares = [0] * len(rests)
+def _with_gift(kind: Kind, sale: Sale, gave: Sequence[int]) -> Sale:
+    shares = [0] * len(sale.rests)
     for line, share in zip(kind.lines, gave, strict=True):
         shares[line] = share
-    return replace(
-        sale,
-        rests=tuple(rests),
-        units=units,
-        spent=tuple(spent),
-        gave=(*sale.gave, tuple(shares)),
-    )
+    return replace(sale, gave=(*sale.gave, tuple(shares)))

@@ -19,7 +19,7 @@ from coupons.tree import (
     root,
 )
 
-NODE_LIMIT = 20_000
+NODE_LIMIT = 3_000
 """Bounds that a search computes before it stops to look further."""
 
 
@@ -66,10 +66,12 @@ class Found:
 
 def search(tree: Tree, *, node_limit: int = NODE_LIMIT) -> Found:
     """Return the best set and the best different one; deterministic, whatever the order asked."""
-    hunt = _Hunt(tree=tree, node_limit=node_limit, best=root(tree), second=None, cuts={}, nodes=0)
+    hunt = _Hunt(
+        tree=tree, node_limit=node_limit, best=root(tree.problem), second=None, cuts={}, nodes=0
+    )
     for node in _likely(tree):
         hunt.consider(node)
-    hunt.expand(root(tree))
+    hunt.expand(root(tree.problem))
     second = hunt.second
     threshold = hunt.threshold
     reach = max([threshold, *[most for _, most in hunt.cuts.values()]])
@@ -140,20 +142,20 @@ class _Hunt:
 def _likely(tree: Tree) -> Iterator[Node]:
     """Give sets that are likely to be good, so that bounds cut early: greedy, then exchanges."""
     problem = tree.problem
-    start = root(tree)
+    start = root(tree.problem)
     ranked = sorted(
         range(len(problem.candidates)),
-        key=lambda number: -alone_fen(problem, start, number),
+        key=lambda number: (-alone_fen(problem, start, number), problem.candidates[number].costs),
     )
     best = start
-    for number in ranked:
+    for number in [n for n in ranked for _ in range(problem.candidates[n].copies)]:
         better = _priced(tree, (*best.path, number))
         if better is not None:
             yield better
             best = max(best, better, key=_score)
     for number in ranked:
-        kept = [each for each in best.path if _together(tree, each, number)]
-        exchanged = _priced(tree, (*kept, number))
+        kept = [each for each in ranked if each in best.path and _together(tree, each, number)]
+        exchanged = _priced(tree, (*kept[: problem.at_most - 1], number))
         if exchanged is not None:
             yield exchanged
     for dropped in range(len(best.path)):
@@ -175,7 +177,7 @@ def _together(tree: Tree, chosen: int, other: int) -> bool:
 
 def _priced(tree: Tree, numbers: Path) -> Node | None:
     """Return a set with its price; None where the rules forbid it or a coupon gives nothing."""
-    node: Node | None = root(tree)
+    node: Node | None = root(tree.problem)
     for number in sorted(numbers):
         if node is None:
             return None

@@ -15,7 +15,7 @@ from coupons.candidates import Held, Points, Problem, prepare
 from coupons.conditions import Basket, Unmet, yuan
 from coupons.discounts import take
 from coupons.searching import NODE_LIMIT, Certificate, search
-from coupons.tree import Node, copies_open, plant
+from coupons.tree import Node, child, copies_open, plant, root
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +82,14 @@ class Answer:
     certificate: Certificate
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Priced:
+    """What chosen coupons give, and why some of them are not used."""
+
+    stack: Stack
+    left_out: tuple[LeftOut, ...]
+
+
 def best(
     held: Sequence[Held],
     basket: Basket,
@@ -107,6 +115,38 @@ def best(
         left_out=tuple(_left_out(held, problem, found.best)),
         certificate=found.certificate,
     )
+
+
+def price(
+    held: Sequence[Held],
+    basket: Basket,
+    *,
+    at_most: int | None = None,
+    points: Points | None = None,
+) -> Priced:
+    """Return what exactly these coupons give together, without a search.
+
+    They are applied in their declared order. One that fails a condition, may not be used with those
+    before it, or gives nothing at its place is left out, with the reason.
+
+    Raises:
+        ValueError: as `best` does.
+    """
+    problem = prepare(held, basket, at_most=at_most, points=points)
+    node = root(problem)
+    left_out = [
+        _refused(coupon.id, problem.refused[coupon.id])
+        for coupon in held
+        if coupon.id in problem.refused
+    ]
+    for number, candidate in enumerate(problem.candidates):
+        for coupon in candidate.held:
+            added = child(problem, node, number)
+            if added is None:
+                left_out.append(_unused(coupon.id, number, problem, node))
+            else:
+                node = added
+    return Priced(stack=_stack(problem, node), left_out=tuple(left_out))
 
 
 def _stack(problem: Problem, node: Node) -> Stack:

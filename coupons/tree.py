@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
 
-from coupons.bounds import Cascade, cascades, most_fen
+from coupons.bounds import Cascade, cascades, is_percentage, most_fen
 from coupons.candidates import Candidate, Problem
 from coupons.discounts import Fitted, Left, take
 
@@ -21,7 +21,7 @@ class Tree:
     """A problem with what its bounds need, worked out once.
 
     Of the groups in one cluster, an order may use one alone. `numbers` are the groups whose
-    percentages stand in the sequence, with their place in it.
+    coupons stand in the cascade, with their place in it.
     """
 
     problem: Problem
@@ -45,6 +45,8 @@ class Node:
     score: int
     shares: tuple[tuple[int, ...], ...] = ()
     alone: dict[int, int] = field(default_factory=dict)
+    gains: dict[Path, list[int]] = field(default_factory=dict)
+    ceiling: int | None = None
 
 
 def plant(problem: Problem) -> Tree:
@@ -61,7 +63,9 @@ def plant(problem: Problem) -> Tree:
         else:
             clusters.append([members])
     alone = [cluster[0] for cluster in clusters if len(cluster) == 1]
-    row = _in_a_row([group for group in alone if _one_percentage(candidates, group)])
+    row = _in_a_row([group for group in alone if _one_choice(candidates, group)])
+    while row and not is_percentage(candidates[row[-1][0]].fitted):
+        row.pop()
     return Tree(
         problem=problem,
         clusters=tuple([tuple(cluster) for cluster in clusters]),
@@ -70,9 +74,8 @@ def plant(problem: Problem) -> Tree:
     )
 
 
-def root(tree: Tree) -> Node:
+def root(problem: Problem) -> Node:
     """Return the empty set."""
-    problem = tree.problem
     return Node(
         path=(),
         left=problem.start,
@@ -127,7 +130,8 @@ def child(problem: Problem, node: Node, number: int) -> Node | None:
 def bound(tree: Tree, node: Node, first: int) -> int:
     """Return a score that no set below a node reaches beyond, if it adds from `first` on.
 
-    See `bounds` for why. Points that count can only pay for less once more coupons are used.
+    See `bounds` for why. Points that count pay for no more once more coupons are used, but for
+    their slip.
     """
     problem = tree.problem
     steps = _steps(tree, node, first)
@@ -137,6 +141,8 @@ def bound(tree: Tree, node: Node, first: int) -> int:
         best = 0
         for group in cluster:
             gains = _gains(problem, node, group, first)
+            if not gains:
+                continue
             picks += gains
             if tree.numbers.get(group) not in stepping:
                 best = max(best, sum(gains))
@@ -147,6 +153,8 @@ def bound(tree: Tree, node: Node, first: int) -> int:
     slots = problem.at_most - len(node.path)
     if slots < len(picks):
         total = min(total, sum(nlargest(slots, picks)))
+    if problem.points is not None and problem.points.counted:
+        total += problem.points.slip_fen * problem.scale
     return min(node.score + total, _ceiling(problem, node))
 
 
@@ -160,11 +168,20 @@ def alone_fen(problem: Problem, node: Node, number: int) -> int:
 
 def _gains(problem: Problem, node: Node, group: Path, first: int) -> list[int]:
     """Return what the best coupons of a group can add to the score, as many as it allows."""
+    if group[-1] < first:
+        return []
+    if group[0] < first:
+        return _gains_of(problem, node, [number for number in group if number >= first])
+    known = node.gains.get(group)
+    if known is None:
+        known = node.gains[group] = _gains_of(problem, node, group)
+    return known
+
+
+def _gains_of(problem: Problem, node: Node, members: Sequence[int]) -> list[int]:
     gains: list[int] = []
     room = 0
-    for number in group:
-        if number < first:
-            continue
+    for number in members:
         copies = copies_open(problem, node, number)
         fen = alone_fen(problem, node, number) if copies else 0
         if fen:
@@ -185,7 +202,7 @@ def _limit(node: Node, candidate: Candidate) -> int:
 
 
 def _steps(tree: Tree, node: Node, first: int) -> list[tuple[int, Sequence[Fitted]]]:
-    """Return the percentages of the sequence that may still be added, a step for each copy."""
+    """Return the coupons of the cascade that may still be added, a step for each copy."""
     problem = tree.problem
     steps: list[tuple[int, Sequence[Fitted]]] = []
     for group, place in tree.numbers.items():
@@ -202,17 +219,24 @@ def _steps(tree: Tree, node: Node, first: int) -> list[tuple[int, Sequence[Fitte
 
 def _ceiling(problem: Problem, node: Node) -> int:
     """Return the score if all that is left of the lines in reach were saved."""
+    if node.ceiling is not None:
+        return node.ceiling
     value = problem.discount_weight * node.discount_fen + node.own_fen
     if problem.points is not None and problem.points.counted:
-        return (value + sum(node.left.fen)) * problem.scale - node.cost
-    lines: set[int] = set()
-    own = False
-    for number, candidate in enumerate(problem.candidates):
-        if node.live >> number & 1 and number >= (node.path[-1] if node.path else 0):
-            lines.update(candidate.fitted.lines)
-            own = own or candidate.own
-    reach = sum([node.left.fen[line] for line in lines])
-    return (value + reach * (problem.discount_weight + own)) * problem.scale - node.cost
+        value += sum(node.left.fen)
+    else:
+        first = node.path[-1] if node.path else 0
+        live = [
+            candidate
+            for number, candidate in enumerate(problem.candidates)
+            if number >= first and node.live >> number & 1
+        ]
+        lines = {line for candidate in live for line in candidate.fitted.lines}
+        own = any(candidate.own for candidate in live)
+        reach = sum([node.left.fen[line] for line in lines])
+        value += reach * (problem.discount_weight + own)
+    node.ceiling = value * problem.scale - node.cost
+    return node.ceiling
 
 
 def _apart(problem: Problem, group: Path, other: Path) -> bool:
@@ -220,8 +244,8 @@ def _apart(problem: Problem, group: Path, other: Path) -> bool:
     return all(problem.enemies[a] >> b & 1 for a in group for b in other)
 
 
-def _one_percentage(candidates: Sequence[Candidate], group: Path) -> bool:
-    """Whether one order uses one percentage of a group, and any of them counts the same lines."""
+def _one_choice(candidates: Sequence[Candidate], group: Path) -> bool:
+    """Whether one order uses one coupon of a group that cascades, whichever on the same lines."""
     first = candidates[group[0]].fitted
     return all(
         cascades(candidates[number].fitted) and candidates[number].fitted.lines == first.lines
@@ -232,7 +256,7 @@ def _one_percentage(candidates: Sequence[Candidate], group: Path) -> bool:
 def _in_a_row(groups: Sequence[Path]) -> list[Path]:
     """Return groups of which each is applied as a whole before the next."""
     row: list[Path] = []
-    for group in sorted(groups):
+    for group in sorted(groups, key=max):
         if not row or group[0] > row[-1][-1]:
             row.append(group)
     return row

@@ -135,18 +135,9 @@ def _apply(coupon: Held, scope: Sequence[int], lines: Lines, sale: Basket) -> li
     if isinstance(benefit, Units):
         return _apply_units(benefit, scope, lines)
     weights = {n: lines.fen[n] for n in scope}
-    match benefit:
-        case AmountOff():
-            wanted = benefit.fen
-        case StoredValue():
-            wanted = benefit.fen if coupon.left_fen is None else coupon.left_fen
-        case Delivery():
-            wanted = goods if benefit.ceiling_fen is None else benefit.ceiling_fen
-        case PercentOff():
-            if offer.stacking.percent_of is PercentOf.INITIAL:
-                weights = {n: sale.items[n].amount_fen for n in scope}
-            wanted = _whole(Fraction(benefit.off_bps, 10_000) * sum(weights.values()), benefit)
-            wanted = wanted if benefit.ceiling_fen is None else min(wanted, benefit.ceiling_fen)
+    if isinstance(benefit, PercentOff) and offer.stacking.percent_of is PercentOf.INITIAL:
+        weights = {n: sale.items[n].amount_fen for n in scope}
+    wanted = _wanted(coupon, sum(weights.values()))
     for n, share in _share(min(wanted, sum(weights.values())), weights).items():
         gave[n] = min(share, lines.fen[n])
     for n in scope:
@@ -157,6 +148,21 @@ def _apply(coupon: Held, scope: Sequence[int], lines: Lines, sale: Basket) -> li
     return gave
 
 
+def _wanted(coupon: Held, goods: int) -> int:
+    match coupon.offer.benefit:
+        case AmountOff(fen=fen):
+            return fen
+        case StoredValue(fen=fen):
+            return fen if coupon.left_fen is None else coupon.left_fen
+        case Delivery(ceiling_fen=ceiling):
+            return goods if ceiling is None else ceiling
+        case PercentOff() as percent:
+            part = _whole(Fraction(percent.off_bps, 10_000) * goods, percent)
+            return part if percent.ceiling_fen is None else min(part, percent.ceiling_fen)
+        case Units():
+            raise AssertionError
+
+
 def _apply_units(benefit: Units, scope: Sequence[int], lines: Lines) -> list[int]:
     boxes: list[tuple[int, int]] = []
     for n in scope:
@@ -164,11 +170,7 @@ def _apply_units(benefit: Units, scope: Sequence[int], lines: Lines) -> list[int
         prices = _share(own, dict.fromkeys(range(lines.fresh[n]), 1))
         boxes += [(price, n) for price in prices.values()]
     turn = 1 if benefit.pick is Pick.CHEAPEST else -1
-    wanted = 0
-    for place in range(1, len(boxes) + 1):
-        wanted += ((place - 1) % benefit.group) + 1 > benefit.group - benefit.given
-    if benefit.most is not None:
-        wanted = min(wanted, benefit.most)
+    wanted = _cheaper(benefit, len(boxes))
     useful = [box for box in boxes if box[0] > benefit.pay_fen]
     taken = sorted(useful, key=lambda box: (turn * box[0], box[1]))[:wanted]
     gave = [0] * len(lines.fen)
@@ -185,6 +187,12 @@ def _apply_units(benefit: Units, scope: Sequence[int], lines: Lines) -> list[int
         lines.fresh[n] -= sum(1 for _, m in taken if m == n)
         lines.on_used[n] += worth[n] - gave[n]
     return gave
+
+
+def _cheaper(benefit: Units, boxes: int) -> int:
+    bought = benefit.group - benefit.given
+    wanted = sum(place % benefit.group >= bought for place in range(boxes))
+    return wanted if benefit.most is None else min(wanted, benefit.most)
 
 
 def _whole(exact: Fraction, benefit: PercentOff | Units) -> int:

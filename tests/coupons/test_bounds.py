@@ -41,4 +41,4 @@ def test_no_set_below_a_node_scores_more_than_its_bound(seed: int) -> None:
 
         tree = plant(prepare(wallet, sale, at_most=at_most, points=points))
 
-        _reaches(tree, root(tree))
+        _reaches(tree, root(tree.problem))

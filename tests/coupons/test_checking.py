@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from coupons.benefits import AmountOff, PercentOff
+from coupons.benefits import AmountOff, PercentOff, StoredValue
 from coupons.candidates import Held, Points
 from coupons.checking import faults
 from coupons.conditions import Basket
@@ -86,6 +86,17 @@ def test_a_proof_with_an_earlier_cut_or_a_smaller_claim_is_found(seed: int) -> N
     assert faults(_with_proof(answer, too_low), wallet, sale)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_the_best_of_a_smaller_wallet_does_not_pass_for_that_of_the_larger(seed: int) -> None:
+    """Whatever coupon is kept from the search: its proof covers only what it saw."""
+    answer, wallet, sale = _case(seed)
+
+    for use in answer.best.uses:
+        smaller = best([coupon for coupon in wallet if coupon.id != use.coupon], sale)
+        assert smaller.certificate.proved
+        assert faults(smaller, wallet, sale)
+
+
 def test_a_claim_of_proof_after_a_search_cut_short_is_found() -> None:
     chance = random.Random(77)
     wallet, sale = random_wallet(chance, coupons=25), random_basket(chance, lines=10)
@@ -109,10 +120,10 @@ def test_bounds_may_not_treat_coupons_as_apart_that_combine() -> None:
     assert faults(_with_proof(answer, certificate), wallet, basket())
 
 
-def test_bounds_may_not_put_anything_but_percentages_in_a_row() -> None:
+def test_bounds_may_not_put_units_or_own_money_in_a_row() -> None:
     wallet = [
         held(offer(PercentOff(off_bps=1_000)), "a"),
-        held(stacked(offer(AmountOff(fen=100)), place=1), "b"),
+        held(stacked(offer(StoredValue(fen=100)), place=1), "b"),
     ]
     answer = best(wallet, basket())
 

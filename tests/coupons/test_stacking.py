@@ -10,11 +10,13 @@ import pytest
 from coupons.benefits import AmountOff, Benefit, Kind, PercentOff, StoredValue, Units
 from coupons.candidates import Points
 from coupons.offers import Base, Chosen, Offer, PercentOf, Scope, Threshold
-from coupons.stacking import Answer, Stack, Why, best
+from coupons.stacking import Answer, Stack, Why, best, price
 from tests.coupons.brute import Truth, two_best
 from tests.coupons.wallets import (
     NOON,
     basket,
+    district_basket,
+    district_wallet,
     held,
     item,
     offer,
@@ -31,6 +33,12 @@ def pays(order_fen: int, burnable_fen: int) -> int:
     return min(order_fen * 3 // 10, burnable_fen, 2_000)
 
 
+def pays_in_steps(order_fen: int, burnable_fen: int) -> int:
+    """Points of ¥7 each, which may cover all that is burnable but not step over 30 %."""
+    share = order_fen * 3 // 10
+    return burnable_fen if share >= burnable_fen else share // 700 * 700
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_wallets_get_the_true_best_and_runner_up(seed: int) -> None:
     """C10: 2,000 wallets of up to 7 coupons, against every subset."""
@@ -39,7 +47,14 @@ def test_random_wallets_get_the_true_best_and_runner_up(seed: int) -> None:
         wallet = random_wallet(chance, coupons=chance.randint(0, 7))
         sale = random_basket(chance, lines=chance.randint(1, 6))
         at_most = chance.choice([None, None, 1, 2, 3])
-        points = chance.choice([None, Points(pays=pays), Points(pays=pays, counted=True)])
+        points = chance.choice(
+            [
+                None,
+                Points(pays=pays),
+                Points(pays=pays, counted=True),
+                Points(pays=pays_in_steps, counted=True, slip_fen=700),
+            ]
+        )
 
         answer = best(wallet, sale, at_most=at_most, points=points)
 
@@ -268,6 +283,45 @@ def test_every_coupon_that_is_left_out_says_why() -> None:
     assert limited.left_out[0].why is Why.ORDER_FULL
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_price_of_the_best_coupons_is_that_of_the_search(seed: int) -> None:
+    """P2: a quote is committed without another search."""
+    chance = random.Random(seed)
+    wallet, sale = random_wallet(chance, coupons=10), random_basket(chance, lines=6)
+    points = Points(pays=pays)
+    stack = best(wallet, sale, points=points).best
+    used = {use.coupon for use in stack.uses}
+
+    again = price([coupon for coupon in wallet if coupon.id in used], sale, points=points)
+
+    assert again.stack == stack
+    assert again.left_out == ()
+
+
+def test_chosen_coupons_that_do_not_go_together_are_named() -> None:
+    """C8, C9: the first in the order of application stays."""
+    alone = stacked(offer(AmountOff(fen=3_000)), place=1, exclusive=True)
+    small = offer(AmountOff(fen=2_000), threshold=Threshold(min_fen=99_999))
+    twice = offer(AmountOff(fen=10_000))
+    wallet = [
+        held(alone, "alone"),
+        held(twice, "a"),
+        held(small, "short"),
+    ]
+
+    together = price(wallet, basket())
+    copies = price([held(twice, name, template="t") for name in ("a", "b")], basket())
+    after = price([held(twice, "a"), held(twice, "b")], basket())
+
+    assert [use.coupon for use in together.stack.uses] == ["alone"]
+    assert [(each.coupon, each.why) for each in together.left_out] == [
+        ("short", Why.CONDITIONS),
+        ("a", Why.NOT_TOGETHER),
+    ]
+    assert [(each.coupon, each.why) for each in copies.left_out] == [("b", Why.GROUP_FULL)]
+    assert [(each.coupon, each.why) for each in after.left_out] == [("b", Why.GIVES_NOTHING)]
+
+
 def test_work_is_limited_and_the_answer_says_how_far_it_may_be_off() -> None:
     """C10: "gap ≤ x" stated."""
     chance = random.Random(77)
@@ -290,13 +344,43 @@ def test_thirty_coupons_on_twenty_lines_are_proved_in_few_steps() -> None:
     """C10: work is counted in bounds, which no machine makes slower."""
     nodes = []
     for seed in range(30):
-        chance = random.Random(3_000 + seed)
-        sale = random_basket(chance, lines=20)
-        certificate = best(random_wallet(chance, coupons=30), sale).certificate
+        chance = random.Random(seed)
+        sale = district_basket(chance, lines=20)
+        certificate = best(district_wallet(chance, coupons=30), sale).certificate
         assert certificate.proved
         nodes.append(certificate.nodes)
 
-    assert median(nodes) <= 400
+    assert median(nodes) <= 60
+    assert max(nodes) <= 300
+
+
+def test_amounts_before_percentages_are_proved_in_few_steps_too() -> None:
+    """C10: a template may say that it is applied first."""
+    chance = random.Random(4)
+    amounts = [stacked(offer(AmountOff(fen=chance.randint(50, 2_000))), place=5) for _ in range(24)]
+    percents = [offer(PercentOff(off_bps=chance.randint(300, 2_000))) for _ in range(6)]
+    wallet = [held(made, f"c{n:02}") for n, made in enumerate(amounts + percents)]
+
+    certificate = best(wallet, district_basket(chance, lines=20)).certificate
+
+    assert certificate.proved
+    assert certificate.nodes <= 150
+
+
+@pytest.mark.parametrize("at_most", [None, 5])
+def test_equal_coupons_by_the_dozen_cost_no_more_steps(at_most: int | None) -> None:
+    """C10: ties are decided by the bounds too."""
+    days = random.Random(1).sample(range(30), 30)
+    wallet = [
+        held(offer(AmountOff(fen=500)), f"c{n:02}", expires_at=NOON + timedelta(days=day))
+        for n, day in enumerate(days)
+    ]
+
+    answer = best(wallet, basket(item(1, 100_000)), at_most=at_most)
+
+    used = {use.coupon for use in answer.best.uses}
+    assert used == {f"c{n:02}" for n, day in enumerate(days) if day < (at_most or 30)}
+    assert answer.certificate.nodes <= 100
 
 
 def test_nonsense_is_refused() -> None:

@@ -137,6 +137,74 @@ def random_offer(chance: random.Random) -> Offer:
     )
 
 
+def district_basket(chance: random.Random, *, lines: int) -> Basket:
+    """Make a basket as a district sees it: four merchants, prices of ¥5 to ¥600."""
+    return basket(
+        *[
+            item(
+                number,
+                amount_fen=chance.randint(500, 60_000),
+                quantity=chance.choice([1, 1, 1, 2, 3]),
+                merchant=f"m{chance.randint(1, 4)}",
+                category=chance.choice(["tea", "cake", "cloth"]),
+                sku=f"k{chance.randint(1, 12)}",
+            )
+            for number in range(1, lines + 1)
+        ]
+    )
+
+
+def district_wallet(chance: random.Random, *, coupons: int) -> list[Held]:
+    """Make a wallet as a district fills it: own and merchants' coupons, most of which combine."""
+    wallet: list[Held] = []
+    while len(wallet) < coupons:
+        made, number = _district_offer(chance), len(wallet)
+        for copy in range(chance.choice([1, 1, 1, 2, 3])):
+            expires = NOON + timedelta(days=chance.randint(1, 30))
+            name = f"c{number + copy:02}"
+            coupon = Held(id=name, template=f"t{number:02}", offer=made, expires_at=expires)
+            wallet.append(coupon)
+    return wallet[:coupons]
+
+
+def _district_offer(chance: random.Random) -> Offer:
+    owner = chance.choice(["district", "district", "m1", "m2", "m3", "m4"])
+    include = Chosen() if owner == "district" else Chosen(merchants=frozenset({owner}))
+    if chance.random() < 0.3:
+        include = replace(include, categories=frozenset({chance.choice(["tea", "cake"])}))
+    amount = AmountOff(fen=chance.choice([500, 1_000, 2_000, 5_000, chance.randint(100, 9_999)]))
+    percent = PercentOff(
+        off_bps=chance.choice([500, 1_000, 1_200, 2_000]),
+        ceiling_fen=chance.choice([None, 2_000, 5_000]),
+    )
+    choices: list[tuple[Benefit, str | None]] = [
+        (amount, "off"),
+        (amount, "off"),
+        (amount, None),
+        (percent, "percent"),
+        (percent, None),
+        (Units(kind=Kind.EXCHANGE, most=1), None),
+        (Units(kind=Kind.NTH_ITEM, group=2, off_bps=5_000), None),
+        (StoredValue(fen=chance.choice([1_000, 10_000])), None),
+    ]
+    benefit, group = chance.choice(choices)
+    tags = [frozenset({"open"} if chance.random() < 0.8 else ()) for _ in range(2)]
+    return Offer(
+        benefit=benefit,
+        scope=Scope(include=include),
+        threshold=Threshold(min_fen=chance.choice([0, 0, 10_000, 30_000, 100_000])),
+        stacking=Stacking(
+            place=PLACES[benefit.kind],
+            owner=owner,
+            group=group,
+            at_most=chance.choice([1, 1, 2]),
+            exclusive=chance.random() < 0.03,
+            carries=tags[0],
+            accepts=tags[1],
+        ),
+    )
+
+
 def _units(chance: random.Random) -> Benefit:
     kind = chance.choice([Kind.EXCHANGE, Kind.FIXED_PRICE, Kind.NTH_ITEM, Kind.BUY_GET])
     pick = chance.choice(list(Pick))
