@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.clock import business_date
 from app.points.ageing import AsOf
 from app.points.breakage import CONFIDENCE, Tested, back_test
 from app.points.liability import Liability, liability
 from app.settlement import periods, statements
 from app.settlement.models import Period
 from app.settlement.statements import MatrixCell
-from config.database import now_of
 
 #: Who is none of the largest.
 OTHERS = "others"
@@ -52,15 +50,16 @@ class Coalition:
 def gather(session: Session) -> Coalition:
     """Read the closed periods of a district and look back at each one's end.
 
-    Wants one snapshot: a repeatable-read transaction. Some seconds for each month of a full year.
+    The back-test ends with the last of them: the days after it have returns and no sales. Wants one
+    snapshot: a repeatable-read transaction. Some seconds for each month of a full year.
     """
     closed = periods.list_closed(session)
-    today = business_date(now_of(session))
-    testable = [each.ends_on for each in closed if (today - each.ends_on).days >= _LEAST_LATER_DAYS]
+    last = max(each.ends_on for each in closed)
+    testable = [each.ends_on for each in closed if (last - each.ends_on).days >= _LEAST_LATER_DAYS]
     return Coalition(
         map=_map(session, closed),
         months=[liability(session, AsOf.end_of(each.ends_on)) for each in closed],
-        tested=back_test(session, testable, until=today),
+        tested=back_test(session, testable, until=last),
     )
 
 

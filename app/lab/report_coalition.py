@@ -53,9 +53,9 @@ def _liability(found: Coalition) -> str:
     )  # fmt: skip
     missing = sum(each is None for each in expected)
     return drawn + (
-        f'<p class="note">前 {missing} 个月末历史不足，不作估计；超出已见账龄的部分按最近三段账龄'
-        f"外推 / at the first {missing} there was too little history to estimate; ages that no "
-        "point had reached yet are taken to be like the last three that were</p>"
+        f'<p class="note">前 {missing} 个月末历史不足，不作估计；超出已见账龄的部分为外推 / at the '
+        f"first {missing} there was too little history to estimate; ages that no point had reached "
+        "yet are extrapolated</p>"
     )
 
 

@@ -7,11 +7,17 @@ for the whole steps that it was seen in (Kaplan and Meier 1958; for points: Gaul
 Ménard, Loyalty Rewards and Gift Card Programs: Basic Actuarial Estimation Techniques, CAS E-Forum,
 Summer 2012).
 
+Members differ: who uses points often has none that are old. So the share falls with age, and ages
+that no lot has reached yet follow the form that it falls by if members' habits differ and do not
+change: as 1 / (1 + fall x step), of the shifted beta-geometric (Fader and Hardie, How to Project
+Customer Retention, Journal of Interactive Marketing 21, 2007).
+
 Points of one member go together, so the error is that of members and not of points: the table is
 made anew without each of twenty groups of members in turn (the delete-a-group jackknife; Kott,
 Journal of Official Statistics 17, 2001).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -22,8 +28,8 @@ GROUPS = 20
 #: Fewer whole steps of age than these say too little of the rest of a point's life.
 LEAST_STEPS = 6
 
-#: Ages that no lot has reached yet are taken to be like the last so many that were.
-_TAIL_STEPS = 3
+#: How steeply the share may fall from step to step: what is tried is 0, 0.02, ... 2.
+_FALLS = [part / 50 for part in range(101)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +50,20 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """The share of points that is used in each step of age, from the first; then `tail`."""
+    """The share of points that is used in each step of age, from the first.
+
+    Beyond the known ones it is first / (1 + fall x step).
+    """
 
     shares: Sequence[float]
-    tail: float
+    first: float = 0.0
+    fall: float = 0.0
+
+    def share(self, step: int) -> float:
+        """Return what is used in a step, known or not."""
+        if step < len(self.shares):
+            return self.shares[step]
+        return self.first / (1 + self.fall * step)
 
     def kept(self, *, age_days: int, days: int) -> float:
         """Return the share of points of an age that is not used in so many more days.
@@ -57,10 +73,8 @@ class Curve:
         share, day, end = 1.0, age_days, age_days + days
         while day < end:
             step = day // STEP_DAYS
-            if step >= len(self.shares):
-                return share * float((1 - self.tail) ** ((end - day) / STEP_DAYS))
             until = min((step + 1) * STEP_DAYS, end)
-            share *= (1 - self.shares[step]) ** ((until - day) / STEP_DAYS)
+            share *= (1 - self.share(step)) ** ((until - day) / STEP_DAYS)
             day = until
         return share
 
@@ -133,11 +147,29 @@ def _tables(counts: Iterable[Count]) -> list[_Table]:
 def _curve(tables: Sequence[_Table], steps: int) -> Curve:
     risk = [sum(table.at_risk(step) for table in tables) for step in range(steps)]
     used = [sum(table.used(step) for table in tables) for step in range(steps)]
-    return Curve(
-        shares=[_share(part, whole) for part, whole in zip(used, risk, strict=True)],
-        tail=_share(sum(used[-_TAIL_STEPS:]), sum(risk[-_TAIL_STEPS:])),
-    )
+    shares = [min(max(part / whole, 0.0), 1.0) for part, whole in zip(used, risk, strict=True)]
+    first, fall = _fall(shares, risk)
+    return Curve(shares=shares, first=first, fall=fall)
 
 
-def _share(part: int, whole: int) -> float:
-    return min(max(part / whole, 0.0), 1.0)
+def _fall(shares: Sequence[float], risk: Sequence[int]) -> tuple[float, float]:
+    """Return where a falling share begins and how it falls, as is likeliest.
+
+    The first step is left out: a lot still gathers points in it.
+    """
+    steps = range(1, len(shares))
+    used = {step: shares[step] * risk[step] for step in steps}
+    if not sum(used.values()):
+        return 0.0, 0.0
+
+    def likelihood(fall: float) -> tuple[float, float, float]:
+        first = sum(used.values()) / sum(risk[step] / (1 + fall * step) for step in steps)
+        found = 0.0
+        for step in steps:
+            share = min(first / (1 + fall * step), 1 - 1e-9)
+            found += used[step] * math.log(share)
+            found += (risk[step] - used[step]) * math.log(1 - share)
+        return found, min(first, 1.0), fall
+
+    _, first, fall = max(likelihood(fall) for fall in _FALLS)
+    return first, fall

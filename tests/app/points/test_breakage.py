@@ -16,7 +16,7 @@ from tests.app.points.calendar import at
 from tests.factories import make_member
 
 END_OF_OCTOBER = date(2017, 10, 31)
-HALF = Curve(shares=[0.5, 0.0], tail=0.0)
+HALF = Curve(shares=[0.5, 0.0])
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_the_past_says_that_half_is_used_at_once_and_the_rest_never(ten_months: 
 
     assert history is not None
     assert history.curve.shares[0] == pytest.approx(0.5)
-    assert sum(history.curve.shares[1:]) == history.curve.tail == 0
+    assert sum(history.curve.shares[1:]) == history.curve.first == 0
     assert history.seen_days == 300
     assert [each.shares[0] for each in history.without] == pytest.approx([0.5] * GROUPS)
 
@@ -121,7 +121,7 @@ def test_what_is_over_is_lost_and_what_never_ends_is_not() -> None:
 def test_one_member_is_one_throw_and_many_are_many() -> None:
     """A lot that began yesterday keeps half: 1,000 points of one member, then 10 of a hundred."""
     ends, yesterday = date(2018, 10, 31), date(2017, 10, 30)
-    young = Curve(shares=[0.0, 0.5], tail=0.0)
+    young = Curve(shares=[0.0, 0.5])
     history = History(curve=young, without=[young] * GROUPS)
 
     def of(*lots: OpenLot) -> Estimate:
@@ -140,7 +140,7 @@ def test_one_member_is_one_throw_and_many_are_many() -> None:
 def test_a_curve_that_hangs_on_a_few_widens_the_interval() -> None:
     ends = date(2018, 10, 31)
     lots = [lot(member, 10, began=date(2017, 9, 1), ends=ends) for member in range(100)]
-    shaken = [Curve(shares=[0.5, 0.0], tail=part / 1_000) for part in range(GROUPS)]
+    shaken = [Curve(shares=[0.5, 0.0], first=part / 1_000) for part in range(GROUPS)]
 
     sure, unsure = forecast(*lots), forecast(*lots, without=shaken)
 

@@ -8,7 +8,10 @@ from app.points.survival import GROUPS, Count, Curve, History
 
 SHARES = st.floats(min_value=0, max_value=1)
 CURVES = st.builds(
-    lambda shares, tail: Curve(shares=shares, tail=tail), st.lists(SHARES, max_size=14), SHARES
+    lambda shares, first, fall: Curve(shares=shares, first=first, fall=fall),
+    st.lists(SHARES, max_size=14),
+    SHARES,
+    st.floats(min_value=0, max_value=2),
 )
 DAYS = st.integers(0, 500)
 
@@ -32,7 +35,6 @@ def test_a_share_is_what_is_used_of_what_was_still_there() -> None:
     history = learnt(counts([20, 0, 40, 10, 0, 0]))
 
     assert history.curve.shares == pytest.approx([0.2, 0, 0.5, 0.25, 0, 0])
-    assert history.curve.tail == pytest.approx(10 / (40 + 30 + 30))
     assert history.seen_days == 180
     assert [each.shares for each in history.without] == [history.curve.shares] * GROUPS
 
@@ -76,14 +78,39 @@ def test_returns_of_what_was_used_never_make_a_share_negative() -> None:
     assert learnt(counts([50, -20, 0, 0, 0, 0])).curve.shares[1] == 0
 
 
-def test_parts_of_a_step_keep_their_power_and_later_ages_the_tail() -> None:
-    curve = Curve(shares=[0.19, 0.5], tail=0.75)
+def test_parts_of_a_step_keep_their_power_and_later_steps_use_ever_less() -> None:
+    curve = Curve(shares=[0.19, 0.5], first=1.5, fall=0.5)
 
     assert curve.kept(age_days=0, days=30) == pytest.approx(0.81)
     assert curve.kept(age_days=15, days=15) == pytest.approx(0.9)
     assert curve.kept(age_days=15, days=45) == pytest.approx(0.9 * 0.5)
-    assert curve.kept(age_days=60, days=15) == pytest.approx(0.5)
+    assert curve.kept(age_days=60, days=15) == pytest.approx(0.25**0.5)
+    assert curve.kept(age_days=60, days=60) == pytest.approx(0.25 * 0.4)
     assert curve.kept(age_days=7, days=0) == 1
+
+
+def test_the_fall_of_the_share_is_found_again_and_goes_on() -> None:
+    """Steps one to seven lose 0.4 / (1 + step / 2); the first, in which lots fill, does not fit."""
+    left, used = 10**6, [123_456]
+    for step in range(1, 8):
+        left -= used[-1]
+        used.append(round(left * 0.4 / (1 + step / 2)))
+
+    curve = learnt(counts(used, came=10**6)).curve
+
+    assert curve.fall == 0.5
+    assert curve.first == pytest.approx(0.4, abs=1e-4)
+    assert curve.share(8) == pytest.approx(0.4 / 5, abs=1e-4)
+
+
+def test_a_share_that_does_not_fall_stays() -> None:
+    curve = learnt(counts([0, 64, 0, 0, 0, 36], came=1_000)).curve
+
+    rising = learnt(counts([0, 10, 20, 30, 40, 50], came=1_000)).curve
+
+    assert curve.fall > 0
+    assert rising.fall == 0
+    assert rising.share(20) == pytest.approx(150 / (1_000 + 990 + 970 + 940 + 900))
 
 
 @given(curve=CURVES, age=DAYS, first=DAYS, second=DAYS)
