@@ -22,11 +22,16 @@ _LEAST_LATER_DAYS = 30  # A forecast of fewer days says nothing.
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """Points by issuer (a row) and redeemer (a column), the largest by name, the rest as others."""
+    """Points by (issuer, redeemer): the largest merchants by name, the rest together as others."""
 
-    issuers: Sequence[str]
-    redeemers: Sequence[str]
+    names: Sequence[str]
     points: Mapping[tuple[str, str], int]
+
+    @property
+    def most(self) -> int:
+        """The most points between two of those that have a name."""
+        named = [points for pair, points in self.points.items() if OTHERS not in pair]
+        return max(named, default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +73,16 @@ def _map(session: Session, closed: Iterable[Period]) -> Map:
 
 
 def folded(cells: Iterable[MatrixCell], *, largest: int = _LARGEST) -> Map:
-    """Return the map of cells; of issuers and of redeemers the largest keep their own place."""
-    cells = list(cells)
-    issuers, redeemers = Counter[str](), Counter[str]()
+    """Return the map of cells; those keep a name who issued and redeemed the most together."""
+    cells, sums, points = list(cells), Counter[str](), Counter[tuple[str, str]]()
     for cell in cells:
-        issuers[cell.issuer] += cell.points
-        redeemers[cell.redeemer] += cell.points
-    rows, columns = _named(issuers, largest), _named(redeemers, largest)
-    points = Counter[tuple[str, str]]()
-    for cell in cells:
-        row = cell.issuer if cell.issuer in rows else OTHERS
-        column = cell.redeemer if cell.redeemer in columns else OTHERS
-        points[row, column] += cell.points
-    return Map(issuers=rows, redeemers=columns, points=points)
-
-
-def _named(sums: Mapping[str, int], largest: int) -> list[str]:
+        sums.update({cell.issuer: cell.points})
+        sums.update({cell.redeemer: cell.points})
     ordered = sorted(sums, key=lambda name: (-sums[name], name))
-    return ordered[:largest] + ([OTHERS] if len(ordered) > largest else [])
+    names = ordered[:largest]
+    for cell in cells:
+        issuer, redeemer = (
+            name if name in names else OTHERS for name in (cell.issuer, cell.redeemer)
+        )
+        points[issuer, redeemer] += cell.points
+    return Map(names=names + ([OTHERS] if len(ordered) > largest else []), points=points)

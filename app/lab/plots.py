@@ -61,16 +61,24 @@ def months(labels: Sequence[date], series: Sequence[Series], ranges: Sequence[Ra
     drawn = "".join(_line(spots, each, top, filled=False) for each in series)
     drawn += "".join(_range(spots, each, top) for each in ranges)
     return _legend([*series, *ranges]) + _frame(
-        top, drawn, [(x, f"{day:%y-%m}") for x, day in zip(spots, labels, strict=True)]
+        top,
+        drawn,
+        [(x, _month(day, first=day == labels[0])) for x, day in zip(spots, labels, strict=True)],
     )
 
 
-def heat(rows: Sequence[str], columns: Sequence[str], values: Mapping[tuple[str, str], int]) -> str:
-    """Draw numbers by row and column, the darker the larger; each cell says its number."""
+def heat(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Mapping[tuple[str, str], int],
+    *,
+    darkest: int,
+) -> str:
+    """Draw numbers by row and column, the darker the larger, up to `darkest`; cells say theirs."""
     if not rows or not columns:
         return _nothing()
-    top = max(1, *(abs(value) for value in values.values()))
-    width = _NAMES + _CELL_WIDTH * len(columns)
+    top = max(darkest, 1)
+    width = _NAMES + _CELL_WIDTH * len(columns) + RIGHT
     height = _CELL_HEIGHT * (len(rows) + 1)
     names = "".join(
         f'<text x="{_NAMES + _CELL_WIDTH * (at + 0.5):.0f}" y="14" text-anchor="middle">'
@@ -158,9 +166,13 @@ def _cell(value: int, top: int, across: int, down: int) -> str:
     colour = INK if value >= 0 else WARM
     return (
         f'<rect x="{x}" y="{y}" width="{_CELL_WIDTH - 1}" height="{_CELL_HEIGHT - 1}" '
-        f'fill="{colour}" fill-opacity="{abs(value) / top * 0.8:.3f}"/>'
+        f'fill="{colour}" fill-opacity="{min(abs(value) / top, 1) * 0.8:.3f}"/>'
         f'<text x="{x + _CELL_WIDTH / 2:.0f}" y="{y + 14}" text-anchor="middle">{value:,}</text>'
     )
+
+
+def _month(day: date, *, first: bool) -> str:
+    return f"{day:%Y-%m}" if first or day.month == 1 else f"{day:%m}"
 
 
 def _calendar(labels: Sequence[date], spots: Sequence[float]) -> list[tuple[float, str]]:

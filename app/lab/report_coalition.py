@@ -22,14 +22,12 @@ def sections(found: Coalition) -> list[tuple[str, str]]:
 
 def _map(found: Map) -> str:
     shown = {OTHERS: "其他 others"}
+    names = [shown.get(name, name) for name in found.names]
     points = {
         (shown.get(row, row), shown.get(column, column)): value
         for (row, column), value in found.points.items()
     }
-    rows, columns = (
-        [shown.get(name, name) for name in names] for names in (found.issuers, found.redeemers)
-    )
-    return plots.heat(rows, columns, points) + (
+    return plots.heat(names, names, points, darkest=found.most) + (
         '<p class="note">所有已结账期合计，退回已扣除；对角线是商户收回自己的积分 / all closed '
         "periods, returns taken off; on the diagonal merchants take their own points</p>"
     )

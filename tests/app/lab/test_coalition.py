@@ -55,11 +55,11 @@ def test_the_largest_keep_their_place_and_the_rest_are_summed() -> None:
 
     found = coalition.folded(cells, largest=2)
 
-    assert (found.issuers, found.redeemers) == (["a", "b", OTHERS], ["b", "a", OTHERS])
+    assert (found.names, found.most) == (["b", "a", OTHERS], 55)
     assert found.points == {
         ("a", "b"): 55, ("b", "a"): 40, ("b", OTHERS): 9, (OTHERS, OTHERS): 1
     }  # fmt: skip
-    assert coalition.folded(cells).issuers == ["a", "b", "c"]
+    assert coalition.folded(cells).names == ["b", "a", "c", "d"]
     assert coalition.folded([]).points == {}
 
 

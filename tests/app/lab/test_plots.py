@@ -84,7 +84,7 @@ def test_months_draw_a_range_only_where_it_is_known() -> None:
 
     drawn = ElementTree.fromstring("<svg" + svg)
     (area,) = drawn.iter("polygon")
-    assert [each.text for each in drawn.iter("text")][-3:] == ["17-01", "17-02", "17-03"]
+    assert [each.text for each in drawn.iter("text")][-3:] == ["2017-01", "02", "03"]
     assert len(area.attrib["points"].split()) == 4
     assert [len(each.attrib["points"].split()) for each in drawn.iter("polyline")] == [3, 2]
     assert "预计" in legend
@@ -93,11 +93,16 @@ def test_months_draw_a_range_only_where_it_is_known() -> None:
 
 def test_a_heat_map_is_darkest_where_most_is_and_says_each_number() -> None:
     svg = ElementTree.fromstring(
-        plots.heat(["a", "其他 <others>"], ["b"], {("a", "b"): 1_000, ("其他 <others>", "b"): -250})
+        plots.heat(
+            ["a", "其他 <others>"],
+            ["b"],
+            {("a", "b"): 1_500, ("其他 <others>", "b"): -250},
+            darkest=1_000,
+        )
     )
 
     cells = list(svg.iter("rect"))
     assert [float(each.attrib["fill-opacity"]) for each in cells] == [0.8, 0.2]
     assert [each.attrib["fill"] for each in cells] == [plots.INK, plots.WARM]
-    assert [each.text for each in svg.iter("text")] == ["b", "a", "1,000", "其他 <others>", "-250"]
-    assert "nothing to show" in plots.heat([], [], {})
+    assert [each.text for each in svg.iter("text")] == ["b", "a", "1,500", "其他 <others>", "-250"]
+    assert "nothing to show" in plots.heat([], [], {}, darkest=0)
