@@ -120,7 +120,7 @@ def list_open(session: Session, as_of: AsOf) -> Iterator[OpenLot]:
     """Yield every lot that is or was not empty, a member's one after the other.
 
     They come from the server as they are taken, so the transaction has to stay open. As of the
-    past it first adds up every transfer to that point: a second or two for a million of them.
+    past it first adds up every transfer to that point: some seconds for a million of them.
     """
     cut = as_of.cut or Cut()
     rows = session.execute(

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from app.points.ageing import AsOf, OpenLot, list_open
 from app.points.models import LotKind
-from app.points.survival import GROUPS, STEP_DAYS, Count, Curve, History
+from app.points.survival import GROUPS, STEP_DAYS, Count, History
 from ledger.statements import Cut
 
 #: The part of futures that an interval is to hold.
@@ -102,7 +102,7 @@ class Forecast:
         self._day = day
         self._until = until or date.max
         self._sums: dict[Hashable, _Sum] = {}
-        self._kept = cache(history.curve.kept)
+        self._kept = cache(self._kept_by_curve)
 
     @property
     def seen_days(self) -> int:
@@ -124,10 +124,13 @@ class Forecast:
         """Return what is expected of all that was added under a name; nothing, of nothing."""
         found = self._sums.get(name, _Sum())
         found.close_member()
-        without = [_expected(found, curve) for curve in self._history.without]
+        sums = [found.certain] * (1 + GROUPS)
+        for life, weight in found.by_life.items():
+            for place, kept in enumerate(self._kept(life)):
+                sums[place] += weight * kept
+        expected, *without = sums
         mean = sum(without) / GROUPS
         of_curve = (GROUPS - 1) / GROUPS * sum((each - mean) ** 2 for each in without)
-        expected = _expected(found, self._history.curve)
         reach = _DEVIATIONS * math.sqrt(of_curve + max(found.variance, 0.0))
         return Estimate(
             expected=round(expected),
@@ -143,7 +146,13 @@ class Forecast:
         if last == date.max:
             return None, 0.0  # What never ends is never lost.
         life = (max((self._day - lot.began_on).days, 0) + 1, (last - self._day).days)
-        return life, self._kept(age_days=life[0], days=life[1])
+        return life, self._kept(life)[0]
+
+    def _kept_by_curve(self, life: tuple[int, int]) -> Sequence[float]:
+        """Return what stays of a life by the whole curve, then without each group."""
+        age, days = life
+        curves = (self._history.curve, *self._history.without)
+        return [curve.kept(age_days=age, days=days) for curve in curves]
 
 
 def learn(session: Session, as_of: AsOf) -> History | None:
@@ -203,13 +212,6 @@ def back_test(session: Session, days: Iterable[date], *, until: date) -> Sequenc
             )
         )
     return found
-
-
-def _expected(found: _Sum, curve: Curve) -> float:
-    return found.certain + sum(
-        weight * curve.kept(age_days=age, days=days)
-        for (age, days), weight in found.by_life.items()
-    )
 
 
 # A lot is watched from its first day through its last one, or to the day of looking. Courtesy lots
