@@ -53,17 +53,6 @@ class ListedBatch:
     ends_at: datetime
     parts: Sequence[tuple[str, int]]
 
-    def window(self, at: datetime) -> tuple[datetime, datetime]:
-        """Return from when to when a coupon issued at an instant is good.
-
-        Raises:
-            Over: it would be over already.
-        """
-        found = self.template.terms.validity.window(at)
-        if found is None:
-            raise Over(self.code)
-        return found
-
 
 @dataclass(frozen=True, kw_only=True)
 class Count:

@@ -130,7 +130,7 @@ def show(session: Session, *, coupon: str, holders: tuple[str, ...], keys: CodeK
 
 def _spelled(random: bytes, *, short: bool) -> str:
     length = SHORT_CHARACTERS if short else LONG_CHARACTERS
-    number = int.from_bytes(random)
+    number = int.from_bytes(random[:12])
     body = "".join([CROCKFORD[number >> 5 * place & 31] for place in range(length)])
     code = ("S" if short else "C") + body
     return code + _check(code)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -122,8 +122,10 @@ def grant(
         SoldOut: the stock does not cover all.
     """
     found = batches.get_batch(session, batch)
-    if found.parts or len(holders) > MOST_AT_ONCE:
+    if found.parts:
         raise NoSuchCoupon("coupon-batch", batch)
+    if len(holders) > MOST_AT_ONCE:
+        raise ValueError(f"{batch}: at most {MOST_AT_ONCE} holders at once")
     wants = [
         _Want(batch=found, holder=holder, key=f"grant:{key}") for holder in sorted(set(holders))
     ]
@@ -156,7 +158,7 @@ def exchange(
         raise NoSuchCoupon("coupon-code", "…")
     batch = batches.get_batch(session, code)
     now = now_of(session)
-    start, end = batch.window(now)
+    start, end = _window(batch, now)
     row = fetch(
         session,
         "SELECT * FROM coupon_exchange(%(now)s, %(day)s, %(store)s, %(index)s, %(holder)s, "
@@ -290,19 +292,14 @@ def _issued(batch: str, row: Any) -> Issued:
 
 
 def _refuse_unless_had(batch: str, verdict: str) -> None:
-    match verdict:
-        case "issued" | "repeat":
-            return
-        case "not-yet":
-            raise NotYet(batch)
-        case "over":
-            raise Over(batch)
-        case "sold-out":
-            raise SoldOut(batch)
-        case "claim-limit":
-            raise ClaimLimit(batch)
-        case _:
-            _unknown(verdict)
+    refusals: dict[str, CouponError] = {
+        "not-yet": NotYet(batch),
+        "over": Over(batch),
+        "sold-out": SoldOut(batch),
+        "claim-limit": ClaimLimit(batch),
+    }
+    if verdict not in (Verdict.ISSUED, Verdict.REPEAT):
+        raise refusals[verdict]
 
 
 def _stays(coupon: str, verdict: str) -> CouponError:
@@ -329,10 +326,6 @@ def _void(session: Session, ids: list[int], *, why: str) -> Recall:
         voided=sum(row.verdict == "voided" for row in rows),
         used=[row.coupon for row in rows if row.verdict == "used"],
     )
-
-
-def _unknown(verdict: str) -> NoReturn:
-    raise AssertionError(f"issuing.sql says {verdict}")
 
 
 _CODE_BATCH = text(

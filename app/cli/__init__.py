@@ -8,6 +8,7 @@ from app import VERSION
 from app.cli import (
     audit,
     bench,
+    coupons,
     districts,
     importing,
     lab,
@@ -60,6 +61,7 @@ COMMANDS: tuple[click.Command, ...] = (
     reconcile.reconcile,
     tier.tier,
     perks.perks,
+    coupons.coupons,
     rewards.rewards,
     staff.staff,
     terminal.terminal,

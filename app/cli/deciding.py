@@ -34,6 +34,8 @@ def add_decisions(
     approve: Approve,
     reject: Reject,
     title: Callable[[ChangeRequest], str] = lambda request: request.reason,
+    may_approve: Permission = Permission.PROGRAMME_APPROVE,
+    may_reject: Permission = Permission.PROGRAMME_PROPOSE,
 ) -> None:
     """Give a group the commands that decide on its room's requests of a kind."""
 
@@ -43,7 +45,7 @@ def add_decisions(
     @pass_command
     def approve_command(command: Command, *, request: str, login: str) -> None:
         """审批，到时生效 / put what was proposed in force, as the second person."""
-        with acting(command, login, Permission.PROGRAMME_APPROVE) as (session, actor):
+        with acting(command, login, may_approve) as (session, actor):
             begins = approve(session, request, by=actor.public_id)
         click.echo(f"✔ {begins.astimezone(SHANGHAI):%Y-%m-%d %H:%M} 起生效 / in force from then on")
 
@@ -54,7 +56,7 @@ def add_decisions(
     @pass_command
     def reject_command(command: Command, *, request: str, reason: str, login: str) -> None:
         """驳回或撤回 / turn a proposal down, or withdraw one's own."""
-        with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
+        with acting(command, login, may_reject) as (session, actor):
             reject(session, request, by=actor.public_id, reason=reason)
         click.echo(f"✔ {request}")
 

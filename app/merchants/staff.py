@@ -46,6 +46,8 @@ class Permission(StrEnum):
     RULE_APPROVE = "rule.approve"
     PROGRAMME_PROPOSE = "programme.propose"
     PROGRAMME_APPROVE = "programme.approve"
+    COUPON_WRITE = "coupon.write"
+    COUPON_APPROVE = "coupon.approve"
     ORDER_PLACE = "order.place"
     ORDER_REFUND = "order.refund"
     POINTS_SELL = "points.sell"
@@ -64,7 +66,12 @@ class Permission(StrEnum):
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.MARKETER: frozenset(
-        {Permission.RULE_PROPOSE, Permission.RULE_APPROVE, Permission.PROGRAMME_PROPOSE}
+        {
+            Permission.RULE_PROPOSE,
+            Permission.RULE_APPROVE,
+            Permission.PROGRAMME_PROPOSE,
+            Permission.COUPON_WRITE,
+        }
     ),
     Role.FINANCE: frozenset(
         {
@@ -73,6 +80,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.RULE_APPROVE,
             Permission.PROGRAMME_PROPOSE,
             Permission.PROGRAMME_APPROVE,
+            Permission.COUPON_APPROVE,
             Permission.POINTS_SELL,
             Permission.POINTS_APPROVE,
             Permission.SETTLEMENT_CLOSE,

@@ -306,8 +306,9 @@ REVOKE INSERT ON coupon, coupon_tally, coupon_taking, coupon_transfer, coupon_lo
 DOWN = """
 DROP TABLE coupon_code, coupon_code_run, coupon_roll_back, coupon_redemption, coupon_lock,
     coupon_transfer, coupon_taking, coupon, coupon_tally, coupon_ceiling, coupon_pack,
-    coupon_batch, coupon_template_version, coupon_template;
-DROP TYPE coupon_verdict;
+    coupon_batch, coupon_template_version, coupon_template CASCADE;
+DROP TYPE coupon_verdict CASCADE;
+DELETE FROM repeatable WHERE name LIKE 'coupons/%';
 """
 
 

@@ -91,7 +91,10 @@ def test_a_retired_template_opens_nothing_and_its_batches_are_closed(session: Se
     with pytest.raises(Retired):
         batches.add_template(session, template, by="stf_1")
     with pytest.raises(Retired):
-        make_batch(session, replace(template))
+        batches.open_batch(
+            session, code=unique("B"), template=template.code, by="stf_1",
+            starts_at=batch.starts_at, ends_at=batch.ends_at,
+        )  # fmt: skip
     with pytest.raises(Over):
         issuing.claim(session, batch=batch.code, holder="mem_2")
     again = issuing.claim(session, batch=batch.code, holder="mem_1")

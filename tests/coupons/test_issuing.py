@@ -125,6 +125,11 @@ def test_a_grant_beyond_the_stock_gives_nobody_one(session: Session) -> None:
     assert tally(session, batch.code, "issued") == (0, 0)
 
 
+def test_a_grant_has_at_most_500_holders(session: Session) -> None:
+    with pytest.raises(ValueError, match="500"):
+        issuing.grant(session, batch=make_batch(session).code, holders=["mem_1"] * 501, key="x")
+
+
 def test_a_grant_takes_one_statement(session: Session, sent: list[object]) -> None:
     batch = make_batch(session)
     sent.clear()

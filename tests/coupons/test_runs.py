@@ -1,17 +1,20 @@
 """C5, C6, C17, C20: printed codes in one resumable job, older ones taken over, runs called back."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from coupons import batches, codes, invariants, issuing, runs, wallets
+from coupons import batches, codes, invariants, issuing, presets, runs, wallets
 from coupons.errors import NoSuchCoupon, OtherContent, SoldOut, TooManyCodes
 from coupons.runs import Run, Verdict
 from coupons.wallets import Standing
 from tests.coupons.makers import KEYS, make_batch, use_up
+from tests.factories import unique
 
 
-def _run(session: Session, wanted: int | None = 25, **terms: object) -> Run:
+def _run(session: Session, wanted: int | None = 25, **terms: Any) -> Run:
     batch = make_batch(session, **terms)
     return runs.open_run(session, batch=batch.code, name="r1", wanted=wanted, keys=KEYS, by="stf_1")
 
@@ -47,6 +50,17 @@ def test_a_run_has_no_more_codes_than_the_batch_has_coupons(session: Session) ->
         runs.open_run(session, batch=run.batch, name="r1", wanted=9, keys=KEYS, by="stf_1")
     with pytest.raises(NoSuchCoupon):
         runs.get_run(session, batch=run.batch, name="r2", keys=KEYS)
+
+
+def test_a_pack_has_no_codes(session: Session) -> None:
+    inner = make_batch(session)
+    pack = presets.pack(
+        code=unique("T"), title_zh="包", title_en="Pack", batches=[inner.code], total=5
+    )
+    batch = make_batch(session, pack)
+
+    with pytest.raises(NoSuchCoupon):
+        runs.open_run(session, batch=batch.code, name="r1", wanted=5, keys=KEYS, by="stf_1")
 
 
 def test_a_short_code_is_short(session: Session) -> None:

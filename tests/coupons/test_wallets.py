@@ -6,10 +6,10 @@ from sqlalchemy.orm import Session
 
 from config.database import now_of
 from coupons import issuing, redemptions, wallets
-from coupons.benefits import AmountOff
+from coupons.benefits import AmountOff, StoredValue
 from coupons.redemptions import Use
 from coupons.wallets import Standing
-from tests.coupons.makers import DAY, later, make_batch, make_coupon, use_up
+from tests.coupons.makers import DAY, later, make_batch, make_card, make_coupon, use_up
 from tests.factories import unique
 
 
@@ -81,3 +81,5 @@ def test_stored_money_and_uses_left_are_shown(session: Session) -> None:
 
     assert (held.uses_left, held.standing, held.transfers_left) == (2, Standing.USABLE, 0)
     assert held.offer.benefit == AmountOff(fen=5_000)
+    card = wallets.find(session, coupons=[make_card(session, 700)])[0]
+    assert card.offer.benefit == StoredValue(fen=700)

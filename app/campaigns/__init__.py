@@ -1,0 +1,1 @@
+"""Campaigns: what the district gives to whom, and who has to agree to it."""

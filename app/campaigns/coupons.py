@@ -1,0 +1,252 @@
+"""Coupons as the district's people hand them out: on record, and with two where money is promised.
+
+A batch that may cost more than one person may promise waits for a second one (G1, E36). Whoever
+claims for himself needs neither; that is `coupons.issuing`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy.orm import Session
+
+from app import approvals, audit
+from app.approvals import ChangeRequest
+from app.errors import StateConflict
+from app.members.identification import KnownMember
+from app.members.sealing import key_ring
+from coupons import batches, issuing
+from coupons.batches import ListedBatch, ListedTemplate
+from coupons.benefits import AmountOff, Delivery, PercentOff, StoredValue
+from coupons.codes import KEY_BYTES, CodeKeys
+from coupons.issuing import Granted
+from coupons.templates import Template, dump
+
+KIND = "coupon.batch"
+
+ONE_PERSON_FEN = 1_000_000
+"""What one person may promise with a batch: ¥10,000. More, or an unknown sum, needs two."""
+
+
+def promised_fen(template: Template) -> int | None:
+    """Return the most that a batch of a template can cost in fen; None: nothing limits it."""
+    terms = template.terms
+    limits = [terms.budget.fen.all]
+    worth = _worth_fen(template)
+    if worth is not None:
+        times = 1 if terms.uses is None else terms.uses
+        for most, each in (
+            (terms.limits.total, worth * times),
+            (terms.budget.count.all, worth),
+        ):
+            limits.append(None if most is None else most * each)
+    known = [limit for limit in limits if limit is not None]
+    return 0 if template.pack else min(known, default=None)
+
+
+def add_template(session: Session, template: Template, *, by: str) -> ListedTemplate:
+    """Write down a template, or its next version. It promises nothing yet.
+
+    Raises:
+        Retired: the template issues nothing more.
+    """
+    added = batches.add_template(session, template, by=by)
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.template",
+        object=f"coupon-template:{template.code}",
+        after={"version": added.version, **dump(template)},
+    )
+    return added
+
+
+def retire(session: Session, code: str, *, by: str, reason: str) -> list[str]:
+    """Retire a template and close its batches; return their codes.
+
+    Raises:
+        NoSuchCoupon: no such template.
+    """
+    closed = batches.retire(session, code, why=audit.masked(reason))
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.retire",
+        object=f"coupon-template:{code}",
+        after={"closed": closed},
+        reason=reason,
+    )
+    return closed
+
+
+def open_batch(
+    session: Session,
+    *,
+    code: str,
+    template: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    by: str,
+    reason: str,
+) -> ListedBatch | ChangeRequest:
+    """Open a batch of a template's newest version, or ask a second person to.
+
+    One is enough up to `ONE_PERSON_FEN`. A pack promises nothing itself: its parts were agreed to.
+
+    Raises:
+        As `coupons.batches.open_batch`.
+    """
+    newest = batches.list_templates(session, code=template)[0]
+    promised = promised_fen(newest.template)
+    if promised is not None and promised <= ONE_PERSON_FEN:
+        return _open(session, code, template, starts_at, ends_at, by=by, reason=reason)
+    payload: dict[str, Any] = {
+        "template": template,
+        "version": newest.version,
+        "starts_at": starts_at.isoformat(),
+        "ends_at": ends_at.isoformat(),
+        "promised_fen": promised,
+    }
+    request = approvals.propose(
+        session, kind=KIND, subject=code, payload=payload, by=by, reason=audit.masked(reason)
+    )
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.batch_propose",
+        object=f"coupon-batch:{code}",
+        after=payload,
+        reason=reason,
+    )
+    return request
+
+
+def approve(session: Session, request: str, *, by: str) -> datetime:
+    """Open a batch that was asked for, as the second person; return from when on it issues.
+
+    Raises:
+        NotFound, SamePerson, StateConflict: as `approvals.approve`; also where the template has
+            had a newer version since.
+        As `coupons.batches.open_batch`.
+    """
+    agreed = approvals.approve(session, request, kind=KIND, by=by)
+    said = agreed.payload
+    newest = batches.list_templates(session, code=said["template"])[0]
+    if newest.version != said["version"]:
+        raise StateConflict(
+            "coupon-template", said["template"], "stale", "提出之后模板已有新版本，请重新提出",
+            "the template has a newer version since: propose the batch anew",
+        )  # fmt: skip
+    start, end = [datetime.fromisoformat(said[name]) for name in ("starts_at", "ends_at")]
+    opened = _open(
+        session, agreed.subject, said["template"], start, end, by=by, reason=agreed.reason
+    )
+    return opened.starts_at
+
+
+def reject(session: Session, request: str, *, by: str, reason: str) -> None:
+    """Turn a batch down, or withdraw one's own.
+
+    Raises:
+        NotFound, StateConflict: as `approvals.reject`.
+    """
+    rejected = approvals.reject(session, request, kind=KIND, by=by)
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.batch_reject",
+        object=f"coupon-batch:{rejected.subject}",
+        reason=reason,
+    )
+
+
+def close(session: Session, code: str, *, by: str, reason: str) -> None:
+    """Issue nothing more of a batch; its coupons stay good.
+
+    Raises:
+        NoSuchCoupon: no such batch.
+    """
+    batches.close(session, code, why=audit.masked(reason))
+    audit.record(
+        session, actor=by, action="coupon.close", object=f"coupon-batch:{code}", reason=reason
+    )
+
+
+def grant(
+    session: Session,
+    *,
+    batch: str,
+    members: Sequence[KnownMember],
+    key: str,
+    by: str,
+    reason: str,
+) -> list[Granted]:
+    """Give members a coupon each for a reason; see `coupons.issuing.grant`."""
+    given = issuing.grant(
+        session, batch=batch, holders=[member.public_id for member in members], key=key
+    )
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.grant",
+        object=f"coupon-batch:{batch}",
+        after={"key": key, "members": [each.holder for each in given]},
+        reason=reason,
+    )
+    return given
+
+
+def code_keys(session: Session) -> CodeKeys:
+    """Return the keys of coupon codes: their own, from those of the installation."""
+    ring = key_ring(session)
+    return CodeKeys(
+        index=_derived(ring.index, b"coupon-code/v1/index"),
+        seal=_derived(ring.master, b"coupon-code/v1/seal"),
+    )
+
+
+def _derived(key: bytes, use: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=use).derive(key)
+
+
+def _open(
+    session: Session,
+    code: str,
+    template: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    by: str,
+    reason: str,
+) -> ListedBatch:
+    opened = batches.open_batch(
+        session, code=code, template=template, starts_at=starts_at, ends_at=ends_at, by=by
+    )
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.batch_open",
+        object=f"coupon-batch:{code}",
+        after={
+            "template": template,
+            "version": opened.version,
+            "starts_at": starts_at.isoformat(),
+            "ends_at": ends_at.isoformat(),
+        },
+        reason=reason,
+    )
+    return opened
+
+
+def _worth_fen(template: Template) -> int | None:
+    """Return the most that one use, or the money on a coupon, comes to; None: it is not known."""
+    benefit = None if template.offer is None else template.offer.benefit
+    match benefit:
+        case AmountOff() | StoredValue():
+            return benefit.fen
+        case PercentOff() | Delivery():
+            return benefit.ceiling_fen
+        case _:
+            return None

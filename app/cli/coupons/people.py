@@ -1,0 +1,120 @@
+"""`plaza coupons claim|grant|wallet|void …`: coupons of members."""
+
+import click
+
+from app import audit
+from app.campaigns import coupons as room
+from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
+from app.cli.context import Command, pass_command
+from app.cli.coupons.group import coupons
+from app.clock import SHANGHAI
+from app.members import identification
+from app.merchants.staff import Permission
+from coupons import issuing, wallets
+from coupons.wallets import Held
+
+
+@coupons.command()
+@click.argument("batch")
+@click.argument("said", metavar="PHONE|CARD|ID")
+@click.option("-n", "number", type=click.IntRange(1), default=1, show_default=True,
+              help="该会员的第几张；重复则返回同一张 / which of his; again: the same.")  # fmt: skip
+@as_staff
+@as_json
+@pass_command
+def claim(
+    command: Command, *, batch: str, said: str, number: int, login: str, in_json: bool
+) -> None:
+    """为会员领券 / claim for a member."""
+    with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
+        member = identification.get_by_any(session, said)
+        given = issuing.claim(session, batch=batch, holder=member.public_id, n=number)
+        audit.record(
+            session,
+            actor=actor.public_id,
+            action="coupon.claim",
+            object=member.public_id,
+            after={"batch": batch, "coupons": [each.coupon for each in given]},
+        )
+    if in_json:
+        echo_json([{"coupon": each.coupon, "batch": each.batch, "repeated": each.repeated,
+                    "valid_until": each.valid_until.isoformat()} for each in given])  # fmt: skip
+        return
+    for each in given:
+        again = "（已领 had before）" if each.repeated else ""
+        click.echo(f"✔ {each.coupon} · {each.batch}{again}")
+
+
+@coupons.command()
+@click.argument("batch")
+@click.argument("people", metavar="PHONE|CARD|ID…", nargs=-1, required=True)
+@click.option("--key", required=True, help="事由编号；同一编号不重复发 / names the grant for ever.")
+@because
+@as_staff
+@pass_command
+def grant(
+    command: Command, *, batch: str, people: tuple[str, ...], key: str, reason: str, login: str
+) -> None:
+    """向会员发券 / give members a coupon each."""
+    with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
+        members = [identification.get_by_any(session, said) for said in people]
+        given = room.grant(
+            session, batch=batch, members=members, key=key, by=actor.public_id, reason=reason
+        )
+    for each in given:
+        click.echo(f"{each.holder} · {each.verdict} · {each.coupon or '—'}")
+
+
+@coupons.command()
+@click.argument("said", metavar="PHONE|CARD|ID")
+@as_json
+@pass_command
+def wallet(command: Command, *, said: str, in_json: bool) -> None:
+    """会员的券，可用的在前 / a member's coupons, usable ones first."""
+    with reading(command) as session:
+        member = identification.get_by_any(session, said)
+        held = wallets.wallet(session, holders=[member.public_id])
+    if in_json:
+        echo_json([_facts(each) for each in held])
+        return
+    for each in held:
+        until = f"{each.valid_until.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        click.echo(
+            f"{each.coupon} · {each.template.title_zh} {each.template.title_en} · "
+            f"{each.standing} · 有效至 until {until}"
+        )
+
+
+@coupons.command()
+@click.argument("names", metavar="COUPON…", nargs=-1, required=True)
+@because
+@as_staff
+@pass_command
+def void(command: Command, *, names: tuple[str, ...], reason: str, login: str) -> None:
+    """作废券；已用的列出，不动 / call coupons back; used ones are named and left alone."""
+    with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
+        done = issuing.void(session, names, why=audit.masked(reason))
+        audit.record(
+            session,
+            actor=actor.public_id,
+            action="coupon.void",
+            object=f"coupons:{len(names)}",
+            after={"coupons": list(names), "voided": done.voided, "used": list(done.used)},
+            reason=reason,
+        )
+    click.echo(f"✔ 作废 void {done.voided} · 已用 used {' '.join(done.used) or '—'}")
+
+
+def _facts(each: Held) -> dict[str, object]:
+    return {
+        "coupon": each.coupon,
+        "batch": each.batch,
+        "template": each.template.code,
+        "version": each.version,
+        "standing": each.standing.value,
+        "valid_from": each.valid_from.isoformat(),
+        "valid_until": each.valid_until.isoformat(),
+        "uses_left": each.uses_left,
+        "value_fen": each.value_fen,
+        "order": each.order,
+    }

@@ -1,0 +1,129 @@
+"""G1, E36: two people where more than a little is promised; everything on record."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from app import approvals, audit
+from app.approvals import ChangeRequest, SamePerson
+from app.campaigns import coupons
+from app.errors import StateConflict
+from config.database import now_of
+from coupons import batches, presets
+from coupons.batches import ListedBatch
+from coupons.errors import NoSuchCoupon
+from coupons.templates import Template
+from tests.coupons.makers import make_template
+from tests.factories import make_member, make_staff, unique
+
+NAMED = {"code": "P", "title_zh": "名称", "title_en": "Title"}
+
+
+def _open(session: Session, template: Template, *, by: str) -> ListedBatch | ChangeRequest:
+    coupons.add_template(session, template, by=by)
+    now = now_of(session)
+    return coupons.open_batch(
+        session, code=unique("B"), template=template.code, starts_at=now,
+        ends_at=now + timedelta(days=9), by=by, reason="开业",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "fen"),
+    [
+        (make_template(limits={"total": 200}), 1_000_000),
+        (make_template(limits={"total": 200}, uses=2), 2_000_000),
+        (make_template(limits={"total": 200}, budget={"fen": {"all": 7}}), 7),
+        (make_template(limits={}, budget={"count": {"all": 3}}), 15_000),
+        (make_template(limits={}), None),
+        (presets.discount(**NAMED, off_bps=1_000, ceiling_fen=500, days=1, total=10), 5_000),
+        (presets.flash_sale(**NAMED, sku="TEA", pay_fen=100, total=10), None),
+        (presets.pack(**NAMED, batches=["B1"], total=10), 0),
+    ],
+)
+def test_what_a_batch_promises_is_the_least_of_its_limits(
+    template: Template, fen: int | None
+) -> None:
+    assert coupons.promised_fen(template) == fen
+
+
+def test_one_person_opens_what_promises_little(session: Session) -> None:
+    by = make_staff(session).public_id
+
+    opened = _open(session, make_template(limits={"total": 200}), by=by)
+
+    assert isinstance(opened, ListedBatch)
+    acts = [
+        each.action for each in audit.list_records(session, about=f"coupon-batch:{opened.code}")
+    ]
+    assert acts == ["coupon.batch_open"]
+
+
+def test_above_that_a_second_person_has_to_agree(session: Session) -> None:
+    """G1; E36"""
+    one, two = make_staff(session).public_id, make_staff(session).public_id
+
+    asked = _open(session, make_template(limits={"total": 201}), by=one)
+
+    assert isinstance(asked, ChangeRequest)
+    assert asked.payload["promised_fen"] == 1_005_000
+    with pytest.raises(NoSuchCoupon):
+        batches.get_batch(session, asked.subject)
+    with pytest.raises(SamePerson):
+        coupons.approve(session, asked.public_id, by=one)
+    assert coupons.approve(session, asked.public_id, by=two) == now_of(session)
+    assert batches.get_batch(session, asked.subject).template.terms.limits.total == 201
+
+
+def test_what_was_agreed_to_is_what_opens(session: Session) -> None:
+    one, two = make_staff(session).public_id, make_staff(session).public_id
+    template = make_template(limits={})
+    asked = _open(session, template, by=one)
+    assert isinstance(asked, ChangeRequest)
+    document = make_template(limits={"total": 5})
+    coupons.add_template(
+        session,
+        Template(
+            code=template.code, title_zh="新", title_en="New", offer=template.offer,
+            terms=document.terms,
+        ),
+        by=one,
+    )  # fmt: skip
+
+    with pytest.raises(StateConflict, match="新版本"):
+        coupons.approve(session, asked.public_id, by=two)
+
+
+def test_a_proposal_may_be_withdrawn(session: Session) -> None:
+    one = make_staff(session).public_id
+    asked = _open(session, make_template(limits={}), by=one)
+    assert isinstance(asked, ChangeRequest)
+
+    coupons.reject(session, asked.public_id, by=one, reason="算错")
+
+    assert asked.public_id not in {
+        each.public_id for each in approvals.list_open(session, kind=coupons.KIND)
+    }
+
+
+def test_a_grant_goes_on_record_with_its_people(session: Session) -> None:
+    by = make_staff(session).public_id
+    batch = _open(session, make_template(limits={"total": 9}), by=by)
+    assert isinstance(batch, ListedBatch)
+    members = [make_member(session) for _ in range(3)]
+
+    given = coupons.grant(
+        session, batch=batch.code, members=members, key="spring", by=by, reason="补发"
+    )
+
+    assert {each.holder for each in given} == {each.public_id for each in members}
+    row = audit.list_records(session, about=f"coupon-batch:{batch.code}")[0]
+    assert (row.action, row.reason) == ("coupon.grant", "补发")
+
+
+def test_the_keys_of_codes_are_their_own(session: Session) -> None:
+    keys = coupons.code_keys(session)
+
+    assert keys == coupons.code_keys(session)
+    assert len({keys.index, keys.seal, session.info["key_ring"].index}) == 3
