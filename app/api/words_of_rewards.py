@@ -24,6 +24,8 @@ REWARD_WORDS: Mapping[str, tuple[Any, ...]] = {
     "Streak.days": ("已连续天数", "days in a row up to now", 3),
     "today": ("今天的签到；null 为尚未签到", "the check-in of today; null before it"),
     "next_points": ("下次签到可得", "what the next check-in would give", 5),
+    "OwnData.check_ins": ("全部签到", "all check-ins"),
+    "OwnData.referrals": ("推荐的好友", "the friends who were referred"),
     "cycle": ("周期内每天的积分", "points of each day of the cycle", [1, 2, 5]),
     # Late claims.
     "ClaimOrder.store": ("门店代码，见小票", "the store's code, as on the receipt", "tea-1"),

@@ -81,24 +81,13 @@ def give(session: Session) -> int:
 
     The first order that cost money and has not gone back counts, by the policy of its time. Fifty
     at most; run again it goes on. Locks both wallets of each, all by id, and posts once. A prepaid
-    issuer that has run out gives nothing until it has bought more.
+    issuer that has too few points for them gives none until it has bought more.
     """
-    found: Sequence[Any] = session.execute(_DUE, {"limit": _AT_ONCE}).all()
-    people = {
-        key: get_by_id(session, key) for row in found for key in (row.referrer_id, row.friend_id)
-    }
-    today = business_date(now_of(session))
-    everybody = {each.id: each for each in people.values()}
-    wallets = dict(lots.lock_many(session, everybody.values(), day=today)) if everybody else {}
-    journals: list[Journal] = []
-    for row in found:
-        pair = (people[row.referrer_id], people[row.friend_id])
-        bonus, posted = _bonus(session, row, pair, wallets)
-        session.add(bonus)
-        journals += posted
-    session.flush()
-    ledger.post(session, journals)
-    return len(found)
+    try:
+        with session.begin_nested():
+            return _give(session, session.execute(_DUE, {"limit": _AT_ONCE}).all())
+    except ledger.InsufficientBalance:
+        return 0
 
 
 def take_back(session: Session) -> int:
@@ -157,6 +146,24 @@ def list_referred(session: Session, member: KnownMember, *, limit: int = 100) ->
     ]
 
 
+def _give(session: Session, found: Sequence[Any]) -> int:
+    people = {
+        key: get_by_id(session, key) for row in found for key in (row.referrer_id, row.friend_id)
+    }
+    today = business_date(now_of(session))
+    everybody = {each.id: each for each in people.values()}
+    wallets = dict(lots.lock_many(session, everybody.values(), day=today)) if everybody else {}
+    journals: list[Journal] = []
+    for row in found:
+        pair = (people[row.referrer_id], people[row.friend_id])
+        bonus, posted = _bonus(session, row, pair, wallets)
+        session.add(bonus)
+        journals += posted
+    session.flush()
+    ledger.post(session, journals)
+    return len(found)
+
+
 def _bonus(
     session: Session,
     row: Any,
@@ -206,7 +213,9 @@ def _claw_back(session: Session, wallet: Wallet, home: Home, points: int) -> Cla
     try:
         return _planned(session, wallet, home, points, programme)
     except InsufficientPoints:
-        lenient = replace(programme, negative_policy=NegativePolicy.WRITE_OFF)
+        lenient = replace(
+            programme, negative_policy=NegativePolicy.WRITE_OFF, debt_floor_points=None
+        )
         return _planned(session, wallet, home, points, lenient)
 
 
@@ -220,9 +229,7 @@ def _planned(
         homes=[home],
         restored={},
         costs={},
-        programme=replace(programme, debt_floor_points=None)
-        if programme.negative_policy is NegativePolicy.WRITE_OFF
-        else programme,
+        programme=programme,
         day=business_date(now_of(session)),
         occurred_at=now_of(session),
     )
@@ -241,15 +248,14 @@ def _journal(key: str, referral: str, postings: Sequence[Posting], *, at: dateti
 _GONE_BACK = ReferralBonus.taken_at.is_(None) & exists().where(
     Order.id == ReferralBonus.order_id, Order.refunded_fen >= Order.total_fen
 )
-# Who was merged since is kept under his own key still; what he buys now is under the survivor's.
+# His own orders alone: what a merged person buys now is the survivor's, who was a member before.
 _DUE = text(
     """
     SELECT r.friend_id, r.referrer_id, o.id AS order_id, o.occurred_at, o.business_date
     FROM referral r
-    JOIN member m ON m.id = r.friend_id
     CROSS JOIN LATERAL (
         SELECT o.id, o.occurred_at, o.business_date FROM "order" o
-        WHERE o.member_id IN (r.friend_id, m.merged_into_id) AND o.state = 'paid'
+        WHERE o.member_id = r.friend_id AND o.state = 'paid'
             AND o.recorded_at >= r.at AND o.due_fen > 0 AND o.refunded_fen < o.total_fen
         ORDER BY o.occurred_at, o.id LIMIT 1) o
     WHERE NOT EXISTS (SELECT FROM referral_bonus b WHERE b.friend_id = r.friend_id)

@@ -146,6 +146,16 @@ def streak(session: Session, member: KnownMember) -> Streak:
     )
 
 
+def list_check_ins(session: Session, member: KnownMember) -> list[CheckedIn]:
+    """Return every day on which a member checked in, newest first."""
+    rows = session.execute(
+        select(CheckIn.business_date, CheckIn.streak, CheckIn.points)
+        .where(CheckIn.member_id.in_(same_person(member.id)))
+        .order_by(CheckIn.business_date.desc(), CheckIn.id.desc())
+    )
+    return [CheckedIn(**row._mapping) for row in rows]
+
+
 def _give(
     session: Session,
     wallet: Wallet,

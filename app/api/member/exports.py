@@ -12,6 +12,7 @@ from app.api.edge import writes
 from app.api.fields import DoorSchema, Instant, Items, Part, PublicId, Text
 from app.api.member import member
 from app.api.member.agreeing import StanceSchema
+from app.api.member.check_ins import CheckedInSchema
 from app.api.member.orders import (
     OwnOrderDetailSchema,
     lines_of,
@@ -21,15 +22,19 @@ from app.api.member.orders import (
 )
 from app.api.member.points import BalanceSchema, MovementSchema, movement_views
 from app.api.member.profile import MembershipSchema, ProfileSchema, membership_views, profile_view
+from app.api.member.referrals import ReferredSchema
 from app.api.member.sessions import NothingSchema
 from app.checkout.models import Order
+from app.checkout.referrals import list_referred
 from app.clock import business_date, server_now
 from app.members import exporting, privacy
 from app.members.consents import Consent
 from app.members.devices import DeviceSession
 from app.members.identification import same_person
+from app.members.referring import friends_of
 from app.merchants.directory import get_directory
 from app.points import statements
+from app.points.check_ins import list_check_ins
 from config.database import now_of
 
 _BEGINNING = date(1970, 1, 1)
@@ -76,6 +81,9 @@ class OwnDataSchema(DoorSchema):
     balance = Part(BalanceSchema, required=True)
     movements = Items(Part(MovementSchema), most=_MANY, required=True)
     orders = Items(Part(OwnOrderDetailSchema), most=_MANY, required=True)
+    check_ins = Items(Part(CheckedInSchema), most=_MANY, required=True)
+    referral_code = Text(most=20, required=True, allow_none=True)
+    referrals = Items(Part(ReferredSchema), most=_MANY, required=True)
 
 
 @member.post("/exports")
@@ -114,6 +122,9 @@ def fetch_export(
         "balance": statements.balance(session, caller.member),
         "movements": _movements(session, caller),
         "orders": _orders(session, caller),
+        "check_ins": list_check_ins(session, caller.member),
+        "referral_code": friends_of(session, caller.member).code,
+        "referrals": list_referred(session, caller.member, limit=_MANY),
     }
 
 

@@ -36,6 +36,8 @@ def test_a_check_in_is_shown_told_again_and_stands_in_the_statement(
     assert (made["streak"], made["points"]) == (1, 3)
     stands = told(phone.get("check-ins"))
     assert (stands["days"], stands["today"], stands["next_points"]) == (1, made, 4)
+    export = told(phone.post("exports"), 201)["export_id"]
+    assert told(phone.post(f"exports/{export}/download"))["check_ins"] == [made]
     (line,) = told(phone.get("statement"))["movements"]
     assert (line["kind"], line["points"], line["reason_zh"]) == ("check_in", 3, "签到")
 

@@ -10,14 +10,14 @@ from sqlalchemy import text
 from app import audit
 from app.checkout.returns import RefundWhole
 from app.errors import NotFound
-from app.members import enrolment, exporting
+from app.members import enrolment, exporting, referring
 from app.members.arrivals import ChannelName, NewMember
 from app.members.errors import TooOften
 from app.members.models import Source
 from config.database import Database, now_of
 from tests.app.api.phones import Phone, new_member, told
 from tests.app.checkout.shops import open_shop
-from tests.factories import unique
+from tests.factories import make_member, unique
 
 
 def download(phone: Phone) -> str:
@@ -39,6 +39,8 @@ def test_everything_is_in_the_export_in_clear(phone: Phone, database: Database) 
         shop = open_shop(session)
         sales = [shop.sell(session, member, fen) for fen in (10_000, 20_000)]
         shop.refund(session, sales[0].public_id, RefundWhole())
+        code = referring.code_of(session, member)
+        assert referring.refer(session, make_member(session), code=code, month_friends=1)
 
     data = told(phone.post(download(phone)))
 
@@ -56,6 +58,7 @@ def test_everything_is_in_the_export_in_clear(phone: Phone, database: Database) 
     ]
     assert [len(each["lines"]) for each in data["orders"]] == [1, 1]
     assert [len(each["refunds"]) for each in data["orders"]] == [0, 1]
+    assert (data["referral_code"], len(data["referrals"])) == (code, 1)
     assert [each["source"] for each in data["devices"]] == ["web"]
 
 
