@@ -20,6 +20,7 @@ from app.api.errors import (
     InFlight,
 )
 from app.errors import AppError
+from coupons.errors import CouponError
 from ledger.errors import LedgerError
 
 STORED_REFUSALS = (409, 422)
@@ -87,7 +88,7 @@ def once(
     try:
         answer = view()
         session.flush()
-    except (AppError, LedgerError) as error:
+    except (AppError, CouponError, LedgerError) as error:
         answer = refusal(error)
         if answer.status not in STORED_REFUSALS:
             raise

@@ -23,6 +23,7 @@ from app.api.fields import DoorSchema, Items, Part, PublicId, Text, Whole, YesNo
 from app.api.policy import role_of
 from app.api.signing import SCHEME
 from app.api.words import Word, find_word
+from app.checkout.baskets import LIMIT_COUPONS
 
 TITLE = "Plaza 商圈通"
 
@@ -42,6 +43,14 @@ class FaultSchema(DoorSchema):
     code = Text(most=40, required=True)
 
 
+class ReasonSchema(DoorSchema):
+    """Why a coupon that an order names cannot be used."""
+
+    coupon_id = Text(most=64, required=True)
+    zh = Text(most=2000, required=True)
+    en = Text(most=2000, required=True)
+
+
 class ProblemSchema(DoorSchema):
     """What every error is (RFC 9457)."""
 
@@ -54,6 +63,7 @@ class ProblemSchema(DoorSchema):
     detail = Text(most=2000)
     errors = Items(Part(FaultSchema), most=1000)
     burn_id = PublicId("brn")
+    reasons = Items(Part(ReasonSchema), most=LIMIT_COUPONS)
 
 
 @meta.get("/openapi.json")

@@ -27,6 +27,7 @@ from app.api.fields import DoorSchema, instance, load
 from app.api.problems import INTERNAL, problem_of, refuse
 from app.errors import AppError
 from app.merchants.directory import ListedStore
+from coupons.errors import CouponError
 from ledger.errors import LedgerError
 
 CHUNK = 50
@@ -82,7 +83,7 @@ class _Request:
         try:
             made = self.view(session, store, parts)
             session.flush()
-        except (AppError, LedgerError) as error:
+        except (AppError, CouponError, LedgerError) as error:
             problem = problem_of(error)
             if isinstance(error, DoorError) or problem.status >= INTERNAL.status:
                 raise

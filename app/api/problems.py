@@ -6,7 +6,7 @@ same request may succeed later. A test fails when a leaf of the error roots is m
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from apiflask import APIFlask
@@ -219,6 +219,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     coupons.TooManyCodes: CONFLICT,
     checkout.RefundExceedsRemaining: EXCEEDS,
     checkout.NotRefundable: RULE_NOT_MET,
+    checkout.CouponNotUsable: RULE_NOT_MET,
     checkout.BusinessKeyConflict: replace(OTHER_CONTENT, tells=True),
     checkout.PaymentMismatch: CONFLICT,
     checkout.LockExpired: LOCK_EXPIRED,
@@ -279,6 +280,7 @@ def refuse(error: Exception) -> Response:
         errors=_faults(error),
         headers=_headers(error),
         burn_id=error.name if isinstance(error, members.BurnNotConfirmed) else "",
+        reasons=_reasons(error),
     )
 
 
@@ -289,8 +291,12 @@ def answer(
     errors: object = None,
     headers: Mapping[str, str] | None = None,
     burn_id: str = "",
+    reasons: Sequence[Mapping[str, str]] = (),
 ) -> Response:
-    """Return a problem as `application/problem+json`; `burn_id` is what the member must confirm."""
+    """Return a problem as `application/problem+json`.
+
+    `burn_id` is what the member must confirm, `reasons` say why coupons cannot be used.
+    """
     body: dict[str, object] = {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
@@ -305,6 +311,8 @@ def answer(
         body["errors"] = errors
     if burn_id:
         body["burn_id"] = burn_id
+    if reasons:
+        body["reasons"] = reasons
     response = Response(
         json.dumps(body, ensure_ascii=False),
         status=problem.status,
@@ -320,6 +328,13 @@ def _headers(error: Exception) -> Mapping[str, str] | None:
     if isinstance(error, members.TooOften):
         return {"Retry-After": str(error.seconds)}
     return error.headers if isinstance(error, door.DoorError) else None
+
+
+def _reasons(error: Exception) -> list[dict[str, str]]:
+    """Return why each coupon that an order names cannot be used."""
+    if not isinstance(error, checkout.CouponNotUsable):
+        return []
+    return [{"coupon_id": coupon, "zh": zh, "en": en} for coupon, zh, en in error.reasons]
 
 
 def _faults(error: Exception) -> list[dict[str, str]]:

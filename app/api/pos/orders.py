@@ -39,8 +39,8 @@ from app.api.pos.asking import (
 from app.api.pos.changes import AskedChanges, ChangesQuerySchema, OrdersSchema, list_orders
 from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
-from app.checkout import orders, payments, quotes
-from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY, Tender
+from app.checkout import discounts, orders, payments, quotes
+from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY, Tender
 from app.checkout.drafts import Sale
 from app.checkout.errors import QuoteExpired, TapNeeded
 from app.checkout.models import Order, OrderLine
@@ -106,12 +106,21 @@ class FindOrdersSchema(ChangesQuerySchema):
             raise ValidationError("needs-number-alone", "number")
 
 
+class OrderCouponSchema(DoorSchema):
+    coupon_id = Text(most=64, required=True)
+    template = Text(most=40, required=True)
+    zh = Text(most=60, required=True)
+    en = Text(most=60, required=True)
+    fen = Fen(required=True)
+
+
 class OrderSchema(DoorSchema):
     order_id = PublicId("ord", required=True)
     number = Text(most=64, required=True)
     state = Text(most=20, required=True)
     total_fen = Fen(required=True)
     discount_fen = Fen(required=True)
+    coupons = Items(Part(OrderCouponSchema), most=LIMIT_COUPONS, required=True)
     burned_points = Points(required=True)
     burned_fen = Fen(required=True)
     due_fen = Fen(required=True)
@@ -202,9 +211,26 @@ def find_order(session: Session, store: ListedStore, asked: AskedOrders) -> obje
 
 
 def order_view(session: Session, sale: Sale, member: KnownMember | None) -> Mapping[str, Any]:
-    """Return a sale as its till hears of it."""
+    """Return a sale as its till hears of it; one round trip more where coupons were used."""
+    used = None
+    if sale.discount_fen:
+        used = session.scalar(select(Order.coupons).where(Order.public_id == sale.public_id))
     printed = receipt(session, member, earned=sale.earned_points, burned=sale.burned_points)
-    return {**vars(sale), "order_id": sale.public_id, "receipt": printed}
+    return {
+        **vars(sale),
+        "order_id": sale.public_id,
+        "coupons": coupons_view(used),
+        "receipt": printed,
+    }
+
+
+def coupons_view(stored: Sequence[Any] | None) -> list[dict[str, object]]:
+    """Return the coupons of an order, as its row keeps them."""
+    return [
+        {"coupon_id": use.coupon, "template": use.template, "zh": use.zh, "en": use.en,
+         "fen": use.fen}
+        for use in discounts.load(stored).uses
+    ]  # fmt: skip
 
 
 def member_of(session: Session, order: Order) -> KnownMember | None:
@@ -250,6 +276,7 @@ def _told(order: Order, printed: Receipt) -> dict[str, Any]:
         "state": order.state,
         "total_fen": order.total_fen,
         "discount_fen": order.discount_fen,
+        "coupons": coupons_view(order.coupons),
         "burned_points": order.burned_points,
         "burned_fen": order.burned_fen,
         "due_fen": order.due_fen,

@@ -117,7 +117,7 @@ class RunnerUpSchema(DoorSchema):
     discount_fen = Fen(required=True)
 
 
-class ProofSchema(DoorSchema):
+class StackProofSchema(DoorSchema):
     proved = YesNo(required=True)
     gap_fen = Fen(required=True)
     nodes = Whole(required=True)
@@ -133,7 +133,7 @@ class QuoteSchema(DoorSchema):
     coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
     left_out = Items(Part(LeftOutSchema), most=LIMIT_COUPONS, required=True)
     runner_up = Part(RunnerUpSchema, required=True, allow_none=True)
-    proof = Part(ProofSchema, required=True, allow_none=True)
+    proof = Part(StackProofSchema, required=True, allow_none=True)
     burn_points = Points(required=True)
     burn_fen = Fen(required=True)
     due_fen = Fen(required=True)

@@ -7,11 +7,22 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.api.auth import Role, requires
 from app.api.edge import Again, writes
-from app.api.fields import DoorSchema, Fen, Instant, Items, Part, Points, PublicId, Text, Whole
+from app.api.fields import (
+    DoorSchema,
+    Fen,
+    Instant,
+    Items,
+    Part,
+    Points,
+    PublicId,
+    Text,
+    Whole,
+    YesNo,
+)
 from app.api.pos import pos
 from app.api.pos.asking import (
     LIMIT_TENDERS,
@@ -24,7 +35,7 @@ from app.api.pos.asking import (
 from app.api.pos.orders import member_of
 from app.api.pos.receipts import ReceiptSchema, receipt
 from app.checkout import refunds
-from app.checkout.baskets import LIMIT_LINES, LIMIT_QUANTITY
+from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY
 from app.checkout.errors import NotRefundable
 from app.checkout.models import Order, OrderLine
 from app.checkout.refunds import Refunded, RefundRequest
@@ -33,6 +44,7 @@ from app.clock import business_date
 from app.errors import StateConflict
 from app.merchants.directory import ListedStore
 from config.database import now_of
+from coupons.models import Coupon, Redemption, RollBack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +137,15 @@ class VoidOrderSchema(TillSchema):
     number = Text(most=64, required=True)
 
 
+class CouponBackSchema(DoorSchema):
+    """A coupon of the order: what went back of its discount, and whether it may be used again."""
+
+    coupon_id = Text(most=64, required=True)
+    fen = Fen(required=True)
+    returned = YesNo(required=True)
+    reissued_id = Text(most=64, required=True, allow_none=True)
+
+
 class RefundSchema(DoorSchema):
     refund_id = PublicId("ref", required=True)
     order_id = PublicId("ord", required=True)
@@ -132,6 +153,7 @@ class RefundSchema(DoorSchema):
     fen = Fen(required=True)
     points_fen = Fen(required=True)
     discount_fen = Fen(required=True)
+    coupons = Items(Part(CouponBackSchema), most=LIMIT_COUPONS, required=True)
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
     restored_points = Points(required=True)
     clawed_points = Points(required=True)
@@ -206,6 +228,7 @@ def refund_view(session: Session, order: Order, refunded: Refunded) -> dict[str,
         **vars(refunded),
         "refund_id": refunded.public_id,
         "order_id": refunded.order,
+        "coupons": _coupons_back(session, refunded),
         "tenders": [{"name": name, "fen": fen} for name, fen in refunded.money_fen.items()],
         "receipt": receipt(
             session,
@@ -214,6 +237,25 @@ def refund_view(session: Session, order: Order, refunded: Refunded) -> dict[str,
             burned=-refunded.restored_points,
         ),
     }
+
+
+def _coupons_back(session: Session, refunded: Refunded) -> list[dict[str, object]]:
+    """Return what became of the order's coupons; one round trip more where there were some."""
+    if not refunded.discount_fen:
+        return []
+    again = aliased(Coupon)
+    rows = session.execute(
+        select(Coupon.public_id, RollBack.fen, RollBack.returned, again.public_id)
+        .join(Redemption, Redemption.id == RollBack.redemption_id)
+        .join(Coupon, Coupon.id == Redemption.coupon_id)
+        .outerjoin(again, again.id == RollBack.reissued_id)
+        .where(Redemption.order_ref == refunded.order, RollBack.key == refunded.public_id)
+        .order_by(Coupon.id)
+    )
+    return [
+        {"coupon_id": coupon, "fen": fen, "returned": returned, "reissued_id": reissued}
+        for coupon, fen, returned, reissued in rows
+    ]
 
 
 def _told(session: Session, order: Order, refunded: Refunded) -> object:

@@ -9,6 +9,7 @@ order = till.sell(number="T1-0001", lines=[Line(sku="1", name="龙井", amount_f
 print("\\n".join(order.receipt.zh))
 """
 
+from plaza_client.coupons import CouponBack, CouponUse, LeftOut, RunnerUp, StackProof, Unmet
 from plaza_client.errors import (
     Conflict,
     Expired,
@@ -58,12 +59,15 @@ __all__ = [
     "Captured",
     "CashierTotal",
     "Conflict",
+    "CouponBack",
+    "CouponUse",
     "EarnedBy",
     "Exchange",
     "Expired",
     "Expiry",
     "Forbidden",
     "Identification",
+    "LeftOut",
     "Limit",
     "Line",
     "ListedOrder",
@@ -81,13 +85,16 @@ __all__ = [
     "RefundPart",
     "Refused",
     "RuleForbids",
+    "RunnerUp",
     "Silent",
+    "StackProof",
     "Tender",
     "TenderTotal",
     "Till",
     "Totals",
     "Unanswered",
     "Unavailable",
+    "Unmet",
     "Unproven",
     "Uploaded",
     "Verdict",

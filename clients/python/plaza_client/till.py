@@ -115,10 +115,16 @@ class Till:
         lines: Sequence[Line],
         identification_id: str | None = None,
         burn_points: int = 0,
+        coupons: Sequence[str] = (),
+        best_coupons: bool = False,
         occurred_at: datetime | None = None,
     ) -> Quote:
-        """Ask what a basket costs, may burn and would earn."""
+        """Ask what a basket costs, may burn and would earn.
+
+        `coupons` are ids or codes; `best_coupons` lets the member's be chosen that save most.
+        """
         body = self._basket(lines, identification_id, burn_points, occurred_at)
+        body |= _coupons(coupons, best=best_coupons)
         return read(Quote, self._sender.ask(f"{_BASE}/quotes", body).body)
 
     def sell(
@@ -129,6 +135,8 @@ class Till:
         tenders: Sequence[Tender],
         identification_id: str | None = None,
         burn_points: int = 0,
+        coupons: Sequence[str] = (),
+        best_coupons: bool = False,
         quote_id: str | None = None,
         burn_confirmation: str | None = None,
         occurred_at: datetime | None = None,
@@ -140,6 +148,7 @@ class Till:
         `burn_confirmation`, the same number and a fresh key.
         """
         body = self._basket(lines, identification_id, burn_points, occurred_at)
+        body |= _coupons(coupons, best=best_coupons)
         body |= {"number": number, "tenders": [written(tender) for tender in tenders]}
         said = _said(quote_id=quote_id, burn_confirmation=burn_confirmation)
         return self._order("/orders", body | said, key)
@@ -151,12 +160,15 @@ class Till:
         lines: Sequence[Line],
         identification_id: str | None = None,
         burn_points: int = 0,
+        coupons: Sequence[str] = (),
+        best_coupons: bool = False,
         quote_id: str | None = None,
         burn_confirmation: str | None = None,
         key: str | None = None,
     ) -> Order:
         """Place an order that waits for payment; its points are held for some minutes."""
         body = self._basket(lines, identification_id, burn_points, None)
+        body |= _coupons(coupons, best=best_coupons)
         said = _said(number=number, quote_id=quote_id, burn_confirmation=burn_confirmation)
         return self._order("/orders", body | said, key)
 
@@ -400,6 +412,11 @@ def _verdict(sent: dict[str, Any]) -> Verdict:
         code=problem.get("code", ""),
         detail=problem.get("detail", ""),
     )
+
+
+def _coupons(coupons: Sequence[str], *, best: bool) -> dict[str, Any]:
+    named: dict[str, Any] = {"coupons": list(coupons)} if coupons else {}
+    return named | ({"best_coupons": True} if best else {})
 
 
 def _parts(parts: Sequence[RefundPart]) -> dict[str, Any]:

@@ -8,6 +8,16 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
+from plaza_client.coupons import (
+    CouponBack,
+    CouponUse,
+    Funder,
+    LeftOut,
+    RunnerUp,
+    StackProof,
+    Unmet,
+)
+
 T = TypeVar("T")
 
 
@@ -147,6 +157,11 @@ class Quote:
     earned_by: Sequence[EarnedBy] = ()
     silent: Sequence[Silent] = ()
     cuts: Sequence[Cut] = ()
+    discount_fen: int = 0
+    coupons: Sequence[CouponUse] = ()
+    left_out: Sequence[LeftOut] = ()
+    runner_up: RunnerUp | None = None
+    proof: StackProof | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +199,7 @@ class Order:
     until: datetime | None
     receipt: Receipt
     discount_fen: int = 0
+    coupons: Sequence[CouponUse] = ()
     terminal_id: str | None = None
     cashier_id: str | None = None
     occurred_at: datetime | None = None
@@ -208,6 +224,7 @@ class Refund:
     written_off_points: int
     receipt: Receipt
     discount_fen: int = 0
+    coupons: Sequence[CouponBack] = ()
     replayed: bool = False
 
 
@@ -432,10 +449,18 @@ _BY_NAME: Mapping[str, Callable[[Any], Any]] = {
     "day": date.fromisoformat,
     "receipt": lambda sent: read(Receipt, sent),
     "next_expiry": lambda sent: read(Expiry, sent),
+    "runner_up": lambda sent: read(RunnerUp, sent),
+    "proof": lambda sent: read(StackProof, sent),
 }
 _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Refund, "tenders"): _each(Tender),
+    (Refund, "coupons"): _each(CouponBack),
     (Order, "lines"): _each(OrderLine),
+    (Order, "coupons"): _each(CouponUse),
+    (Quote, "coupons"): _each(CouponUse),
+    (Quote, "left_out"): _each(LeftOut),
+    (CouponUse, "funders"): _each(Funder),
+    (LeftOut, "unmet"): _each(Unmet),
     (Quote, "limits"): _each(Limit),
     (Quote, "earned_by"): _each(EarnedBy),
     (Quote, "silent"): _each(Silent),

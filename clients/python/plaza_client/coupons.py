@@ -1,0 +1,79 @@
+"""Coupons as a till hears of them, as frozen values. Money is in fen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Funder:
+    """Who pays for a part of a coupon: `district`, `merchant:…` or `brand:…`."""
+
+    funder: str
+    fen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CouponUse:
+    """A coupon that is used; `shares` are by line, in the order of the lines."""
+
+    coupon_id: str
+    template: str
+    zh: str
+    en: str
+    fen: int
+    shares: Sequence[int] = ()
+    funders: Sequence[Funder] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmet:
+    """A condition that fails, with what is missing; `lines` count towards it."""
+
+    code: str
+    zh: str
+    en: str
+    gap_fen: int
+    gap_units: int
+    lines: Sequence[int] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A coupon that is not used, and why; `by` are the coupons that keep it out."""
+
+    coupon_id: str
+    why: str
+    zh: str
+    en: str
+    less_fen: int
+    by: Sequence[str] = ()
+    unmet: Sequence[Unmet] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerUp:
+    """The second best choice of coupons."""
+
+    coupon_ids: Sequence[str]
+    discount_fen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackProof:
+    """Whether nothing saves more, or by how much at most."""
+
+    proved: bool
+    gap_fen: int
+    nodes: int
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CouponBack:
+    """What a refund did to a coupon; `reissued_id` is a smaller one that came instead."""
+
+    coupon_id: str
+    fen: int
+    returned: bool
+    reissued_id: str | None = None
