@@ -22,6 +22,8 @@ from sqlalchemy.orm import Session
 from app import closing, day_change, nudging, outbox, sealing
 from app.api import answers
 from app.checkout import invariants, parking, referrals
+from app.api import answers, guessing
+from app.checkout import invariants, parking
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
@@ -124,7 +126,7 @@ def stop_when_broken(session: Session, violations: object) -> None:
         log.error("books_broken", extra={"district": district, "violations": found[:10]})
 
 
-_PURGES = (seeds.purge, refreshing.purge, sign_in.purge)
+_PURGES = (seeds.purge, refreshing.purge, sign_in.purge, guessing.purge)
 
 TIMETABLE: Sequence[Job] = (
     Job(name="roll_up", every=1, work=upkeep.roll_up),

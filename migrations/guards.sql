@@ -32,7 +32,7 @@ GRANT UPDATE (ended_at, ended_why) ON device_session TO plaza_app;
 GRANT UPDATE (ended_at, ended_why), DELETE ON code_seed TO plaza_app;
 GRANT UPDATE (used_at), DELETE ON refresh_token TO plaza_app;
 GRANT UPDATE (tries, used_at), DELETE ON sign_in_code TO plaza_app;
-GRANT DELETE ON code_miss TO plaza_app;
+GRANT DELETE ON code_miss, coupon_miss TO plaza_app;
 GRANT UPDATE (confirmed_at, used_at) ON burn_confirmation TO plaza_app;
 
 -- A rule is locked by its row; a trigger of rule_version lets a draft be agreed and a version end.

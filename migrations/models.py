@@ -38,6 +38,7 @@ for _module in (
     "app.settlement.breaks",
     "app.day_change",
     "app.api.answers",
+    "app.api.guessing",
 ):
     import_module(_module)
 

@@ -187,7 +187,9 @@ class Gate:
         """
         self._limiter.pass_through([self._from(address, "codes", limits.CODES)])
 
-    def prove_member(self, *, authorization: str, address: str) -> MemberClaim:
+    def prove_member(
+        self, *, authorization: str, address: str, few: Bucket | None = None
+    ) -> MemberClaim:
         """Return whose token a request carries.
 
         Raises:
@@ -198,13 +200,15 @@ class Gate:
         said = tokens.read(self._tokens, token) if scheme == "Bearer" else None
         if said is None:
             raise self._refusal(Unauthenticated(), None, address)
-        self._limiter.pass_through(
-            [
-                Bucket(name=f"{said.district}:member:{said.member}", limit=limits.MEMBER),
-                Bucket(name=f"{said.district}:all", limit=limits.DISTRICT),
-                self._from(address, "signed", limits.ADDRESS),
-            ]
-        )
+        buckets = [
+            Bucket(name=f"{said.district}:member:{said.member}", limit=limits.MEMBER),
+            Bucket(name=f"{said.district}:all", limit=limits.DISTRICT),
+            self._from(address, "signed", limits.ADDRESS),
+        ]
+        if few is not None:
+            name = f"{said.district}:member:{said.member}:{few.name}"
+            buckets.append(Bucket(name=name, limit=few.limit))
+        self._limiter.pass_through(buckets)
         return said
 
     def confirm_member(self, session: Session, claim: MemberClaim) -> SignedIn:
@@ -290,8 +294,8 @@ def requires(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Say whom a view is for; nobody else gets past it. The policy table says the same again.
 
-    `limit` holds for each store on this route, beside the common ones; on a route for anybody, for
-    each address in place of the common one.
+    `limit` holds for each store or member on this route, beside the common ones; on a route for
+    anybody, for each address in place of the common one.
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
@@ -310,7 +314,9 @@ def requires(
                 )
             elif role is Role.MEMBER:
                 g.claim = gate().prove_member(
-                    authorization=request.headers.get("Authorization", ""), address=address
+                    authorization=request.headers.get("Authorization", ""),
+                    address=address,
+                    few=few,
                 )
             elif role is Role.ANYONE:
                 gate().admit_anyone(address=address, few=few)

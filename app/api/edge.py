@@ -24,6 +24,7 @@ from app.api.problems import refuse
 from app.api.tokens import MemberClaim
 from app.errors import AppError
 from app.merchants.directory import ListedStore
+from coupons.errors import CouponError
 
 View = Callable[..., Any]
 
@@ -58,7 +59,7 @@ class Again:
 class Refused:
     """What a view returns for a refusal that stands together with what it wrote, as a count."""
 
-    error: AppError
+    error: AppError | CouponError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +103,12 @@ def reads(
     query: type[DoorSchema] | None = None,
     pages: type[DoorSchema] | None = None,
     conflicts: bool = False,
+    read_only: bool = True,
 ) -> Callable[[View], View]:
     """Make a view answer in a transaction that only reads; `query` checks what stands after `?`.
 
-    What it returns as `Paged` is written by `pages`. `conflicts`: it may answer 409.
+    What it returns as `Paged` is written by `pages`. `conflicts`: it may answer 409. Not
+    `read_only`: what it tells is made when it is first asked for, and the same ever after.
     """
 
     def decorate(view: View) -> View:
@@ -115,7 +118,7 @@ def reads(
             claim = auth.caller()
             with (
                 auth.in_its_district(claim),
-                services().database.transaction(claim.district, read_only=True) as session,
+                services().database.transaction(claim.district, read_only=read_only) as session,
             ):
                 caller = _enter(session, claim)
                 made = view(session, caller, **asked, **path)

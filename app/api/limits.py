@@ -57,6 +57,8 @@ CODES = Limit(requests=10, seconds=3600, burst=10)  # With its burst at most 20 
 ANYONE = Limit(requests=60, seconds=60, burst=60)
 READER = Limit(requests=240, seconds=60, burst=120)
 DEBUGGER = Limit(requests=30, seconds=60, burst=30)
+CLAIMS = Limit(requests=5, seconds=1, burst=5)
+COUPON_CODES = Limit(requests=10, seconds=60, burst=10)
 FORGERS = Limit(requests=60, seconds=60, burst=60)
 
 

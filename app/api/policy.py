@@ -71,6 +71,13 @@ POLICY: Mapping[str, Role] = {
     "member.claim_order": Role.MEMBER,
     "member.make_referral_code": Role.MEMBER,
     "member.list_referrals": Role.MEMBER,
+    "member.list_offers": Role.MEMBER,
+    "member.claim_coupon": Role.MEMBER,
+    "member.list_own_coupons": Role.MEMBER,
+    "member.get_own_coupon": Role.MEMBER,
+    "member.show_coupon_code": Role.MEMBER,
+    "member.exchange_code": Role.MEMBER,
+    "member.share_coupon": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+_FROM = "2026-11-27T02:03:04.000+00:00"
+_UNTIL = "2026-12-26T16:00:00.000+00:00"
 _COUPON = "cpn_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 
 COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
@@ -73,6 +75,92 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "Reason.coupon_id": ("券编号或所报的券码", "the coupon's id, or the code as named", _COUPON),
     "Reason.zh": ("原因（中文）", "the reason, in Chinese", "券已过期"),
     "Reason.en": ("原因（英文）", "the reason, in English", "it has expired"),
+    # The member's coupons.
+    "batch": ("券批次", "the batch's code", "SPRING"),
+    "OwnCoupon.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
+    "OwnCoupon.en": ("券名（英文）", "its name, in English", "20 off 100"),
+    "Offer.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
+    "Offer.en": ("券名（英文）", "its name, in English", "20 off 100"),
+    "OwnCoupon.standing": (
+        "usable、locked、not-yet、used、expired 或 void",
+        "usable, locked, not-yet, used, expired or void",
+        "usable",
+    ),
+    "valid_from": ("何时起可用", "from when on it may be used", _FROM),
+    "valid_until": ("用到何时（不含）", "until when, half-open", _UNTIL),
+    "uses_left": (
+        "还可用几次；null 为用到余额为零",
+        "how often it may be used; null: while money is on it",
+        1,
+    ),
+    "value_fen": (
+        "券内余额或补发券面额，单位分；其余为 null",
+        "money left on it, or what a re-issued one takes off, in fen; else null",
+        None,
+    ),
+    "transfers_left": ("还可转赠几次", "how often it may be handed on", 0),
+    "locked_until": (
+        "被订单占用至；未占用为 null",
+        "until when an order has it set aside; else null",
+    ),
+    "terms": ("使用条件", "its terms"),
+    "CouponTerms.funders": (
+        "由谁出资：district、merchant（所售商户）、merchant:编号或 brand:编号",
+        "who funds it: district, merchant (who sells), merchant:code or brand:code",
+        ["district"],
+    ),
+    "min_fen": ("满多少可用，单位分；0 为不限", "the least that must be bought, in fen", 10000),
+    "min_quantity": ("至少几件；0 为不限", "the least units that must be bought", 0),
+    "merchants": ("限这些商户", "only of these merchants", ["tea"]),
+    "stores": ("限这些门店", "only at these stores", []),
+    "trades": ("限这些行业", "only of these trades", []),
+    "categories": ("限这些品类", "only of these categories", []),
+    "skus": ("限这些商品", "only these articles", []),
+    "excluded": ("除外的商户、门店、行业、品类或商品", "what does not count", ["gift-card"]),
+    "weekdays": ("限星期几，1 为周一", "only on these weekdays, 1 is Monday", [1, 2, 3, 4, 5]),
+    "month_days": ("限每月几日", "only on these days of a month", []),
+    "hours": ("限时段", "only at these hours", ["18:00-21:00"]),
+    "blackout": ("不可用的日期", "days on which it is not to be used", []),
+    "tiers": ("限会员等级", "only for these tiers", []),
+    "paid_by": ("限支付方式", "only if paid by these", []),
+    "first_purchase": (
+        "限首次消费：district 或 merchant；不限为 null",
+        "only for a first purchase, in the district or at the merchant; else null",
+    ),
+    "birthday_only": (
+        "限生日：day 或 month；不限为 null",
+        "only on the birthday, or in its month; else null",
+    ),
+    "exclusive": ("不与任何券同用", "not with any other coupon", False),
+    "group": ("同组券合计限用 at_most 张", "of a group an order takes at_most", "spring"),
+    "at_most": ("每单最多几张", "how many of its group an order takes", 1),
+    "personal": ("仅限本人使用", "serves its holder alone", False),
+    "CouponCode.code": ("券码，向收银员出示", "the code to show at a till", "C7K2M9QX4T5W6Y8Z9ABC"),
+    "ExchangeCode.code": ("要兑换的券码", "the code to exchange", "C7K2M9QX4T5W6Y8Z9ABC"),
+    "ShareCoupon.phone": ("受赠会员的手机号", "the phone of who gets it", "13800138000"),
+    "offers": ("可领的券", "what may be claimed"),
+    "starts_at": ("何时起可领", "from when on it may be claimed", _FROM),
+    "ends_at": ("领到何时（不含）", "until when, half-open", _UNTIL),
+    "per_member": ("每人限领几张", "how many a member may have", 1),
+    "claimed": ("已领几张", "how many the member has had", 0),
+    "claimable": ("现在能否领取", "whether it may be claimed now", True),
+    "why_not": ("不能领取的原因", "why it may not be claimed"),
+    "WhyNot.code": ("原因代码", "the reason's code", "sold-out"),
+    "WhyNot.zh": ("原因（中文）", "the reason, in Chinese", "已领完"),
+    "WhyNot.en": ("原因（英文）", "the reason, in English", "there is no more"),
+    "usable_here": (
+        "此时（在所问门店）能否使用，商品另计",
+        "whether it may be used now, at the store asked about, goods aside",
+        True,
+    ),
+    "unusable": ("此时此地不能使用的原因", "why it may not be used here and now"),
+    "list_offers.store_id": ("门店代码", "a store's code", "tea-1"),
+    "ClaimCoupon.n": (
+        "领该批次的第几张；同号重发得同一张",
+        "which one of the batch: the same number again is the same coupon",
+        1,
+    ),
+    "Claimed.coupons": ("领到的券", "the coupons that were got"),
     # What a refund does to them.
     "CouponBack.fen": ("退回的优惠，单位分", "what went back of its discount, in fen", 2000),
     "returned": ("券本身是否退回", "whether the coupon itself may be used again", True),

@@ -169,8 +169,8 @@ def test_the_application_deletes_only_what_is_of_no_more_use(session: Session) -
     ).all()
 
     assert found == [
-        "cashier_member", "channel_identity", "code_miss", "code_seed", "idempotency",
-        "identification", "outbox", "refresh_token", "sign_in_code",
+        "cashier_member", "channel_identity", "code_miss", "code_seed", "coupon_miss",
+        "idempotency", "identification", "outbox", "refresh_token", "sign_in_code",
     ]  # fmt: skip
 
 

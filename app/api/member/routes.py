@@ -6,9 +6,11 @@ from app.api.member import (
     check_ins,
     claims,
     closing,
+    coupons,
     exports,
     gifts,
     member,
+    offers,
     orders,
     points,
     profile,
@@ -19,7 +21,7 @@ from app.api.member import (
 
 RESOURCES = (
     sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
-    claims, referrals, exports, closing,
+    claims, referrals, exports, closing, offers, coupons,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

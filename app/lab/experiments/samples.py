@@ -20,12 +20,25 @@ from app.errors import NotFound
 from app.lab.experiments.callers import Desk, Person
 from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
 from app.lab.experiments.routes import Ask, Route
-from app.members import closing, confirming, devices, exporting, presence, refreshing, sign_in
+from app.members import (
+    closing,
+    confirming,
+    devices,
+    enrolment,
+    exporting,
+    presence,
+    refreshing,
+    sign_in,
+)
+from app.members.arrivals import NewMember
 from app.members.closing import Leftover
+from app.members.models import Source
 from app.members.presence import Mode
 from app.members.purposes import Purpose, current_text
+from app.members.sealing import coupon_keys
 from app.points import statements
 from config.database import new_id, now_of
+from coupons import batches, codes, issuing, runs, templates
 
 FEN = 3_000
 POINTS = 100
@@ -239,6 +252,58 @@ def _claim(stage: Stage) -> Ask:
     return Ask(body={**body, "day": order.business_date.isoformat()})
 
 
+def _friend(stage: Stage) -> str:
+    """Return the phone of a member who is not the caller."""
+    phone = f"+86196{int.from_bytes(new_id('x')[-6:].encode()) % 10**8:08d}"
+    enrolment.enrol(stage.session, NewMember(source=Source.WEB, phone=phone))
+    return phone
+
+
+def _coupon_batch(stage: Stage) -> str:
+    """Open a batch that anybody may claim, of coupons that may be handed on."""
+    code, now = new_id("b"), now_of(stage.session)
+    document = {
+        "code": code,
+        "title_zh": "实验券",
+        "title_en": "a coupon of the lab",
+        "offer": {"benefit": {"kind": "amount_off", "fen": 100}},
+        "terms": {
+            "validity": {"days": 30},
+            "funding": {"parts": [{"funder": "district", "share_bps": 10_000}]},
+            "transfer": 1,
+        },
+    }
+    batches.add_template(stage.session, templates.load(document), by="system:lab")
+    batches.open_batch(
+        stage.session,
+        code=code,
+        template=code,
+        starts_at=now - timedelta(days=1),
+        ends_at=now + timedelta(days=1),
+        by="system:lab",
+    )
+    return code
+
+
+def _coupon(stage: Stage) -> str:
+    batch = _coupon_batch(stage)
+    return issuing.claim(stage.session, batch=batch, holder=stage.person.member)[0].coupon
+
+
+def _exchanged_code(stage: Stage) -> Ask:
+    batch, keys = _coupon_batch(stage), coupon_keys(stage.session)
+    run = runs.open_run(
+        stage.session, batch=batch, name="lab", wanted=None, keys=keys, by="system:lab"
+    )
+    written = codes.new_code()
+    runs.take_over(stage.session, run, [(1, written)], keys=keys)
+    return Ask(body={"code": written})
+
+
+def _shared_coupon(stage: Stage) -> Ask:
+    return Ask(ids={"coupon_id": _coupon(stage)}, body={"phone": _friend(stage)})
+
+
 def _close(stage: Stage) -> Ask:
     _leaving(stage, wanted=False)
     return Ask(body={"points": "burn"})
@@ -297,6 +362,7 @@ _THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
     (Role.MEMBER, "order_id"): _own_order,
     (Role.MEMBER, "burn_id"): _burn,
     (Role.MEMBER, "export_id"): _export,
+    (Role.MEMBER, "coupon_id"): _coupon,
 }
 """How a thing of the caller's own comes to be, by the name of its id in a path or a body."""
 
@@ -333,6 +399,9 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.give_points": lambda stage: Ask(body={"phone": stage.person.phone, "points": POINTS}),
     "member.prove_movement": _proof,
     "member.claim_order": _claim,
+    "member.claim_coupon": lambda stage: Ask(body={"batch": _coupon_batch(stage)}),
+    "member.exchange_code": _exchanged_code,
+    "member.share_coupon": _shared_coupon,
     "member.close_account": _close,
     "member.undo_closing": _stay,
 }
