@@ -20,10 +20,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import closing, day_change, nudging, outbox, sealing
-from app.api import answers
-from app.checkout import invariants, parking, referrals
 from app.api import answers, guessing
-from app.checkout import invariants, parking
+from app.checkout import invariants, parking, referrals
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in

@@ -21,6 +21,8 @@ POLICY: Mapping[str, Role] = {
     "pos.read_time": Role.ANYONE,
     "pos.identify": Role.STORE,
     "pos.make_quote": Role.STORE,
+    "pos.validate_coupons": Role.STORE,
+    "pos.look_up_coupon": Role.STORE,
     "pos.place_order": Role.STORE,
     "pos.pay_order": Role.STORE,
     "pos.cancel_order": Role.STORE,

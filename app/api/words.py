@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.words_of_rewards import REWARD_WORDS
 from app.api.words_of_coupons import COUPON_WORDS
+from app.api.words_of_rewards import REWARD_WORDS
 from app.api.words_of_signing import SIGNING_WORDS
 
 _ORDER = "ord_01KB2N7QX4T5W6Y8Z9ABCDEFGH"

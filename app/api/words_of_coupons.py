@@ -6,11 +6,22 @@ from typing import Any
 _FROM = "2026-11-27T02:03:04.000+00:00"
 _UNTIL = "2026-12-26T16:00:00.000+00:00"
 _COUPON = "cpn_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
+_ASKED = ("要用的券：编号或券码", "coupons to use, by id or by code", [_COUPON])
 
 COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     # What a till asks for, and what it is told.
-    "QuoteBasket.coupons": ("要用的券：编号或券码", "coupons to use, by id or by code", [_COUPON]),
-    "PlaceOrder.coupons": ("要用的券：编号或券码", "coupons to use, by id or by code", [_COUPON]),
+    "QuoteBasket.coupons": _ASKED,
+    "PlaceOrder.coupons": _ASKED,
+    "ValidateCoupons.coupons": _ASKED,
+    "ValidateCoupons.occurred_at": ("离线单的业务时间，省略为现在", "for sales captured offline"),
+    "LookUpCoupon.code": ("扫到的券码", "the code that was scanned", "C7K2M9QX4T5W6Y8Z9ABC"),
+    "FoundCoupon.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
+    "FoundCoupon.en": ("券名（英文）", "its name, in English", "20 off 100"),
+    "FoundCoupon.standing": (
+        "usable、locked、not-yet、used、expired 或 void",
+        "usable, locked, not-yet, used, expired or void",
+        "usable",
+    ),
     "best_coupons": (
         "由系统选会员最省的券；不与 coupons 同用",
         "let the member's coupons be chosen that save most; not together with coupons",

@@ -92,7 +92,7 @@ class SharedCouponSchema(DoorSchema):
 @reads(WalletSchema)
 def list_own_coupons(session: Session, caller: SignedIn) -> Mapping[str, Any]:
     """Return the member's coupons, usable ones first, with the terms of each."""
-    held = wallets.wallet(session, holders=_holders(session, caller))
+    held = wallets.wallet(session, holders=names_of(session, caller.member.id))
     return {"coupons": [coupon_view(each) for each in held]}
 
 
@@ -101,7 +101,7 @@ def list_own_coupons(session: Session, caller: SignedIn) -> Mapping[str, Any]:
 @reads(OwnCouponSchema)
 def get_own_coupon(session: Session, caller: SignedIn, coupon_id: str) -> Mapping[str, Any]:
     """Return a coupon of the member; somebody else's is as good as none."""
-    return coupon_view(_own(session, coupon_id, _holders(session, caller)))
+    return coupon_view(_own(session, coupon_id, names_of(session, caller.member.id)))
 
 
 @member.get("/coupons/<public_id:coupon_id>/code")
@@ -109,7 +109,7 @@ def get_own_coupon(session: Session, caller: SignedIn, coupon_id: str) -> Mappin
 @reads(CouponCodeSchema, read_only=False)
 def show_coupon_code(session: Session, caller: SignedIn, coupon_id: str) -> Mapping[str, str]:
     """Return the code to show at a till; it is made when it is first asked for."""
-    holders = tuple(_holders(session, caller))
+    holders = tuple(names_of(session, caller.member.id))
     keys = coupon_keys(session)
     try:
         return {"code": codes.show(session, coupon=coupon_id, holders=holders, keys=keys)}
@@ -146,7 +146,7 @@ def share_coupon(
     if taker is None or taker.id == caller.member.id:
         raise UnknownMember
     taker.require_active()
-    held = _own(session, coupon_id, [*_holders(session, caller), taker.public_id])
+    held = _own(session, coupon_id, [*names_of(session, caller.member.id), taker.public_id])
     giver = held.holder if held.holder not in (None, taker.public_id) else caller.member.public_id
     until = issuing.hand_on(session, coupon=coupon_id, giver=giver or "", taker=taker.public_id)
     return {"coupon_id": coupon_id, "valid_until": until}
@@ -165,9 +165,9 @@ def coupon_view(held: Held) -> Mapping[str, Any]:
     }
 
 
-def _holders(session: Session, caller: SignedIn) -> list[str]:
-    """Return the names under which the member's coupons are kept, those of merged members too."""
-    mine = select(Member.public_id).where(Member.id.in_(same_person(caller.member.id)))
+def names_of(session: Session, member_id: int) -> list[str]:
+    """Return the names under which a member's coupons are kept, those of merged members too."""
+    mine = select(Member.public_id).where(Member.id.in_(same_person(member_id)))
     return list(session.scalars(mine.order_by(Member.id)))
 
 

@@ -37,12 +37,13 @@ from app.api.pos.asking import (
     terminal_of,
 )
 from app.api.pos.changes import AskedChanges, ChangesQuerySchema, OrdersSchema, list_orders
+from app.api.pos.coupons import refuse_coupons, require_patience
 from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
 from app.checkout import discounts, orders, payments, quotes
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY, Tender
 from app.checkout.drafts import Sale
-from app.checkout.errors import QuoteExpired, TapNeeded
+from app.checkout.errors import CouponNotUsable, QuoteExpired, TapNeeded
 from app.checkout.models import Order, OrderLine
 from app.checkout.orders import find_by_number
 from app.errors import NotFound
@@ -156,11 +157,14 @@ class OrderDetailSchema(OrderSchema):
 @writes(PlaceOrderSchema, OrderSchema, again=True)
 def place_order(session: Session, store: ListedStore, asked: AskedOrder) -> object:
     """Sell in one step if `tenders` are given, else hold the points and wait for payment."""
+    require_patience(session, terminal_of(session, store, asked.terminal_id), asked.coupons)
     wanted = basket(session, store, asked, number=asked.number)
     try:
         sale = _sale(session, wanted, asked)
     except TapNeeded as needed:
         return ask_member(session, needed)
+    except CouponNotUsable as refused:
+        return refuse_coupons(session, wanted.basket.terminal, refused)
     told = order_view(session, sale, wanted.basket.member)
     return Again(value=told) if sale.replayed else told
 

@@ -16,14 +16,20 @@ from app.api.fields import (
     Points,
     PublicId,
     Text,
-    Whole,
-    YesNo,
 )
 from app.api.pos import pos
-from app.api.pos.asking import AskedBasket, BasketSchema, basket
+from app.api.pos.asking import AskedBasket, BasketSchema, basket, terminal_of
+from app.api.pos.coupons import (
+    CouponUseSchema,
+    LeftOutSchema,
+    RunnerUpSchema,
+    StackProofSchema,
+    count_misses,
+    require_patience,
+)
 from app.api.pos.receipts import ReceiptSchema, receipt
 from app.checkout import quotes
-from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES
+from app.checkout.baskets import LIMIT_COUPONS
 from app.members.presence import Mode
 from app.merchants.directory import ListedStore
 from config.database import new_id
@@ -74,57 +80,6 @@ class SilentSchema(DoorSchema):
     en = Text(most=200, required=True)
 
 
-class FunderSchema(DoorSchema):
-    funder = Text(most=80, required=True)
-    fen = Fen(required=True)
-
-
-class CouponUseSchema(DoorSchema):
-    """A coupon that is used; `shares` are by line, in the order of the lines."""
-
-    coupon_id = Text(most=64, required=True)
-    template = Text(most=40, required=True)
-    zh = Text(most=60, required=True)
-    en = Text(most=60, required=True)
-    fen = Fen(required=True)
-    shares = Items(Fen(), most=LIMIT_LINES, required=True)
-    funders = Items(Part(FunderSchema), most=LIMIT_LINES, required=True)
-
-
-class UnmetSchema(DoorSchema):
-    code = Text(most=40, required=True)
-    zh = Text(most=2000, required=True)
-    en = Text(most=2000, required=True)
-    gap_fen = Fen(required=True)
-    gap_units = Whole(required=True)
-    lines = Items(Whole(), most=LIMIT_LINES, required=True)
-
-
-class LeftOutSchema(DoorSchema):
-    """A coupon that is not used, and why."""
-
-    coupon_id = Text(most=64, required=True)
-    why = Text(most=40, required=True)
-    zh = Text(most=2000, required=True)
-    en = Text(most=2000, required=True)
-    less_fen = Fen(required=True)
-    by = Items(Text(most=64), most=LIMIT_COUPONS, required=True)
-    unmet = Items(Part(UnmetSchema), most=20, required=True)
-
-
-class RunnerUpSchema(DoorSchema):
-    coupon_ids = Items(Text(most=64), most=LIMIT_COUPONS, required=True)
-    discount_fen = Fen(required=True)
-
-
-class StackProofSchema(DoorSchema):
-    proved = YesNo(required=True)
-    gap_fen = Fen(required=True)
-    nodes = Whole(required=True)
-    zh = Text(most=80, required=True)
-    en = Text(most=80, required=True)
-
-
 class QuoteSchema(DoorSchema):
     quote_id = PublicId("quo", required=True)
     until = Instant(required=True)
@@ -152,11 +107,14 @@ class QuoteSchema(DoorSchema):
 @writes(QuoteBasketSchema, QuoteSchema, keyed=False)
 def make_quote(session: Session, store: ListedStore, asked: AskedBasket) -> Mapping[str, Any]:
     """Price a basket, with the reason of every cut and of every rule that gives nothing."""
+    require_patience(session, terminal_of(session, store, asked.terminal_id), asked.coupons)
     wanted = basket(session, store, asked, number=new_id("q"))
     if wanted.refusal is not None:
         raise wanted.refusal
     quoted = quotes.quote(session, wanted.basket)
     said = quotes.answer(quoted)
+    left_out = [each["coupon_id"] for each in said["left_out"]]
+    count_misses(session, wanted.basket.terminal, left_out)
     if wanted.present is not None and wanted.present.mode is Mode.EARN:
         said |= {"may_burn_points": 0, "may_burn_fen": 0, "limits": [_EARN_ONLY]}
     return {

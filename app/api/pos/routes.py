@@ -3,6 +3,7 @@
 from app.api.pos import (
     burns,
     changes,
+    coupons,
     events,
     exchanges,
     orders,
@@ -16,7 +17,8 @@ from app.api.pos import (
 )
 
 RESOURCES = (
-    till, quotes, orders, events, refunds, changes, exchanges, burns, uploads, totals, sandbox,
+    till, quotes, orders, events, coupons, refunds, changes, exchanges, burns, uploads, totals,
+    sandbox,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "pos"]

@@ -300,6 +300,12 @@ def _exchanged_code(stage: Stage) -> Ask:
     return Ask(body={"code": written})
 
 
+def _code_shown(stage: Stage) -> Ask:
+    keys, holders = coupon_keys(stage.session), (stage.person.member,)
+    shown = codes.show(stage.session, coupon=_coupon(stage), holders=holders, keys=keys)
+    return Ask(body={**_at(stage), "code": shown})
+
+
 def _shared_coupon(stage: Stage) -> Ask:
     return Ask(ids={"coupon_id": _coupon(stage)}, body={"phone": _friend(stage)})
 
@@ -369,6 +375,8 @@ _THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
 _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "pos.identify": lambda stage: Ask(body={**_at(stage), "phone": stage.person.phone}),
     "pos.make_quote": lambda stage: Ask(body={**_at(stage), "lines": [LINE]}),
+    "pos.validate_coupons": lambda stage: Ask(body={**_at(stage), "lines": [LINE]}),
+    "pos.look_up_coupon": _code_shown,
     "pos.place_order": lambda stage: Ask(body=_sale(stage)),
     "pos.pay_order": lambda stage: Ask(
         ids={"order_id": _placed(stage)}, body={**_at(stage), "tenders": CASH}

@@ -9,7 +9,16 @@ order = till.sell(number="T1-0001", lines=[Line(sku="1", name="龙井", amount_f
 print("\\n".join(order.receipt.zh))
 """
 
-from plaza_client.coupons import CouponBack, CouponUse, LeftOut, RunnerUp, StackProof, Unmet
+from plaza_client.coupons import (
+    CouponBack,
+    CouponUse,
+    FoundCoupon,
+    LeftOut,
+    RunnerUp,
+    StackProof,
+    Unmet,
+    Validated,
+)
 from plaza_client.errors import (
     Conflict,
     Expired,
@@ -66,6 +75,7 @@ __all__ = [
     "Expired",
     "Expiry",
     "Forbidden",
+    "FoundCoupon",
     "Identification",
     "LeftOut",
     "Limit",
@@ -97,6 +107,7 @@ __all__ = [
     "Unmet",
     "Unproven",
     "Uploaded",
+    "Validated",
     "Verdict",
     "Write",
     "ZReport",

@@ -1,7 +1,9 @@
 """Coupons as a till hears of them, as frozen values. Money is in fen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +79,32 @@ class CouponBack:
     fen: int
     returned: bool
     reissued_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    """Which coupons a basket can use, and why not the others; nothing was set aside."""
+
+    total_fen: int
+    discount_fen: int
+    coupons: Sequence[CouponUse] = ()
+    left_out: Sequence[LeftOut] = ()
+    runner_up: RunnerUp | None = None
+    proof: StackProof | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundCoupon:
+    """A coupon by its code; `terms` say who funds it, where, when, and not with what."""
+
+    coupon_id: str
+    template: str
+    zh: str
+    en: str
+    standing: str
+    valid_from: datetime
+    valid_until: datetime
+    uses_left: int | None
+    value_fen: int | None
+    locked_until: datetime | None
+    terms: Mapping[str, Any]

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 import requests
 
+from plaza_client.coupons import FoundCoupon, Validated
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
 from plaza_client.values import (
     Burn,
@@ -126,6 +127,27 @@ class Till:
         body = self._basket(lines, identification_id, burn_points, occurred_at)
         body |= _coupons(coupons, best=best_coupons)
         return read(Quote, self._sender.ask(f"{_BASE}/quotes", body).body)
+
+    def validate_coupons(
+        self,
+        *,
+        lines: Sequence[Line],
+        coupons: Sequence[str] = (),
+        best_coupons: bool = False,
+        identification_id: str | None = None,
+        tenders: Sequence[Tender] | None = None,
+    ) -> Validated:
+        """Ask which coupons a basket can use, and of the others every condition and gap."""
+        body = self._basket(lines, identification_id, 0, None)
+        body |= _coupons(coupons, best=best_coupons)
+        if tenders is not None:
+            body["tenders"] = [written(tender) for tender in tenders]
+        return read(Validated, self._sender.ask(f"{_BASE}/coupons/validate", body).body)
+
+    def look_up_coupon(self, code: str, *, identification_id: str | None = None) -> FoundCoupon:
+        """Ask which coupon a code is; a personal one is told for its holder alone."""
+        body = {**self._here, "code": code, **_said(identification_id=identification_id)}
+        return read(FoundCoupon, self._sender.ask(f"{_BASE}/coupons/look-up", body).body)
 
     def sell(
         self,

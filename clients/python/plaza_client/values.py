@@ -16,6 +16,7 @@ from plaza_client.coupons import (
     RunnerUp,
     StackProof,
     Unmet,
+    Validated,
 )
 
 T = TypeVar("T")
@@ -435,6 +436,9 @@ _BY_NAME: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
         (
             "until",
+            "valid_from",
+            "valid_until",
+            "locked_until",
             "occurred_at",
             "updated_at",
             "since",
@@ -459,6 +463,8 @@ _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Order, "coupons"): _each(CouponUse),
     (Quote, "coupons"): _each(CouponUse),
     (Quote, "left_out"): _each(LeftOut),
+    (Validated, "coupons"): _each(CouponUse),
+    (Validated, "left_out"): _each(LeftOut),
     (CouponUse, "funders"): _each(Funder),
     (LeftOut, "unmet"): _each(Unmet),
     (Quote, "limits"): _each(Limit),

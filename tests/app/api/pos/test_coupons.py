@@ -1,9 +1,12 @@
 """C8, C10, C13, C14, C17: a till sells with coupons, hears why not, and refunds tell of them."""
 
 import pytest
+from sqlalchemy import text
 
 from app.members.identification import KnownMember
+from app.members.sealing import coupon_keys
 from config.database import Database
+from coupons import codes, issuing
 from tests.app.api.pos.test_orders import AT, cash, identified, order, told
 from tests.app.api.pos.test_refunds import refund
 from tests.app.api.tills import Till
@@ -128,3 +131,102 @@ def test_an_order_with_a_coupon_costs_few_round_trips_more(
         told(till.post("/v1/pos/orders", wish))
 
     assert 2 < len(statements) + 1 <= 18  # and COMMIT
+
+
+def shown_code(database: Database, member: KnownMember, coupon: str) -> str:
+    """Return the code that the holder's phone shows."""
+    with database.transaction("test") as session:
+        return codes.show(
+            session, coupon=coupon, holders=(member.public_id,), keys=coupon_keys(session)
+        )
+
+
+def test_validation_tells_every_condition_and_gap_and_writes_nothing(
+    till: Till, database: Database, member: KnownMember, known: str, coupon: str
+) -> None:
+    """C8: another ¥20.00 at this line, and only on its tender."""
+    with database.transaction("test") as session:
+        by_card = give(session, member, off(1_000, 9_000) | {"tenders": ["card"]})
+    asked = {**AT, "lines": [TEA], "identification_id": known, "coupons": [coupon, by_card]}
+    quotes_before = count(database, "quote")
+
+    told_all = told(till.post("/v1/pos/coupons/validate", {**asked, "tenders": cash(8_000)}), 200)
+    enough = {**asked, "lines": [TEA, CUP], "coupons": [coupon]}
+    fits = told(till.post("/v1/pos/coupons/validate", enough), 200)
+
+    left = {each["coupon_id"]: each for each in told_all["left_out"]}
+    assert (told_all["total_fen"], told_all["discount_fen"]) == (8_000, 0)
+    assert [(each["code"], each["gap_fen"]) for each in left[coupon]["unmet"]] == [
+        ("below-amount", 2_000)
+    ]
+    assert [each["code"] for each in left[by_card]["unmet"]] == ["wrong-tender", "below-amount"]
+    assert (fits["discount_fen"], fits["left_out"]) == (2_000, [])
+    assert count(database, "quote") == quotes_before
+
+
+def test_a_code_is_looked_up_and_sells_without_its_member(
+    till: Till, database: Database, member: KnownMember, coupon: str
+) -> None:
+    """C13: who shows the code may use it; the code is not told again in an order."""
+    code = shown_code(database, member, coupon)
+
+    found = told(till.post("/v1/pos/coupons/look-up", {**AT, "code": code}), 200)
+    wish = order(lines=[TEA, CUP], coupons=[code], tenders=cash(10_000))
+    sold = told(till.post("/v1/pos/orders", wish))
+    after = told(till.post("/v1/pos/coupons/look-up", {**AT, "code": code}), 200)
+
+    assert (found["coupon_id"], found["standing"]) == (coupon, "usable")
+    assert (found["terms"]["min_fen"], found["terms"]["funders"]) == (10_000, ["district"])
+    assert [each["coupon_id"] for each in sold["coupons"]] == [coupon]
+    assert after["standing"] == "used"
+
+
+def test_unknown_foreign_and_void_codes_have_one_answer(
+    till: Till, database: Database, member: KnownMember, known: str
+) -> None:
+    """C17, C19, semantics 44: detail is for the holder."""
+    with database.transaction("test") as session:
+        personal = give(session, member, off(100), personal=True)
+        gone = give(session, member, off(100))
+        issuing.void(session, [gone], why="测试")
+    mine, void = (shown_code(database, member, each) for each in (personal, gone))
+    look_up = "/v1/pos/coupons/look-up"
+
+    answers = [
+        told(till.post(look_up, {**AT, "code": code}), 404)
+        for code in (codes.new_code(), mine, void)
+    ]
+    holder = {**AT, "identification_id": known}
+    seen = [told(till.post(look_up, {**holder, "code": code}), 200) for code in (mine, void)]
+
+    assert len({str({**each, "instance": ""}) for each in answers}) == 1
+    assert [each["standing"] for each in seen] == ["usable", "void"]
+
+
+def test_a_terminal_that_guesses_waits_in_whatever_call(
+    till: Till, database: Database, member: KnownMember, coupon: str
+) -> None:
+    """C17, reliability 12: misses count in quotes, orders, validations and look-ups alike."""
+    code = shown_code(database, member, coupon)
+    basket = {**AT, "lines": [TEA]}
+    unknown = [codes.new_code() for _ in range(5)]
+
+    told(till.post("/v1/pos/quotes", {**basket, "coupons": unknown[:2]}))
+    told(till.post("/v1/pos/coupons/validate", {**basket, "coupons": unknown[2:3]}), 200)
+    refused = told(till.post("/v1/pos/orders", order(coupons=unknown[3:4], tenders=[])), 422)
+    told(till.post("/v1/pos/coupons/look-up", {**AT, "code": unknown[4]}), 404)
+
+    assert refused["code"] == "rule-not-met"
+    for path, body in (
+        ("quotes", {**basket, "coupons": [code]}),
+        ("coupons/validate", {**basket, "coupons": [code]}),
+        ("coupons/look-up", {**AT, "code": code}),
+        ("orders", order(coupons=[code])),
+    ):
+        assert told(till.post(f"/v1/pos/{path}", body), 429)["code"] == "rate-limited"
+    assert told(till.post("/v1/pos/quotes", basket))["total_fen"] == 8_000
+
+
+def count(database: Database, table: str) -> int:
+    with database.transaction("test") as session:
+        return int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
