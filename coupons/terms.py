@@ -97,15 +97,13 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Returns:
-    """What a refund does (C15; semantics 5, 6).
+    """What a refund does (C15; semantics 6).
 
-    With `clawback`, a refund that drops what is kept below the threshold takes the unearned part
-    of the discount from the refund; by default the allocation is kept. A coupon that is over when
-    it comes back gets `courtesy_days` more; 0: it stays over.
+    A refund that drops what is kept below the threshold keeps the allocation (semantics 5). A
+    coupon that is over when it comes back gets `courtesy_days` more; 0: it stays over.
     """
 
     policy: Return = Return.WHOLE
-    clawback: bool = False
     courtesy_days: int = 0
 
     def courtesy(self, at: datetime) -> datetime | None:
@@ -204,7 +202,6 @@ def dump(terms: Terms) -> dict[str, object]:
         "uses": terms.uses,
         "returns": {
             "policy": returns.policy.value,
-            "clawback": returns.clawback,
             "courtesy_days": returns.courtesy_days,
         },
         "personal": terms.personal,
@@ -291,11 +288,10 @@ def _ceiling_fields(ceiling: Ceiling) -> dict[str, int]:
 
 
 def _returns(document: object, path: str) -> Returns:
-    given = reading.fields(document, path=path, known={"policy", "clawback", "courtesy_days"})
+    given = reading.fields(document, path=path, known={"policy", "courtesy_days"})
     days = reading.optional_integer(given, "courtesy_days", path=path, least=0, most=LONGEST_DAYS)
     return Returns(
         policy=reading.choice(Return, given, "policy", path=path, default=Return.WHOLE),
-        clawback=reading.flag(given, "clawback", path=path, default=False),
         courtesy_days=days or 0,
     )
 

@@ -8,19 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.orm import Session
 
 from app import approvals, audit
 from app.approvals import ChangeRequest
 from app.errors import StateConflict
 from app.members.identification import KnownMember
-from app.members.sealing import key_ring
 from coupons import batches, issuing
 from coupons.batches import ListedBatch, ListedTemplate
 from coupons.benefits import AmountOff, Delivery, PercentOff, StoredValue
-from coupons.codes import KEY_BYTES, CodeKeys
 from coupons.issuing import Granted
 from coupons.templates import Template, dump
 
@@ -196,19 +192,6 @@ def grant(
         reason=reason,
     )
     return given
-
-
-def code_keys(session: Session) -> CodeKeys:
-    """Return the keys of coupon codes: their own, from those of the installation."""
-    ring = key_ring(session)
-    return CodeKeys(
-        index=_derived(ring.index, b"coupon-code/v1/index"),
-        seal=_derived(ring.master, b"coupon-code/v1/seal"),
-    )
-
-
-def _derived(key: bytes, use: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=use).derive(key)
 
 
 def _open(

@@ -24,6 +24,7 @@ from coupons.errors import BadCode
 from coupons.funding import Funder, FunderKind
 from coupons.offers import FirstPurchase, Offer
 from coupons.stacking import Answer, LeftOut, Why
+from coupons.terms import CodeLength
 from coupons.wallets import Standing
 
 #: Coupons that one search looks at: those that are over soonest.
@@ -121,7 +122,7 @@ def _held(
     held, refused = [], []
     for name in basket.coupons:
         each = found.get(name)
-        if each is None or not _may_see(each, holders):
+        if each is None or not _may_see(each, name, holders):
             refused.append(_unknown(name))
         elif each.standing is not Standing.USABLE:
             refused.append(_stands_so(each))
@@ -144,9 +145,15 @@ def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
     return {indexes.get(each.index or b"", each.coupon): each for each in found}
 
 
-def _may_see(held: wallets.Held, holders: Sequence[str]) -> bool:
-    """Whether the sale's member may be told of a coupon: his own, or one that anybody may use."""
-    return held.holder in holders or held.holder is None or not held.template.terms.personal
+def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
+    """Whether a sale may be told of a coupon: the member's own, or one that anybody may use.
+
+    A short printed code could be guessed, so it alone shows nothing (reliability §10).
+    """
+    terms = held.template.terms
+    if terms.code is CodeLength.SHORT and not name.startswith(PUBLIC) and not holders:
+        return False
+    return held.holder in holders or held.holder is None or not terms.personal
 
 
 def _unknown(name: str) -> LeftOut:

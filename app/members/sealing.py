@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import cast
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.members.models import Member
 from config.keys import KeyRing, Place, new_data_key, open_seal, seal
-from coupons.codes import CodeKeys
+from coupons.codes import KEY_BYTES, CodeKeys
 
 
 def key_ring(session: Session) -> KeyRing:
@@ -17,9 +19,16 @@ def key_ring(session: Session) -> KeyRing:
 
 
 def coupon_keys(session: Session) -> CodeKeys:
-    """Return the keys by which coupon codes are found, and sealed."""
+    """Return the keys of coupon codes: their own, made of those of the installation."""
     ring = key_ring(session)
-    return CodeKeys(index=ring.index, seal=ring.master)
+    return CodeKeys(
+        index=_derived(ring.index, b"coupon-code/v1/index"),
+        seal=_derived(ring.master, b"coupon-code/v1/seal"),
+    )
+
+
+def _derived(key: bytes, use: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=use).derive(key)
 
 
 def phone_index(session: Session, phone: str) -> bytes:

@@ -46,7 +46,6 @@ CEILINGS = st.builds(Ceiling, all=AMOUNTS, day=AMOUNTS, store=AMOUNTS)
         returns=st.builds(
             Returns,
             policy=st.sampled_from(Return),
-            clawback=st.booleans(),
             courtesy_days=st.integers(0, 30),
         ),
         personal=st.just(value=False),
@@ -64,7 +63,7 @@ def test_what_is_left_out_has_the_default_of_the_rules() -> None:
     said = terms.load({"validity": {"days": 7}, "funding": FUNDED})
 
     assert (said.uses, said.transfer, said.personal, said.offline_ok) == (1, 0, False, False)
-    assert said.returns == Returns(policy=Return.WHOLE, clawback=False, courtesy_days=0)
+    assert said.returns == Returns(policy=Return.WHOLE, courtesy_days=0)
     assert said.limits == Limits(per_member=1)
 
 

@@ -13,10 +13,10 @@ import click
 from sqlalchemy.orm import Session
 
 from app import audit
-from app.campaigns.coupons import code_keys
 from app.cli.acting import acting, as_json, as_staff, because, echo_json
 from app.cli.context import Command, pass_command
 from app.cli.coupons.group import coupons
+from app.members.sealing import coupon_keys
 from app.merchants.staff import Permission
 from coupons import issuing, runs
 from coupons.issuing import Recall
@@ -44,7 +44,7 @@ def codes() -> None:
 def make(command: Command, *, batch: str, name: str, count: int, file: Path, login: str) -> None:
     """制作券码；中断后再运行即续做 / make codes; killed, it is simply run again."""
     with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
-        keys = code_keys(session)
+        keys = coupon_keys(session)
         run = runs.open_run(
             session, batch=batch, name=name, wanted=count, keys=keys, by=actor.public_id
         )
@@ -156,7 +156,7 @@ def _judged(
 ) -> Iterator[list[Judged]]:
     """Judge lines part by part: each part a transaction; all in one that is undone if `dry`."""
     with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
-        keys = code_keys(session)
+        keys = coupon_keys(session)
         run = runs.open_run(
             session, batch=batch, name=name, wanted=None, keys=keys, by=actor.public_id
         )

@@ -9,6 +9,7 @@ from app import approvals, audit
 from app.approvals import ChangeRequest, SamePerson
 from app.campaigns import coupons
 from app.errors import StateConflict
+from app.members.sealing import coupon_keys
 from config.database import now_of
 from coupons import batches, presets
 from coupons.batches import ListedBatch
@@ -123,7 +124,7 @@ def test_a_grant_goes_on_record_with_its_people(session: Session) -> None:
 
 
 def test_the_keys_of_codes_are_their_own(session: Session) -> None:
-    keys = coupons.code_keys(session)
+    keys = coupon_keys(session)
 
-    assert keys == coupons.code_keys(session)
+    assert keys == coupon_keys(session)
     assert len({keys.index, keys.seal, session.info["key_ring"].index}) == 3

@@ -17,8 +17,9 @@ from app.checkout.models import Order, Refund
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.members.identification import KnownMember
+from app.members.sealing import coupon_keys
 from config.database import now_of
-from coupons import batches, issuing, templates, wallets
+from coupons import batches, codes, issuing, runs, templates, wallets
 from coupons.batches import ListedBatch
 from coupons.errors import CouponError, LockExpired
 from coupons.wallets import Standing
@@ -175,6 +176,32 @@ def test_somebody_elses_coupon_is_as_good_as_none(session: Session) -> None:
         reasons.append(refused.value.reasons[0][1:])
 
     assert len(set(reasons)) == 1
+
+
+def test_a_shown_code_is_enough_for_a_long_one_and_a_short_one_needs_the_member(
+    session: Session,
+) -> None:
+    """C13, reliability §10: whoever shows a long code has it."""
+    shop, member = open_shop(session), make_member(session)
+    keys = coupon_keys(session)
+    shown = {}
+    for length in ("long", "short"):
+        batch = open_batch(session, off(1_000), code=length)
+        run = runs.open_run(
+            session, batch=batch.code, name="r", wanted=1, keys=keys, by="system:test"
+        )
+        runs.fill(session, run, keys=keys)
+        assert run.key is not None
+        written = codes.code_of(run.key, 1, short=length == "short")
+        issuing.exchange(session, index=codes.index_of(keys, written), holder=member.public_id)
+        shown[length] = written
+
+    nobody = replace(shop.basket(session, None, 5_000), coupons=[shown["long"].lower()])
+    assert sell(session, nobody, 4_000).discount_fen == 1_000
+    with pytest.raises(CouponNotUsable):
+        sell(session, replace(shop.basket(session, None, 5_000), coupons=[shown["short"]]), 4_000)
+    known = replace(shop.basket(session, member, 5_000), coupons=[shown["short"]])
+    assert sell(session, known, 4_000).discount_fen == 1_000
 
 
 def test_a_coupon_and_points_pay_a_whole_order_together(session: Session) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.campaigns.coupons import code_keys
+from app.members.sealing import coupon_keys
 from app.merchants.models import Staff
 from app.merchants.staff import Role
 from config.database import Database
@@ -165,7 +165,7 @@ def test_older_codes_are_foreseen_taken_over_and_called_back(
     assert "already 2" in plaza(*words)
     void = ("coupons", "codes", "void", batch, "--reason", "失窃", "--as", marketer)
     with database.transaction(plaza.district) as session:
-        keys = code_keys(session)
+        keys = coupon_keys(session)
         used, held = [
             issuing.exchange(
                 session, index=codes.index_of(keys, f"{prefix}-{n}".upper()), holder=f"mem_{n}"
