@@ -1,6 +1,6 @@
-"""`plaza coupons …`: templates, batches, codes, and coupons of members."""
+"""`plaza coupons …`: templates, batches, codes, coupons of members, and trying them on paper."""
 
-from app.cli.coupons import batches, codes, people, templates
+from app.cli.coupons import batches, codes, people, templates, trying
 from app.cli.coupons.group import coupons
 
-__all__ = ["batches", "codes", "coupons", "people", "templates"]
+__all__ = ["batches", "codes", "coupons", "people", "templates", "trying"]

@@ -16,4 +16,5 @@ def coupons() -> None:
         --reason 开业 --as lin
     plaza coupons claim SPRING 13800138000 --as lin
     plaza coupons wallet 13800138000
+    plaza coupons try sale.json
     """

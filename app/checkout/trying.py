@@ -1,0 +1,233 @@
+"""Trying coupons on a sale of paper: no row is read or written (C8, C10; issue "dry run").
+
+What a real quote would say of its coupons is said of lines, templates, a member's standing and an
+instant that somebody has written down. `docs/coupons-try.md` shows ten. Points, prices and wallets
+are left aside: they are a district's own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.checkout import reasons
+from app.checkout.baskets import LIMIT_COUPONS, LIMIT_FEN, LIMIT_LINES, LIMIT_QUANTITY
+from app.checkout.discounts import Stack, Use
+from app.checkout.sharing import Gift
+from app.checkout.slices import Funded
+from app.checkout.stacks import Chosen
+from app.members.birthdays import parse_birthday
+from coupons import conditions, funding, reading, stacking, templates
+from coupons.candidates import Held
+from coupons.conditions import Basket, Item, Shopper
+from coupons.errors import BadTemplate
+from coupons.stacking import LeftOut, Why
+from coupons.templates import Template
+
+_PATH = "trial"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedCoupon:
+    """A coupon of a template, claimed at an instant; `value_fen` is what is left on it, if less."""
+
+    id: str
+    template: Template
+    claimed_at: datetime
+    value_fen: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A sale of paper and the coupons that it may use."""
+
+    basket: Basket
+    coupons: Sequence[TriedCoupon]
+    at_most: int | None = None
+
+
+def load(document: object) -> Trial:
+    """Return the trial that a document writes; what it leaves out has the default.
+
+    Raises:
+        BadTemplate: a field that is unknown, missing or of no sense, with its path.
+        BadBirthday: there is no such day.
+    """
+    known = {"at", "member", "tenders", "lines", "coupons", "at_most"}
+    given = reading.fields(document, path=_PATH, known=known)
+    at = _instant(given, "at", path=_PATH)
+    if at is None:
+        raise BadTemplate(f"{_PATH}.at", "缺少", "missing")
+    written = reading.items(given, "lines", path=_PATH)
+    if not 1 <= len(written) <= LIMIT_LINES:
+        raise BadTemplate(
+            f"{_PATH}.lines", f"须为 1 到 {LIMIT_LINES} 行", f"1 to {LIMIT_LINES} lines"
+        )
+    tenders = reading.codes(given, "tenders", path=_PATH) if "tenders" in given else None
+    return Trial(
+        basket=Basket(
+            items=tuple([_item(number, *each) for number, each in enumerate(written, start=1)]),
+            shopper=_shopper(given.get("member", {}), f"{_PATH}.member"),
+            at=at,
+            tenders=tenders,
+        ),
+        coupons=list(_coupons(given, at)),
+        at_most=reading.optional_integer(given, "at_most", path=_PATH, most=LIMIT_COUPONS),
+    )
+
+
+def answer(trial: Trial) -> Mapping[str, Any]:
+    """Return what a quote would say: the coupons with their shares, why not the others, the proof.
+
+    Raises:
+        FundersExhausted: the caps of those who fund a coupon do not cover it.
+    """
+    good, left_out = _in_their_days(trial)
+    held = [_held(each) for each in good]
+    found = stacking.best(held, trial.basket, at_most=trial.at_most)
+    offered = {each.id: each for each in good}
+    stack = Stack(uses=[_use(offered[use.coupon], use.shares, trial) for use in found.best.uses])
+    off = [0] * len(trial.basket.items)
+    for gift in stack.gifts:
+        off = [fen + share for fen, share in zip(off, gift.shares, strict=True)]
+    total = sum([item.amount_fen for item in trial.basket.items])
+    return {
+        "total_fen": total,
+        "discount_fen": stack.fen,
+        "due_fen": total - stack.fen,
+        "lines": [
+            {"line": item.number, "discount_fen": fen, "due_fen": item.amount_fen - fen}
+            for item, fen in zip(trial.basket.items, off, strict=True)
+        ],
+        **reasons.told(Chosen(stack=stack, answer=found, not_usable=left_out)),
+    }
+
+
+def _in_their_days(trial: Trial) -> tuple[list[TriedCoupon], list[LeftOut]]:
+    """Return the coupons that are good at the instant, and why the others are not."""
+    good, left_out = [], []
+    for each in trial.coupons:
+        window = each.template.terms.validity.window(each.claimed_at)
+        if window is None or window[1] <= trial.basket.at:
+            left_out.append(_left_out(each, "券已过期", "it has expired"))
+        elif trial.basket.at < window[0]:
+            left_out.append(_left_out(each, "券未到使用时间", "it may not be used yet"))
+        else:
+            good.append(each)
+    return good, left_out
+
+
+def _left_out(coupon: TriedCoupon, zh: str, en: str) -> LeftOut:
+    return LeftOut(coupon=coupon.id, why=Why.CONDITIONS, zh=zh, en=en)
+
+
+def _held(coupon: TriedCoupon) -> Held:
+    template = coupon.template
+    value = template.value_fen if coupon.value_fen is None else coupon.value_fen
+    window = template.terms.validity.window(coupon.claimed_at)
+    return Held(
+        id=coupon.id,
+        template=template.code,
+        offer=template.offer_of(value),
+        expires_at=None if window is None else window[1],
+        left_fen=value if template.value_fen is not None else None,
+    )
+
+
+def _use(coupon: TriedCoupon, shares: Sequence[int], trial: Trial) -> Use:
+    template, items = coupon.template, trial.basket.items
+    merchants = [item.merchant for item in items]
+    given: dict[str, list[int]] = {}
+    cells = funding.split(template.terms.funding, shares=shares, merchants=merchants)
+    for line, parts in enumerate(cells):
+        for funder, fen in parts:
+            name = f"{funder.kind.value}:{funder.name}" if funder.name else funder.kind.value
+            given.setdefault(name, [0] * len(items))[line] += fen
+    offer = _held(coupon).offer
+    counted = conditions.eligible(offer, trial.basket)
+    return Use(
+        coupon=coupon.id,
+        template=template.code,
+        zh=template.title_zh,
+        en=template.title_en,
+        goods_fen=sum([items[line].amount_fen for line in counted]),
+        tenders=offer.tenders,
+        gifts=[Gift(of=Funded(coupon.id, name), shares=fen) for name, fen in given.items()],
+    )
+
+
+def _item(number: int, path: str, document: object) -> Item:
+    known = {
+        "merchant", "store", "trade", "category", "sku", "quantity", "amount_fen", "burnable",
+    }  # fmt: skip
+    given = reading.fields(document, path=path, known=known)
+    names = {name: reading.code(given, name, path=path) or "" for name in _NAMES}
+    quantity = reading.optional_integer(given, "quantity", path=path, most=LIMIT_QUANTITY)
+    return Item(
+        number=number,
+        quantity=quantity or 1,
+        amount_fen=reading.integer(given, "amount_fen", path=path, least=0, most=LIMIT_FEN),
+        burnable=reading.flag(given, "burnable", path=path, default=True),
+        **names,
+    )
+
+
+def _shopper(document: object, path: str) -> Shopper:
+    known = {"tier", "segments", "first_purchase", "first_at", "birthday"}
+    given = reading.fields(document, path=path, known=known)
+    birthday = reading.code(given, "birthday", path=path)
+    return Shopper(
+        tier=reading.code(given, "tier", path=path),
+        segments=reading.codes(given, "segments", path=path),
+        first_purchase=reading.flag(given, "first_purchase", path=path, default=False),
+        first_at=reading.codes(given, "first_at", path=path),
+        birthday=None if birthday is None else parse_birthday(birthday),
+    )
+
+
+def _coupons(given: Mapping[str, object], at: datetime) -> Iterator[TriedCoupon]:
+    """Return the coupons by template; the same template twice is one with more coupons."""
+    seen: dict[str, tuple[Template, int]] = {}
+    total = 0
+    for path, document in reading.items(given, "coupons", path=_PATH):
+        asked = reading.fields(
+            document, path=path, known={"template", "count", "claimed_at", "value_fen"}
+        )
+        template = templates.load(asked.get("template"), f"{path}.template")
+        before, number = seen.get(template.code, (template, 0))
+        if template.offer is None or before != template:
+            raise BadTemplate(
+                f"{path}.template",
+                "券包，或同一编号有两种内容",
+                "a pack, or a code with two meanings",
+            )
+        count = reading.optional_integer(asked, "count", path=path, most=LIMIT_COUPONS) or 1
+        total += count
+        if total > LIMIT_COUPONS:
+            raise BadTemplate(f"{_PATH}.coupons", "最多 30 张", "at most 30")
+        seen[template.code] = (template, number + count)
+        for each in range(number + 1, number + count + 1):
+            yield TriedCoupon(
+                id=f"{template.code}#{each}",
+                template=template,
+                claimed_at=_instant(asked, "claimed_at", path=path) or at,
+                value_fen=reading.optional_integer(asked, "value_fen", path=path),
+            )
+
+
+def _instant(given: Mapping[str, object], name: str, *, path: str) -> datetime | None:
+    written = given.get(name)
+    if written is None:
+        return None
+    try:
+        found = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadTemplate(
+            f"{path}.{name}", "须为带时区的时间", "an instant with its offset is wanted"
+        )
+    return found
+
+
+_NAMES = ("merchant", "store", "trade", "category", "sku")
