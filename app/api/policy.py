@@ -23,6 +23,7 @@ POLICY: Mapping[str, Role] = {
     "pos.make_quote": Role.STORE,
     "pos.validate_coupons": Role.STORE,
     "pos.look_up_coupon": Role.STORE,
+    "pos.exchange_paper": Role.STORE,
     "pos.place_order": Role.STORE,
     "pos.pay_order": Role.STORE,
     "pos.cancel_order": Role.STORE,

@@ -36,12 +36,13 @@ from app.checkout.errors import CouponNotUsable
 from app.checkout.pricing import price
 from app.checkout.stacks import PUBLIC
 from app.clock import server_now
-from app.errors import NotFound
+from app.errors import Invalid, NotFound
 from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
 from app.merchants.directory import ListedStore, ListedTerminal
 from config.database import new_id
-from coupons import codes, wallets
+from coupons import codes, issuing, wallets
+from coupons.errors import NoSuchCoupon
 from coupons.wallets import Held, Standing
 
 
@@ -176,16 +177,34 @@ def look_up_coupon(session: Session, store: ListedStore, asked: AskedLookUp) -> 
     """Return the coupon of a code that was scanned; a personal one to its holder's till alone."""
     terminal = terminal_of(session, store, asked.terminal_id)
     require_patience(session, terminal, [asked.code])
-    present, _ = who(session, terminal, identification=asked.identification_id, confirmation=None)
-    refusal = over(present, spends=False)
-    if refusal is not None:
-        raise refusal
+    member = _member(session, terminal, asked.identification_id)
     index = codes.index_of(coupon_keys(session), codes.normal(asked.code))
     found = wallets.find(session, indexes=[index])
-    if not found or not _may_see(session, found[0], present.member if present else None):
+    if not found or not _may_see(session, found[0], member):
         count_misses(session, terminal, [asked.code])
         return Refused(error=NotFound("coupon", "…"))
     return coupon_view(found[0])
+
+
+@pos.post("/coupons/exchanges")
+@requires(Role.STORE, limit=limits.IDENTIFY)
+@writes(LookUpCouponSchema, FoundCouponSchema, status=HTTPStatus.OK, keyed=False)
+def exchange_paper(session: Session, store: ListedStore, asked: AskedLookUp) -> object:
+    """Make a printed code a coupon: the identified member's, else of whoever shows the code."""
+    terminal = terminal_of(session, store, asked.terminal_id)
+    require_patience(session, terminal, [asked.code])
+    member = _member(session, terminal, asked.identification_id)
+    code = codes.normal(asked.code)
+    if member is None and _is_short(code):
+        raise Invalid("identification_id", "短券码须先识别会员", "a short code needs its member")
+    index = codes.index_of(coupon_keys(session), code)
+    holder = None if member is None else member.public_id
+    try:
+        issuing.exchange(session, index=index, holder=holder, store=store.public_id)
+    except NoSuchCoupon as unknown:
+        count_misses(session, terminal, [asked.code])
+        return Refused(error=unknown)
+    return coupon_view(wallets.find(session, indexes=[index])[0])
 
 
 def require_patience(session: Session, terminal: ListedTerminal, named: Sequence[str]) -> None:
@@ -209,6 +228,26 @@ def refuse_coupons(session: Session, terminal: ListedTerminal, refused: CouponNo
     answers.undo(session)
     count_misses(session, terminal, [coupon for coupon, _, _ in refused.reasons])
     return Refused(error=refused)
+
+
+def _member(
+    session: Session, terminal: ListedTerminal, identification: str | None
+) -> KnownMember | None:
+    """Return whom the terminal knows.
+
+    Raises:
+        IdentificationOver: it does not, or not any more.
+    """
+    present, _ = who(session, terminal, identification=identification, confirmation=None)
+    refusal = over(present, spends=False)
+    if refusal is not None:
+        raise refusal
+    return present.member if present else None
+
+
+def _is_short(code: str) -> bool:
+    """Whether it is a printed code of twelve characters, too few to be safe alone."""
+    return codes.is_ours(code) and code.startswith("S")
 
 
 def _is_code(name: str) -> bool:

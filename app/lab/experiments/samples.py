@@ -290,14 +290,14 @@ def _coupon(stage: Stage) -> str:
     return issuing.claim(stage.session, batch=batch, holder=stage.person.member)[0].coupon
 
 
-def _exchanged_code(stage: Stage) -> Ask:
+def _exchanged_code(stage: Stage, **fields: object) -> Ask:
     batch, keys = _coupon_batch(stage), coupon_keys(stage.session)
     run = runs.open_run(
         stage.session, batch=batch, name="lab", wanted=None, keys=keys, by="system:lab"
     )
     written = codes.new_code()
     runs.take_over(stage.session, run, [(1, written)], keys=keys)
-    return Ask(body={"code": written})
+    return Ask(body={**fields, "code": written})
 
 
 def _code_shown(stage: Stage) -> Ask:
@@ -377,6 +377,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "pos.make_quote": lambda stage: Ask(body={**_at(stage), "lines": [LINE]}),
     "pos.validate_coupons": lambda stage: Ask(body={**_at(stage), "lines": [LINE]}),
     "pos.look_up_coupon": _code_shown,
+    "pos.exchange_paper": lambda stage: _exchanged_code(stage, **_at(stage)),
     "pos.place_order": lambda stage: Ask(body=_sale(stage)),
     "pos.pay_order": lambda stage: Ask(
         ids={"order_id": _placed(stage)}, body={**_at(stage), "tenders": CASH}

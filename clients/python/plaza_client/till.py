@@ -149,6 +149,11 @@ class Till:
         body = {**self._here, "code": code, **_said(identification_id=identification_id)}
         return read(FoundCoupon, self._sender.ask(f"{_BASE}/coupons/look-up", body).body)
 
+    def exchange_code(self, code: str, *, identification_id: str | None = None) -> FoundCoupon:
+        """Make a printed code a coupon: the identified member's, else of whoever shows it."""
+        body = {**self._here, "code": code, **_said(identification_id=identification_id)}
+        return read(FoundCoupon, self._sender.ask(f"{_BASE}/coupons/exchanges", body).body)
+
     def sell(
         self,
         *,

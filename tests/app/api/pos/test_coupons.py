@@ -7,10 +7,11 @@ from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
 from config.database import Database
 from coupons import codes, issuing
+from tests.app.api.member.test_coupons import printed
 from tests.app.api.pos.test_orders import AT, cash, identified, order, told
 from tests.app.api.pos.test_refunds import refund
 from tests.app.api.tills import Till
-from tests.app.checkout.test_coupons import give, off
+from tests.app.checkout.test_coupons import give, off, open_batch
 from tests.counting import sent_by_all
 from tests.factories import make_member
 
@@ -230,3 +231,29 @@ def test_a_terminal_that_guesses_waits_in_whatever_call(
 def count(database: Database, table: str) -> int:
     with database.transaction("test") as session:
         return int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+def test_a_printed_code_becomes_a_coupon_at_the_till_and_sells(
+    till: Till, database: Database, known: str
+) -> None:
+    """C7, C13: without a member it is of whoever shows it; once, and told again."""
+    with database.transaction("test") as session:
+        batch = open_batch(session, off(2_000, 10_000)).code
+    code, taken = printed(database, batch), printed(database, batch)
+    exchange = "/v1/pos/coupons/exchanges"
+
+    got = told(till.post(exchange, {**AT, "code": code}), 200)
+    again = told(till.post(exchange, {**AT, "code": code}), 200)
+    mine = told(till.post(exchange, {**AT, "code": taken, "identification_id": known}), 200)
+    foreign = told(till.post(exchange, {**AT, "code": taken}), 404)
+    unknown = told(till.post(exchange, {**AT, "code": codes.new_code()}), 404)
+    short = codes.code_of(bytes(32), 1, short=True)
+    without = told(till.post(exchange, {**AT, "code": short}), 400)
+    sold = told(till.post("/v1/pos/orders", order(lines=[TEA, CUP], coupons=[code],
+                                                  tenders=cash(10_000))))  # fmt: skip
+
+    assert got == again
+    assert mine["standing"] == "usable"
+    assert {**foreign, "instance": ""} == {**unknown, "instance": ""}
+    assert without["errors"][0]["pointer"] == "/identification_id"
+    assert [each["coupon_id"] for each in sold["coupons"]] == [got["coupon_id"]]
