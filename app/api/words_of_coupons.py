@@ -88,6 +88,8 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "Reason.en": ("原因（英文）", "the reason, in English", "it has expired"),
     # The member's coupons.
     "batch": ("券批次", "the batch's code", "SPRING"),
+    "OwnData.coupons": ("持有过的券", "the coupons that are or were the member's"),
+    "Wallet.coupons": ("会员的券，可用的在前", "the member's coupons, usable ones first"),
     "OwnCoupon.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
     "OwnCoupon.en": ("券名（英文）", "its name, in English", "20 off 100"),
     "Offer.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),

@@ -13,6 +13,7 @@ from app.api.fields import DoorSchema, Instant, Items, Part, PublicId, Text
 from app.api.member import member
 from app.api.member.agreeing import StanceSchema
 from app.api.member.check_ins import CheckedInSchema
+from app.api.member.coupons import OwnCouponSchema, coupon_view, names_of
 from app.api.member.orders import (
     OwnOrderDetailSchema,
     lines_of,
@@ -36,6 +37,7 @@ from app.merchants.directory import get_directory
 from app.points import statements
 from app.points.check_ins import list_check_ins
 from config.database import now_of
+from coupons import wallets
 
 _BEGINNING = date(1970, 1, 1)
 _EVERYTHING = 10_000_000
@@ -84,6 +86,7 @@ class OwnDataSchema(DoorSchema):
     check_ins = Items(Part(CheckedInSchema), most=_MANY, required=True)
     referral_code = Text(most=20, required=True, allow_none=True)
     referrals = Items(Part(ReferredSchema), most=_MANY, required=True)
+    coupons = Items(Part(OwnCouponSchema), most=_MANY, required=True)
 
 
 @member.post("/exports")
@@ -104,6 +107,7 @@ def fetch_export(
     """Return all that is kept of the member, this once."""
     exporting.fetch_once(session, export_id, member=caller.member, now=server_now(session))
     person = privacy.own_person(session, caller.public_id)
+    names = names_of(session, caller.member.id)
     return {
         "made_at": now_of(session),
         "profile": {
@@ -125,6 +129,7 @@ def fetch_export(
         "check_ins": list_check_ins(session, caller.member),
         "referral_code": friends_of(session, caller.member).code,
         "referrals": list_referred(session, caller.member, limit=_MANY),
+        "coupons": [coupon_view(each) for each in wallets.wallet(session, holders=names)],
     }
 
 

@@ -32,9 +32,12 @@ from sqlalchemy import text
 
 from app.clock import SHANGHAI
 from app.members import confirming
+from app.members.sealing import coupon_keys
 from config.database import Database, now_of
 from config.settings import PROJECT
+from coupons import codes
 from migrations.run import create_district
+from tests.app.checkout.test_coupons import give, off
 from tests.clients.python.network import Network
 from tests.clients.python.worlds import World, open_world
 from tests.factories import unique
@@ -65,6 +68,39 @@ def test_a_member_is_known_by_code_card_or_phone_and_burns_by_the_code_alone(
     assert (quoted.due_fen, quoted.may_burn_points) == (9_700, 500)
     assert [each.code for each in quoted.limits] == []
     assert (sold.burned_points, sold.burned_fen, sold.earned_points) == (300, 300, 97)
+    assert refused.value.code == "rule-not-met"
+
+
+def test_coupons_are_validated_sold_with_and_given_back(base_url: str, world: World) -> None:
+    """C8, C13, C14"""
+    with world.database.transaction(world.district) as session:
+        coupon = give(session, world.member, off(2_000, 10_000))
+        far = give(session, world.member, off(100, 50_000))
+        keys = coupon_keys(session)
+        code = codes.show(session, coupon=coupon, holders=(world.member.public_id,), keys=keys)
+    with world.till(base_url) as till:
+        known = till.identify(member_code=world.spend_code()).identification_id
+        found = till.look_up_coupon(code)
+        checked = till.validate_coupons(lines=[TEA], coupons=[coupon, far], identification_id=known)
+        quoted = till.quote(lines=[TEA], best_coupons=True, identification_id=known)
+        with pytest.raises(RuleForbids) as refused:
+            till.place(number=unique("N"), lines=[TEA], coupons=[far], identification_id=known)
+        sold = till.sell(
+            number=unique("N"), lines=[TEA], coupons=[code], identification_id=known,
+            tenders=[Tender(name="cash", fen=quoted.due_fen)],
+        )  # fmt: skip
+        back = till.refund(sold.order_id, number=unique("R"))
+        with pytest.raises(NotFound):
+            till.exchange_code(codes.new_code())
+
+    assert (found.coupon_id, found.standing) == (coupon, "usable")
+    assert checked.discount_fen == 2_000
+    assert [(each.coupon_id, each.unmet[0].gap_fen) for each in checked.left_out] == [(far, 40_000)]
+    assert quoted.proof is not None
+    assert (quoted.proof.proved, quoted.due_fen) == (True, 8_000)
+    assert quoted.coupons[0].funders[0].funder == "district"
+    assert [(each.coupon_id, each.fen) for each in sold.coupons] == [(coupon, 2_000)]
+    assert [(each.coupon_id, each.returned) for each in back.coupons] == [(coupon, True)]
     assert refused.value.code == "rule-not-met"
 
 
