@@ -23,7 +23,8 @@ from sqlalchemy import text
 from app.cli.context import Command, pass_command
 from app.cli.serving import answers, served
 from app.cli.settle.closing import as_fields, close_month
-from app.lab import coalition, dataset, replay, replay_http
+from app.lab import campaigns, coalition, dataset, replay, replay_coupons, replay_http
+from app.lab.campaigns import Campaigns
 from app.lab.coalition import Coalition
 from app.lab.replay import DISTRICT, Event, Plan
 from app.lab.report import write_report
@@ -101,6 +102,7 @@ _done: list["Array[c_longlong]"] = []  # In a worker: how many events each has d
     show_default=True,
     help="报告 / the report.",
 )
+@click.option("--coupons", is_flag=True, help="发放并核销数据集的活动券 / run its campaigns too.")
 @click.option("--settle", "settles", is_flag=True, help="结清每个月 / close every month of it.")
 @click.option("--json", "in_json", is_flag=True, help="最后一行为 JSON / the last line is JSON.")
 @pass_command
@@ -119,6 +121,7 @@ def replay_command(
     tills: int,
     url: str | None,
     report: Path,
+    coupons: bool,
     settles: bool,
     in_json: bool,
 ) -> None:
@@ -129,8 +132,17 @@ def replay_command(
     plaza replay --baskets 155848 --json
     plaza replay --baskets 5000 --http --tills 4
     plaza replay --baskets 155848 --settle --json
+    plaza replay --baskets 155848 --coupons --json
     """
-    plan = Plan(baskets=baskets, seed=seed, burn_share=burn_share, refund_share=refund_share)
+    if coupons and over_http:
+        raise click.UsageError("--coupons 在进程内运行 / --coupons runs in process, not by --http")
+    plan = Plan(
+        baskets=baskets,
+        seed=seed,
+        burn_share=burn_share,
+        refund_share=refund_share,
+        coupons=coupons,
+    )
     run = partial(_in_process, command, workers=workers)
     if over_http:
         run = partial(_over_http, command, tills=tills, url=url)
@@ -157,14 +169,18 @@ def replay_plan(
     if not (resume and replay.begun(database, plan)):
         _tell("正在准备商圈 / preparing the district")
         replay.open_district(settings, sold, plan)
+    found = None
+    if plan.coupons:
+        found = campaigns.read(sold)
+        replay_coupons.prepare(database, DISTRICT, found, tell=_tell)
     began = time.perf_counter()
-    took = (run or partial(_in_process, command, workers=2))(replay.events(sold, plan))
+    took = (run or partial(_in_process, command, workers=2))(replay.events(sold, plan, found))
     seconds = time.perf_counter() - began
     _let_time_pass(database, sold)
     closed = _settle(database) if settles else []
-    found = _look_back(database) if closed else None
-    summary = _finish(database, took, seconds, closed, found)
-    write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took, coalition=found)
+    seen = _look_back(database) if closed else None
+    summary = _finish(database, took, seconds, closed, seen, campaigns=found)
+    write_report(database, DISTRICT, report, plan=plan, summary=summary, took=took, coalition=seen)
     _tell(f"报告 / report: {report}")
     return summary
 
@@ -288,20 +304,26 @@ def _finish(
     took: Sequence[float],
     seconds: float,
     closed: Sequence[Mapping[str, object]],
-    found: Coalition | None,
+    seen: Coalition | None,
+    *,
+    campaigns: Campaigns | None,
 ) -> Summary:
     _tell("正在核对账目 / auditing the books")
     with database.transaction(DISTRICT, repeatable_read=True) as session:
         violations = audit_in_full(session)
         for each in violations:
             _tell(f"✘ {each}")
+        coupons = None
+        if campaigns is not None:
+            coupons = replay_coupons.figures(session, no_basket=campaigns.no_basket)
         return summarise(
             session,
             sold=len(took),
             seconds=seconds,
             sound=not violations,
             periods=closed,
-            breakage=None if found is None else found.to_json(),
+            breakage=None if seen is None else seen.to_json(),
+            coupons=coupons,
         )
 
 

@@ -4,7 +4,8 @@ Mapping, so that anyone can compute it again: the first N baskets by (time, bask
 a merchant with one store; a household is a member; a row is a line of quantity 1; business time is
 the row's time less five hours, read as Shanghai; one rule, a point for each whole yuan of net paid.
 Burns and refunds are made up, drawn from the seed and the basket's own id, and marked so: their
-cashier is `made-up`, and the till's number of a refund begins with R.
+cashier is `made-up`, and the till's number of a refund begins with R. With coupons the year's
+campaigns run too (`campaigns`), and an article is known by its product's number.
 """
 
 import random
@@ -23,6 +24,8 @@ from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender
 from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.errors import StateConflict
+from app.lab import replay_coupons
+from app.lab.campaigns import Campaigns
 from app.lab.dataset import SoldBasket, households, stores
 from app.lab.paying import due_fen
 from app.members import enrolment
@@ -62,25 +65,32 @@ class Plan:
     seed: int
     burn_share: float
     refund_share: float
+    coupons: bool = False
 
     def to_json(self) -> dict[str, object]:
-        """Return the plan as it is kept with the district."""
+        """Return the plan as it is kept with the district; of coupons only where there are some."""
         return {
             "baskets": self.baskets,
             "seed": self.seed,
             "burn_share": self.burn_share,
             "refund_share": self.refund_share,
+            **({"coupons": True} if self.coupons else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A sale, or (with `parts`) a refund of it; in the order of business time."""
+    """A sale, or (with `parts`) a refund of it; in the order of business time.
+
+    Where campaigns run, `products` are what the lines hold and `coupons` the codes that are tried.
+    """
 
     at: datetime
     basket: SoldBasket
     burns: bool
     parts: tuple[Request, ...] = ()
+    products: tuple[int, ...] = ()
+    coupons: tuple[str, ...] = ()
 
     @property
     def number(self) -> str:
@@ -101,13 +111,25 @@ class OtherPlan(StateConflict):
         )
 
 
-def events(baskets: Sequence[SoldBasket], plan: Plan) -> list[Event]:
+def events(
+    baskets: Sequence[SoldBasket], plan: Plan, campaigns: Campaigns | None = None
+) -> list[Event]:
     """Return sales and made-up refunds in time order; each basket's dice are its own."""
     found = []
+    products = campaigns.products if campaigns else {}
+    tries = campaigns.tries if campaigns else {}
     for basket in baskets:
         dice = random.Random(f"{plan.seed}:{basket.id}")
         burns = dice.random() < plan.burn_share
-        found.append(Event(basket.sold_at, basket, burns))
+        found.append(
+            Event(
+                at=basket.sold_at,
+                basket=basket,
+                burns=burns,
+                products=products.get(basket.id, ()),
+                coupons=tries.get(basket.id, ()),
+            )
+        )
         if dice.random() < plan.refund_share and any(basket.fens):
             later = timedelta(seconds=dice.randrange(3600, int(LONGEST_RETURN.total_seconds())))
             found.append(Event(basket.sold_at + later, basket, burns, (_part(basket, dice),)))
@@ -255,17 +277,25 @@ def _sell(event: Event) -> Callable[[Session], object]:
             number=event.number,
             occurred_at=event.at,
             lines=[
-                BasketLine(sku=str(number), name="商品", category="general", amount_fen=fen)
-                for number, fen in enumerate(event.basket.fens, start=1)
+                BasketLine(sku=sku, name="商品", category="general", amount_fen=fen)
+                for sku, fen in zip(_skus(event), event.basket.fens, strict=True)
             ],
             member=find_by_card(session, str(event.basket.household)),
             burn_points=ALL_POINTS if event.burns else 0,
             cashier=MADE_UP if event.burns else None,
         )
+        if event.coupons:
+            return replay_coupons.sell(session, basket, event.coupons)
         due = due_fen(session, basket) if event.burns else basket.total_fen
         return orders.sell(session, basket, [Tender(name="cash", fen=due)])
 
     return sell
+
+
+def _skus(event: Event) -> list[str]:
+    if event.products:
+        return [str(product) for product in event.products]
+    return [str(number) for number in range(1, len(event.basket.fens) + 1)]
 
 
 def _refund(event: Event) -> Callable[[Session], object]:
@@ -273,17 +303,16 @@ def _refund(event: Event) -> Callable[[Session], object]:
         terminal = get_directory(session).terminals[_till(session, event.basket.store)]
         order = orders.find_by_number(session, terminal=terminal, number=str(event.basket.id))
         assert order is not None, f"basket {event.basket.id} was sold before its refund"
-        return refunds.give(
-            session,
-            RefundRequest(
-                order=order.public_id,
-                terminal=terminal,
-                number=event.number,
-                occurred_at=event.at,
-                parts=event.parts,
-                cashier=MADE_UP,
-            ),
+        request = RefundRequest(
+            order=order.public_id,
+            terminal=terminal,
+            number=event.number,
+            occurred_at=event.at,
+            parts=event.parts,
+            cashier=MADE_UP,
         )
+        give = replay_coupons.give_back if order.discount_fen else refunds.give
+        return give(session, request)
 
     return refund
 

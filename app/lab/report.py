@@ -48,6 +48,7 @@ _PARAMETERS: Mapping[str, str] = {
     "seed": "种子 seed",
     "burn_share": "抵扣占比 share that burns",
     "refund_share": "退款占比 share refunded",
+    "coupons": "活动券 campaigns",
 }
 
 

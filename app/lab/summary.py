@@ -31,10 +31,15 @@ class Summary:
     digest: str
     periods: Sequence[Mapping[str, object]] = ()
     breakage: Mapping[str, object] | None = None
+    coupons: Mapping[str, object] | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the figures as one JSON object; the last two only where months were closed."""
+        """Return the figures as one JSON object; `periods` and `breakage` where months were closed.
+
+        What became of coupons stands beside the others, where campaigns ran.
+        """
         figures = asdict(self)
+        figures |= figures.pop("coupons") or {}
         if not self.periods:
             del figures["periods"], figures["breakage"]
         return figures
@@ -48,12 +53,14 @@ def summarise(
     sound: bool,
     periods: Sequence[Mapping[str, object]] = (),
     breakage: Mapping[str, object] | None = None,
+    coupons: Mapping[str, object] | None = None,
 ) -> Summary:
     """Return the figures of a district, read from its books and orders.
 
     `net_fen` is the money paid for all orders, after points and before refunds; `clawed_back` the
     earned points that refunds took back; `outstanding` what members hold less what they owe;
-    `periods` the months that were closed, `breakage` how its forecasts did.
+    `periods` the months that were closed, `breakage` how its forecasts did; `coupons` what became
+    of campaigns, where they ran.
     """
     sums = session.execute(_SUMS).one()
     return Summary(
@@ -74,6 +81,7 @@ def summarise(
         digest=digest(session),
         periods=periods,
         breakage=breakage,
+        coupons=coupons,
     )
 
 

@@ -34,6 +34,17 @@ def test_a_replay_ends_with_its_figures_and_a_report(plaza: Plaza, tmp_path: Pat
     assert "积分负债" in page
 
 
+def test_a_replay_with_coupons_says_what_became_of_them(plaza: Plaza) -> None:
+    """O5: what was tried is redeemed or refused, and the rest had no basket."""
+    figures = plaza.json("replay", "--baskets", "80", "--coupons", "--report", "/dev/null")
+
+    refused = sum(figures["refused"].values())
+    assert figures["granted"] > 0
+    assert (figures["redeemed"] + refused, figures["no_basket"]) == (1, 2_101)
+    assert (figures["audit"], figures["trial_balance"]) == ("ok", 0)
+    assert "--http" in plaza.refused("replay", "--baskets", "5", "--coupons", "--http")
+
+
 def test_finishing_a_replay_by_another_plan_is_refused(plaza: Plaza) -> None:
     plaza("replay", "--baskets", "20", "--report", "/dev/null")
 
