@@ -13,7 +13,14 @@ from app.cli.context import Command, pass_command
 from app.cli.replay import replay_plan
 from app.cli.serving import served
 from app.lab import bench as lab
-from app.lab import bench_expiry, bench_http, bench_ledger, bench_proofs, bench_settle
+from app.lab import (
+    bench_coupons,
+    bench_expiry,
+    bench_http,
+    bench_ledger,
+    bench_proofs,
+    bench_settle,
+)
 from app.lab.bench_pgbench import Pgbench
 from app.lab.bench_wrk import find_wrk
 from app.lab.replay import DISTRICT as YEAR
@@ -179,6 +186,26 @@ def of_expiry(command: Command, *, short: bool, lots: int, seconds: float, in_js
         wanted = bench_expiry.DEMANDS.get(name)
         click.echo(
             f"expiry  {name:<24}{value:12,.3f}" + (f"  （要求 demand {wanted}）" if wanted else "")
+        )
+
+
+@bench.command("coupons")
+@click.option("--short", is_flag=True, help="小样，只验证能跑 / a few, to see that it runs.")
+@as_json
+@pass_command
+def of_coupons(command: Command, *, short: bool, in_json: bool) -> None:
+    """选券的 CPU 时间、印码与 COPY 之比、热门批次与多批次之比 / CPU of a quote, printed codes to a
+    raw COPY, claims on one hot batch to claims on many.
+    """
+    size = bench_coupons.SHORT if short else bench_coupons.Size()
+    found = asdict(bench_coupons.measure(command.settings(), size, tell=_tell))
+    if in_json:
+        click.echo(json.dumps({"coupons": _rounded(found)}))
+        return
+    for name, figure in found.items():
+        wanted = bench_coupons.DEMANDS.get(name)
+        click.echo(
+            f"coupons {name:<18}{figure:8.3f}" + (f"  （要求 demand {wanted}）" if wanted else "")
         )
 
 
