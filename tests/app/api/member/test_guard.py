@@ -23,14 +23,17 @@ from app.api.edge import Contract
 from app.api.policy import POLICY
 from app.clock import server_now
 from app.members import confirming, exporting
-from app.members.identification import KnownMember
+from app.members.identification import KnownMember, find_by_phone
 from config.database import Database
 from tests.app.api.phones import Phone, new_member
 from tests.app.api.tills import Till
 from tests.app.checkout.shops import open_shop
-from tests.factories import make_till, unique
+from tests.app.checkout.test_coupons import give, off
+from tests.factories import make_member, make_till, new_phone, unique
 
+FRIEND = new_phone()
 BODIES = {
+    "member.share_coupon": {"phone": FRIEND},
     "member.change_profile": {"name": "王五"},
     "member.close_account": {"points": "burn"},
     "member.decide_consent": {
@@ -50,6 +53,12 @@ def _burn(session: Session, member: KnownMember) -> str:
     ).public_id  # fmt: skip
 
 
+def _coupon(session: Session, member: KnownMember) -> str:
+    if find_by_phone(session, FRIEND) is None:
+        make_member(session, phone=FRIEND)
+    return give(session, member, off(100), transfer=1)
+
+
 def _export(session: Session, member: KnownMember) -> str:
     return exporting.ask(session, member=member, now=server_now(session)).public_id
 
@@ -58,6 +67,7 @@ MAKERS: dict[str, Callable[[Session, KnownMember], str]] = {
     "order_id": _order,
     "burn_id": _burn,
     "export_id": _export,
+    "coupon_id": _coupon,
 }
 
 
@@ -209,6 +219,7 @@ def test_every_write_but_those_whose_answers_are_secret_wants_a_key(app: APIFlas
         "member.end_all_sessions",
         "member.make_code_seed",
         "member.fetch_export",
+        "member.exchange_code",  # A code is good once, and told again to its holder.
         "reading.explain_signature",  # It writes nothing.
     }
 
