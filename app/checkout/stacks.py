@@ -148,12 +148,15 @@ def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
 def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
     """Whether a sale may be told of a coupon: the member's own, or one that anybody may use.
 
-    A short printed code could be guessed, so it alone shows nothing (reliability §10).
+    A short printed code could be guessed, so it alone shows nothing (reliability §10). That one is
+    void its holder alone is told (semantics 44).
     """
     terms = held.template.terms
     if terms.code is CodeLength.SHORT and not name.startswith(PUBLIC) and not holders:
         return False
-    return held.holder in holders or held.holder is None or not terms.personal
+    if held.holder in holders:
+        return True
+    return held.standing is not Standing.VOID and (held.holder is None or not terms.personal)
 
 
 def _unknown(name: str) -> LeftOut:
