@@ -20,6 +20,7 @@ from app.cli import (
     pos,
     programme,
     proof,
+    race,
     reconcile,
     replay,
     rewards,
@@ -74,6 +75,7 @@ COMMANDS: tuple[click.Command, ...] = (
     replay.replay_command,
     simulate.simulate,
     lab.lab,
+    race.race,
 )
 
 

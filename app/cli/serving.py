@@ -3,8 +3,9 @@
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import requests
 
@@ -26,11 +27,32 @@ class WebDoorFailed(ConfigError):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A web part that runs: where it answers, and its first process, which starts the workers."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
 def served(command: Command, *, app: str = "wsgi:app") -> Iterator[str]:
     """Run gunicorn with the command's settings and servers; it ends with the command, or dies.
 
     `app` is what it serves. Yields the address.
+
+    Raises:
+        WebDoorFailed: it does not come up.
+    """
+    with serving(command, app=app, environ={}) as running:
+        yield running.address
+
+
+@contextmanager
+def serving(
+    command: Command, *, app: str = "wsgi:app", environ: Mapping[str, str]
+) -> Iterator[Served]:
+    """Run gunicorn as `served` does, with settings of its own in `environ`; yields its process too.
 
     Raises:
         WebDoorFailed: it does not come up.
@@ -45,6 +67,7 @@ def served(command: Command, *, app: str = "wsgi:app") -> Iterator[str]:
             "PLAZA_HOST": LOOPBACK,
             "PLAZA_PORT": str(port),
             "PLAZA_LOG_LEVEL": "WARNING",  # A line for each request would be most of the work.
+            **environ,
         },
         death_signal=signal.SIGINT,
         log=command.home / "log" / "command-web.log",
@@ -55,7 +78,8 @@ def served(command: Command, *, app: str = "wsgi:app") -> Iterator[str]:
         wait_until(lambda: answers(address) or not child.alive(), seconds=_START_SECONDS)
         if not answers(address):
             raise WebDoorFailed(child.log)
-        yield address
+        assert child.process is not None, "it answers, so it runs"
+        yield Served(address=address, pid=child.process.pid)
     finally:
         child.tell_to_stop()
         child.stop()
