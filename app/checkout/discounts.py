@@ -176,20 +176,27 @@ def given_back(
     return given
 
 
-def parts_back(stack: Stack, allocation: Allocation, gone: Delta, delta: Delta) -> list[Redeemed]:
+def parts_back(
+    stack: Stack, allocation: Allocation, gone: Delta, delta: Delta, *, whole: bool
+) -> list[Redeemed]:
     """Return what a refund gives back of each coupon: of its discount, and of the goods it counted.
 
     `gone` is what earlier refunds gave back. Of the goods the same part goes back as of the
-    discount, rounded down over all refunds, so in the end all of them.
+    discount, rounded down over all refunds, so in the end all of them. With the `whole` order every
+    coupon hears of it, also one whose discount went back before: it may be the member's again.
     """
     before, now = _by_coupon(allocation, gone), _by_coupon(allocation, delta)
     parts = []
     for use in stack.uses:
         back, had = now.get(use.coupon, 0), before.get(use.coupon, 0)
-        if back:
-            goods = use.goods_fen * (had + back) // use.fen - use.goods_fen * had // use.fen
+        if back or whole:
+            goods = _part(use, had + back) - _part(use, had) if use.fen else use.goods_fen
             parts.append(Redeemed(coupon=use.coupon, discount_fen=back, order_fen=goods))
     return parts
+
+
+def _part(use: Use, fen: int) -> int:
+    return use.goods_fen * fen // use.fen
 
 
 def _by_coupon(allocation: Allocation, delta: Delta) -> dict[str, int]:

@@ -161,6 +161,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         wallet, allocation, homes = _lock(session, member, allocation, homes)
     states, borne = _read(session, order)
     after, delta = refund(allocation, states, request.parts)
+    whole = is_whole(allocation, after)
     gone = difference(allocation, {}, states)
     public_id = new_id("ref")
     given_back, clawback = NOT_GIVEN_BACK, NO_CLAWBACK
@@ -180,18 +181,12 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
             *_funding(session, request, order, public_id, allocation=allocation, delta=delta),
         ],
         moved={number: state for number, state in after.items() if state != states.get(number)},
-        coupons=discounts.parts_back(discounts.load(order.coupons), allocation, gone, delta),
-        whole=is_whole(allocation, after),
-        member=member,
-        gain=growth.gain_of_refund(
-            session,
-            member,
-            kept_under=order.member_id,
-            refund=public_id,
-            kept_fen=_kept(order, gone, delta),
-            ordered_at=order.occurred_at,
-            at=request.occurred_at,
+        coupons=discounts.parts_back(
+            discounts.load(order.coupons), allocation, gone, delta, whole=whole
         ),
+        whole=whole,
+        member=member,
+        gain=_gain(session, request, order, member, refund=public_id, gone=gone, delta=delta),
     )
 
 
@@ -229,6 +224,27 @@ def _inherited(
         replace(home, lot_account_id=stands_for.get(home.lot_account_id, home.lot_account_id))
         for home in homes
     ]
+
+
+def _gain(
+    session: Session,
+    request: RefundRequest,
+    order: Order,
+    member: KnownMember | None,
+    *,
+    refund: str,
+    gone: Delta,
+    delta: Delta,
+) -> Gain | None:
+    return growth.gain_of_refund(
+        session,
+        member,
+        kept_under=order.member_id,
+        refund=refund,
+        kept_fen=_kept(order, gone, delta),
+        ordered_at=order.occurred_at,
+        at=request.occurred_at,
+    )
 
 
 def _kept(order: Order, gone: Delta, delta: Delta) -> tuple[int, int]:

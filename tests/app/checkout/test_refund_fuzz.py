@@ -236,9 +236,17 @@ def test_any_refunds_of_an_order_with_coupons_and_points_end_where_one_refund_wo
     with_coupons = 0
     for number in range(ORDERS):
         differ, coupons = differences(session, mall, number)
-        assert differ <= {"worth"}, number  # Whether a coupon comes back is told elsewhere.
+        assert differ <= {"worth"}, number
         with_coupons += coupons
     assert with_coupons > ORDERS // 2
+
+
+def test_any_refunds_bring_the_same_coupons_back_as_one_refund_would(
+    session: Session, mall: Mall
+) -> None:
+    """C14, C15; semantics 6: the order is whole either way, so the coupon is the member's again."""
+    for number in range(50):
+        assert "worth" not in differences(session, mall, number)[0], number
 
 
 _PARTIES = text(
