@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import psycopg
+from psycopg.pq.abc import PGresult
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from config.database import Database
+from config.lanes import Lane
 
 
 @contextmanager
@@ -33,11 +35,20 @@ def sent_by_all(database: Database) -> Iterator[list[object]]:
     def watch(connection: "psycopg.Connection[Any]", *_: object) -> None:
         connection.cursor_factory = counting
 
+    usual = Lane.send
+
+    def send(lane: Lane, text: bytes) -> PGresult:
+        if text != b"COMMIT":
+            statements.append(text)
+        return usual(lane, text)
+
     database.dispose()
     event.listen(database.engine, "connect", watch)
+    Lane.send = send  # type: ignore[method-assign, assignment]
     try:
         yield statements
     finally:
+        Lane.send = usual  # type: ignore[method-assign]
         event.remove(database.engine, "connect", watch)
         database.dispose()
 

@@ -456,5 +456,4 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
         "T1-0001-5f0c2b9e",
     ),
 }
-_TABLE = {**_WORDS, **REWARD_WORDS}
-_TABLE = {**_WORDS, **COUPON_WORDS, **SIGNING_WORDS}
+_TABLE = {**_WORDS, **REWARD_WORDS, **COUPON_WORDS, **SIGNING_WORDS}

@@ -81,16 +81,21 @@ class TenderSchema(DoorSchema):
     fen = Fen(required=True)
 
 
+_NAMED = [
+    {"required": [name], "properties": {name: {"type": "string"}}}
+    for name in ("identification_id", "burn_confirmation")
+]
+_NOT_BEST = {"properties": {"best_coupons": {"const": False}}}
+
+
 class BasketSchema(TillSchema):
     """A sale as a till asks for it, to be priced or placed; who burns points is named."""
 
     also: ClassVar[Mapping[str, Any]] = {
-        "anyOf": [
-            {"properties": {"burn_points": {"maximum": 0}}},
-            *(
-                {"required": [name], "properties": {name: {"type": "string"}}}
-                for name in ("identification_id", "burn_confirmation")
-            ),
+        "allOf": [
+            {"anyOf": [{"properties": {"burn_points": {"maximum": 0}}}, *_NAMED]},
+            {"anyOf": [_NOT_BEST, *_NAMED]},
+            {"anyOf": [_NOT_BEST, {"properties": {"coupons": {"maxItems": 0}}}]},
         ]
     }
 

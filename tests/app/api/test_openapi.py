@@ -91,7 +91,10 @@ def test_what_goes_together_is_described(described: dict[str, Any]) -> None:
     assert matters["membership"] == ["any"]
     assert len(schemas["RefundPart"]["oneOf"]) == 3
     for name in ("PlaceOrder", "QuoteBasket"):
-        assert schemas[name]["anyOf"][0] == {"properties": {"burn_points": {"maximum": 0}}}
+        burns, best, either = [each["anyOf"] for each in schemas[name]["allOf"]]
+        assert burns[0] == {"properties": {"burn_points": {"maximum": 0}}}
+        assert best[0] == either[0] == {"properties": {"best_coupons": {"const": False}}}
+        assert either[1] == {"properties": {"coupons": {"maxItems": 0}}}
     assert schemas["Line"]["properties"]["name"]["pattern"] == r"^[^\x00-\x1f\x7f]*$"
     assert schemas["CashierTotal"]["properties"]["sold_fen"]["maximum"] == 2**63 - 1
 

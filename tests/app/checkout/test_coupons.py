@@ -87,18 +87,19 @@ def standing(session: Session, coupon: str) -> Standing:
     return wallets.find(session, coupons=[coupon])[0].standing
 
 
-def fen_of(session: Session, name: str) -> int:
-    """Return the credits less the debits that coupons have made on an account in fen."""
+def fen_of(session: Session, name: str, order: str) -> int:
+    """Return the credits less the debits that an order's coupons have made on an account in fen."""
     found = session.scalar(
         text(
             """
             SELECT coalesce(sum(CASE WHEN t.credit_id = a.id THEN t.amount ELSE -t.amount END), 0)
             FROM account a JOIN transfer t ON a.id IN (t.debit_id, t.credit_id)
             JOIN journal j ON j.id = t.journal_id AND j.kind = :kind
+                AND j.details ->> 'order' = :order
             WHERE a.name = :name
             """
         ),
-        {"kind": Kind.COUPON, "name": name},
+        {"kind": Kind.COUPON, "name": name, "order": order},
     )
     return int(found or 0)
 
@@ -116,8 +117,8 @@ def test_a_named_coupon_takes_its_fen_off_and_points_are_earned_on_the_rest(
     assert (sale.total_fen, sale.discount_fen, sale.due_fen) == (12_000, 2_000, 10_000)
     assert sale.earned_points == 100
     assert standing(session, coupon) is Standing.USED
-    assert fen_of(session, f"due:{shop.merchant.public_id}") == 2_000
-    assert fen_of(session, "coupons") == -2_000
+    assert fen_of(session, f"due:{shop.merchant.public_id}", sale.public_id) == 2_000
+    assert fen_of(session, "coupons", sale.public_id) == -2_000
     assert invariants.audit(session) == []
     again = sell(session, basket, 10_000)
     assert again.replayed
@@ -293,13 +294,13 @@ def test_a_whole_refund_brings_the_coupon_back_and_pays_its_funder(session: Sess
     first = give_back(session, shop, sale.public_id, RefundQuantity(line=1, quantity=1))
     assert (first.fen, first.discount_fen) == (2_400, 600)
     assert standing(session, coupon) is Standing.USED
-    assert fen_of(session, "coupons") == -400
+    assert fen_of(session, "coupons", sale.public_id) == -400
     second = give_back(session, shop, sale.public_id)
 
     assert (second.fen, second.discount_fen) == (1_600, 400)
     assert standing(session, coupon) is Standing.USABLE
-    assert fen_of(session, "coupons") == 0
-    assert fen_of(session, f"due:{shop.merchant.public_id}") == 0
+    assert fen_of(session, "coupons", sale.public_id) == 0
+    assert fen_of(session, f"due:{shop.merchant.public_id}", sale.public_id) == 0
     assert invariants.audit(session) == []
 
 
@@ -335,12 +336,12 @@ def test_merchants_and_a_brand_pay_their_shares_and_one_pays_nothing_to_itself(
 
     sale = sell(session, basket, 4_000)
 
-    assert fen_of(session, f"due:{issuer.merchant.public_id}") == -333
-    assert fen_of(session, "brand:acme") == -333
-    assert fen_of(session, f"due:{shop.merchant.public_id}") == 666
+    assert fen_of(session, f"due:{issuer.merchant.public_id}", sale.public_id) == -333
+    assert fen_of(session, "brand:acme", sale.public_id) == -333
+    assert fen_of(session, f"due:{shop.merchant.public_id}", sale.public_id) == 666
     give_back(session, shop, sale.public_id)
-    assert fen_of(session, "brand:acme") == 0
-    assert fen_of(session, f"due:{shop.merchant.public_id}") == 0
+    assert fen_of(session, "brand:acme", sale.public_id) == 0
+    assert fen_of(session, f"due:{shop.merchant.public_id}", sale.public_id) == 0
 
 
 def test_an_order_row_says_who_gave_what(session: Session) -> None:
@@ -367,10 +368,10 @@ def test_a_coupon_for_two_merchants_lines_is_shared_to_both(session: Session) ->
     )
     basket = replace(shop.basket(session, member, 1_000, others=[line]), coupons=[coupon])
 
-    sell(session, basket, 2_100)
+    sale = sell(session, basket, 2_100)
 
-    assert fen_of(session, f"due:{shop.merchant.public_id}") == 300
-    assert fen_of(session, f"due:{other.merchant.public_id}") == 600
+    assert fen_of(session, f"due:{shop.merchant.public_id}", sale.public_id) == 300
+    assert fen_of(session, f"due:{other.merchant.public_id}", sale.public_id) == 600
 
 
 def test_a_frozen_budget_refuses_the_sale_and_nothing_moves(session: Session) -> None:
