@@ -24,7 +24,7 @@ run: $(READY) ## 启动全部服务（Ctrl-C 停止） / start everything; Ctrl-
 	@exec $(PLAZA) up --with-parent
 
 test: $(READY) ## 全部测试：make test T=tests/ledger PG=16 / all tests, in parallel
-	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal $(T)
+	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -n auto --dist worksteal $(ONLY) $(T)
 
 vendor: $(READY) ## 文档页面与命令，需 chromium、curl、openssl / the documents in a browser and a shell
 	@PLAZA_TEST_PG=$(PG) $(BIN)/pytest -m vendor tests/app/api/reading tests/docs
@@ -36,7 +36,7 @@ fuzz: $(READY) ## 按接口描述随机请求：make fuzz CASES=20000 / fuzz the
 	@PLAZA_TEST_PG=$(PG) PLAZA_TEST_CASES=$(CASES) $(BIN)/pytest -s tests/fuzz
 
 check: lint types ## CI 的全部检查 / all that CI checks
-	@$(MAKE) --no-print-directory test PG=16
+	@$(MAKE) --no-print-directory test PG=16 ONLY=--on-postgres
 	@$(MAKE) --no-print-directory coverage PG=18
 
 lint: $(READY) ## ruff 与导入约定 / ruff and the import contracts

@@ -49,6 +49,21 @@ _ROLES = ("plaza_owner", "plaza_app")
 _PASSWORD = "plaza-test"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a second version of the server be tested without testing everything else twice."""
+    parser.addoption(
+        "--on-postgres", action="store_true", help="only tests that meet the test server"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--on-postgres`, leave out what no version of PostgreSQL could change."""
+    if config.getoption("--on-postgres"):
+        apart = [item for item in items if "superuser_url" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=apart)
+        items[:] = [item for item in items if item not in set(apart)]
+
+
 @pytest.fixture(scope="session")
 def superuser_url() -> Iterator[str]:
     """A superuser's address of the test server, in the database `postgres`."""
