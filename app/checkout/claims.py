@@ -26,7 +26,7 @@ from app.members.identification import KnownMember, same_person
 from app.members.models import Source
 from app.merchants.directory import get_directory
 from app.outbox import News
-from app.points.rewards import Rewards, rewards_at
+from app.points.rewards import REWARDS, Rewards
 from config.database import Base, district_of, now_of
 
 _A_DAY = timedelta(days=1)
@@ -85,7 +85,7 @@ def claim(
         MemberNotActive: frozen, parked or closed.
         Frozen, NoTermsInForce: the store cannot sell now, or could not then.
     """
-    rewards = rewards_at(session, now_of(session))
+    rewards = REWARDS.at(session, now_of(session))
     if by is None:
         _require_patience(session, member, rewards)
     order = _find(session, receipt, rewards)

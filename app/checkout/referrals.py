@@ -29,7 +29,7 @@ from app.points.lots import Wallet
 from app.points.merging import heirs
 from app.points.policy import NegativePolicy, Programme
 from app.points.programme import programme_at
-from app.points.rewards import issuer_of, rewards_at
+from app.points.rewards import REWARDS, issuer_of
 from config.database import Base, new_id, now_of
 from ledger import Journal, Posting
 
@@ -171,7 +171,7 @@ def _bonus(
     wallets: dict[int, Wallet],
 ) -> tuple[ReferralBonus, list[Journal]]:
     """Plan what a referral gives by an order; two who are one person meanwhile get nothing."""
-    rewards = rewards_at(session, row.occurred_at)
+    rewards = REWARDS.at(session, row.occurred_at)
     merchant = issuer_of(session, rewards)
     pending = Pending(days=rewards.referral_return_days) if rewards.referral_return_days else None
     public_id, gives, journals = new_id("rfb"), [], []

@@ -7,14 +7,13 @@ from fractions import Fraction
 
 import click
 
-from app import policies
 from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.deciding import add_decisions
 from app.cli.parameters import Instant, Rate
 from app.errors import Invalid
 from app.members import tiers as room
-from app.members.tiers import Period, Scheme, Tier
+from app.members.tiers import TIERS, Period, Scheme, Tier
 from app.merchants.staff import Permission
 from config.database import now_of
 
@@ -52,7 +51,7 @@ def tier() -> None:
 def list_(command: Command, *, at: datetime | None, in_json: bool) -> None:
     """列出等级、门槛与方案 / list the tiers, what they take, and how they are judged."""
     with reading(command) as session:
-        scheme = room.scheme_at(session, at or now_of(session))
+        scheme = TIERS.at(session, at or now_of(session))
     if in_json:
         echo_json(scheme.to_json())
         return
@@ -89,7 +88,7 @@ def set_(
 ) -> None:
     """提出新方案；未给出的项不变 / propose a scheme; what is not named stays as it is."""
     with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
-        known = room.scheme_at(session, now_of(session))
+        known = TIERS.at(session, now_of(session))
         scheme = replace(
             known,
             tiers=_changed(known, wanted),
@@ -106,12 +105,10 @@ def set_(
 
 add_decisions(
     tier,
-    kind=room.KIND,
-    approve=room.approve,
-    reject=room.reject,
-    title=lambda request: (
-        f"{request.reason} · {Scheme.from_json(policies.terms_of(request)).period}"
-    ),
+    kind=TIERS.kind,
+    approve=TIERS.approve,
+    reject=TIERS.reject,
+    title=lambda request: f"{request.reason} · {TIERS.proposed(request).period}",
 )
 
 

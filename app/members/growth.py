@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.clock import business_date
 from app.members.identification import KnownMember, same_person
 from app.members.models import Growth, GrowthKind
-from app.members.tiers import scheme_at
+from app.members.tiers import TIERS
 from config.database import now_of
 
 
@@ -59,7 +59,7 @@ def gain_of_order(
     Points pay no growth: only money counts. `kept_under` is the key that the order is kept under,
     where that is not its member's.
     """
-    amount = scheme_at(session, at).growth_of(paid_fen)
+    amount = TIERS.at(session, at).growth_of(paid_fen)
     if member is None or not amount:
         return None
     return Gain(
@@ -87,7 +87,7 @@ def gain_of_refund(
     `kept_fen` is the money that the order kept before it and keeps after it, so that any sequence
     of refunds takes what one would (semantics 2). `kept_under`: as `Gain` says of the order.
     """
-    scheme = scheme_at(session, ordered_at)
+    scheme = TIERS.at(session, ordered_at)
     before, after = kept_fen
     amount = scheme.growth_of(after) - scheme.growth_of(before)
     if member is None or kept_under is None or not amount:
@@ -122,7 +122,7 @@ def watched_from(session: Session, members: Sequence[KnownMember]) -> date | Non
     The statement that writes their orders then tells what they had gathered from that day on.
     """
     now = now_of(session)
-    scheme = scheme_at(session, now)
+    scheme = TIERS.at(session, now)
     if not any(scheme.find_next(member.tier) for member in members):
         return None
     return scheme.counts_from(business_date(now))

@@ -16,7 +16,7 @@ from app.clock import business_date
 from app.members import growth, standing
 from app.members.identification import KnownMember
 from app.members.models import Member, TierChange, TierStep
-from app.members.tiers import Scheme, scheme_at
+from app.members.tiers import TIERS, Scheme
 from config.database import now_of
 
 _OF_MERGES = (TierStep.MERGED, TierStep.PARTED)
@@ -33,7 +33,7 @@ class Held:
 def joint(session: Session, *, loser: KnownMember, survivor: KnownMember) -> Held:
     """Return the tier that two members hold as one: of one and the same, the longer."""
     return _best(
-        scheme_at(session, now_of(session)), [_held(session, survivor), _held(session, loser)]
+        TIERS.at(session, now_of(session)), [_held(session, survivor), _held(session, loser)]
     )
 
 
@@ -60,7 +60,7 @@ def part(session: Session, *, survivor: KnownMember) -> None:
     )
     held = [_own(session, survivor)]
     held += [Held(tier=each.tier, until=each.tier_until) for each in others]
-    after = _best(scheme_at(session, now_of(session)), held)
+    after = _best(TIERS.at(session, now_of(session)), held)
     _move(session, survivor, TierStep.PARTED, after, began=None)
 
 
@@ -96,7 +96,7 @@ def _move(
     session.execute(
         update(Member).where(Member.id == member.id).values(tier=after.tier, tier_until=after.until)
     )
-    counted_from = scheme_at(session, now).counts_from(today)
+    counted_from = TIERS.at(session, now).counts_from(today)
     session.add(
         TierChange(
             member_id=member.id,

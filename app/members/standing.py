@@ -19,7 +19,7 @@ from app.members import growth
 from app.members.growth import Gain
 from app.members.identification import KnownMember
 from app.members.models import Member, TierChange, TierStep
-from app.members.tiers import Period, Scheme, Tier, scheme_at
+from app.members.tiers import TIERS, Period, Scheme, Tier
 from app.outbox import News
 from config.database import fetch, now_of
 
@@ -44,7 +44,7 @@ class Standing:
 
 def standing(session: Session, member: KnownMember) -> Standing:
     """Return where a member stands now; growth that refunds have turned below zero shows as 0."""
-    scheme, today = scheme_at(session, now_of(session)), business_date(now_of(session))
+    scheme, today = TIERS.at(session, now_of(session)), business_date(now_of(session))
     row = session.execute(
         select(Member.tier, Member.tier_until).where(Member.id == member.id)
     ).one()
@@ -95,7 +95,7 @@ def rise(
     """
     if since is None:
         return []
-    scheme = scheme_at(session, now_of(session))
+    scheme = TIERS.at(session, now_of(session))
     reached: dict[int, tuple[KnownMember, int]] = {}
     for gain in gains:
         if business_date(gain.at) >= since:
@@ -143,7 +143,7 @@ def judge(session: Session) -> int:
     500; rows that are locked elsewhere wait for the next run.
     """
     now = now_of(session)
-    scheme, today = scheme_at(session, now), business_date(now)
+    scheme, today = TIERS.at(session, now), business_date(now)
     judged = 0
     while rows := _due(session, scheme, today):
         steps = [_step(scheme, row) for row in rows]

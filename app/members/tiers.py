@@ -14,13 +14,11 @@ from typing import Any, assert_never
 
 from sqlalchemy.orm import Session
 
-from app import policies
 from app.approvals import ChangeRequest
 from app.errors import Invalid
-from app.policies import Agreed
-from config.database import now_of, remember
+from app.policies import Policy
+from config.database import now_of
 
-KIND = "members.tiers"
 MOST = 2**53
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,29}", re.ASCII)
@@ -144,13 +142,8 @@ class Scheme:
         )
 
 
-DEFAULT = Scheme()
-
-
-def scheme_at(session: Session, at: datetime) -> Scheme:
-    """Return the scheme in force at an instant; no SQL once warm."""
-    schemes = remember(session, KIND, _load)
-    return next((scheme for begins, scheme in schemes if begins <= at), DEFAULT)
+#: Who stands in a tier stays there to the end of the cycle, whatever it takes from now on.
+TIERS = Policy(kind="members.tiers", default=Scheme(), read=Scheme.from_json)
 
 
 def propose(
@@ -161,50 +154,12 @@ def propose(
     Raises:
         Invalid: a tier that there is would be gone: members stand in it for ever (semantics 60).
     """
-    known = scheme_at(session, now_of(session))
+    known = TIERS.at(session, now_of(session))
     codes = {tier.code for tier in scheme.tiers}
     for tier in known.tiers:
         if tier.code not in codes:
             raise Invalid("tiers", f"不能取消等级 {tier.code}", f"{tier.code} cannot be taken away")
-    return policies.propose(
-        session,
-        kind=KIND,
-        terms=scheme.to_json(),
-        known=known.to_json(),
-        begins=begins,
-        by=by,
-        reason=reason,
-    )
-
-
-def approve(session: Session, request: str, *, by: str) -> datetime:
-    """Put a proposed scheme in force as the second person; return from when on.
-
-    Who stands in a tier stays there until the end of the cycle, whatever it takes from now on.
-
-    Raises:
-        NotFound, SamePerson, StateConflict: as `policies.approve`.
-    """
-    known = scheme_at(session, now_of(session)).to_json()
-    return policies.approve(session, request, kind=KIND, known=known, by=by)
-
-
-def reject(session: Session, request: str, *, by: str, reason: str) -> None:
-    """Turn a proposed scheme down, or withdraw one's own.
-
-    Raises:
-        NotFound, StateConflict: as `policies.reject`.
-    """
-    policies.reject(session, request, kind=KIND, by=by, reason=reason)
-
-
-def history(session: Session) -> list[tuple[Scheme, Agreed]]:
-    """Return every scheme that was agreed to, newest first."""
-    return [(Scheme.from_json(each.terms), each) for each in policies.history(session, KIND)]
-
-
-def _load(session: Session) -> list[tuple[datetime, Scheme]]:
-    return [(agreed.effective_from, scheme) for scheme, agreed in history(session)]
+    return TIERS.propose(session, scheme, begins=begins, by=by, reason=reason)
 
 
 def _years_later(day: date, years: int) -> date:

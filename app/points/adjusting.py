@@ -27,7 +27,7 @@ from app.points.accruals import Given, accrue
 from app.points.errors import InsufficientPoints
 from app.points.lots import Wallet
 from app.points.models import Adjustment
-from app.points.perks import perks_at
+from app.points.perks import PERKS
 from app.points.policy import LIMIT
 from app.points.programme import programme_at
 from config.database import new_id, now_of
@@ -67,7 +67,7 @@ def adjust(
     wallet = _lock(session, member)
     if (
         _adjusted_lately(session, member) + abs(points)
-        > perks_at(session, now_of(session)).adjust_limit_points
+        > PERKS.at(session, now_of(session)).adjust_limit_points
     ):
         return _ask(session, member, merchant, points=points, reason=reason, by=by)
     return _post(session, wallet, merchant, points=points, reason=reason, by=by, approved_by=None)

@@ -29,7 +29,7 @@ from app.points import lots
 from app.points.accruals import Given, accrue
 from app.points.lots import Wallet
 from app.points.programme import programme_at
-from app.points.rewards import Rewards, issuer_of, rewards_at
+from app.points.rewards import REWARDS, Rewards, issuer_of
 from config.database import Base, new_id, now_of
 from config.errors import Collision
 from ledger import Journal
@@ -90,7 +90,7 @@ def check_in(session: Session, member: KnownMember, *, occurred_at: datetime) ->
         Collision: the same day is being written elsewhere; run the transaction again.
     """
     now, day = now_of(session), business_date(occurred_at)
-    rewards = rewards_at(session, occurred_at)
+    rewards = REWARDS.at(session, occurred_at)
     late = timedelta(minutes=rewards.check_in_late_minutes)
     if occurred_at > now or (day != business_date(now) and occurred_at < now - late):
         raise Invalid("occurred_at", "不是现在，也不在补报时限内", "neither now nor late in time")
@@ -134,7 +134,7 @@ def check_in(session: Session, member: KnownMember, *, occurred_at: datetime) ->
 def streak(session: Session, member: KnownMember) -> Streak:
     """Return how a member stands today; a streak that a missed day has broken counts no days."""
     now = now_of(session)
-    today, rewards = business_date(now), rewards_at(session, now)
+    today, rewards = business_date(now), REWARDS.at(session, now)
     done = _find(session, member, today)
     days = _streak(session, member, today, rewards, on=today)
     left = rewards.check_in_month_points - _given_in_month(session, member, today)

@@ -24,7 +24,7 @@ from app.points import burns, lots
 from app.points.errors import GiftLimitReached, InsufficientPoints
 from app.points.lots import HeldLot, NewLot, Wallet
 from app.points.models import Gift
-from app.points.perks import Perks, perks_at
+from app.points.perks import PERKS, Perks
 from config.database import new_id, now_of
 from ledger import Journal, Posting
 
@@ -81,8 +81,8 @@ def give(
     now, day = now_of(session), business_date(now_of(session))
     wallets = lots.lock_many(session, [giver, receiver], day=day)
     mine, theirs = wallets[giver.id], wallets[receiver.id]
-    _check_people(mine.member, theirs.member, perks_at(session, now), now)
-    kept_back = _check_limits(session, giver, points, perks_at(session, now), now)
+    _check_people(mine.member, theirs.member, PERKS.at(session, now), now)
+    kept_back = _check_limits(session, giver, points, PERKS.at(session, now), now)
     givable = mine.balance_points(day) - kept_back
     if points > givable:
         raise InsufficientPoints(needed=points, spendable=max(givable, 0))

@@ -5,19 +5,11 @@ Proposed by one person and approved by another, in force from an instant on.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from app import policies
-from app.approvals import ChangeRequest
 from app.errors import Invalid
 from app.points.policy import LIMIT
-from app.policies import Agreed
-from config.database import now_of, remember
-
-KIND = "points.perks"
+from app.policies import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,50 +43,4 @@ class Perks:
         return cls(**written)
 
 
-DEFAULT = Perks()
-
-
-def perks_at(session: Session, at: datetime) -> Perks:
-    """Return the policy in force at an instant; no SQL once warm."""
-    agreed = remember(session, KIND, history)
-    return next((perks for perks, each in agreed if each.effective_from <= at), DEFAULT)
-
-
-def propose(
-    session: Session, perks: Perks, *, begins: datetime | None, by: str, reason: str
-) -> ChangeRequest:
-    """Ask for a new policy; it waits for a second person."""
-    known = perks_at(session, now_of(session)).to_json()
-    return policies.propose(
-        session,
-        kind=KIND,
-        terms=perks.to_json(),
-        known=known,
-        begins=begins,
-        by=by,
-        reason=reason,
-    )
-
-
-def approve(session: Session, request: str, *, by: str) -> datetime:
-    """Put a proposed policy in force as the second person; return from when on.
-
-    Raises:
-        NotFound, SamePerson, StateConflict: as `policies.approve`.
-    """
-    known = perks_at(session, now_of(session)).to_json()
-    return policies.approve(session, request, kind=KIND, known=known, by=by)
-
-
-def reject(session: Session, request: str, *, by: str, reason: str) -> None:
-    """Turn a proposed policy down, or withdraw one's own.
-
-    Raises:
-        NotFound, StateConflict: as `policies.reject`.
-    """
-    policies.reject(session, request, kind=KIND, by=by, reason=reason)
-
-
-def history(session: Session) -> list[tuple[Perks, Agreed]]:
-    """Return every policy that was agreed to, newest first."""
-    return [(Perks.from_json(each.terms), each) for each in policies.history(session, KIND)]
+PERKS = Policy(kind="points.perks", default=Perks(), read=Perks.from_json)

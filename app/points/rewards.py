@@ -11,15 +11,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import policies
 from app.approvals import ChangeRequest
 from app.errors import Invalid
 from app.merchants.directory import ListedMerchant, get_directory
 from app.points.policy import LIMIT
-from app.policies import Agreed
-from config.database import now_of, remember
+from app.policies import Policy
 
-KIND = "points.rewards"
 LONGEST_CYCLE = 366
 
 _LIMITS: Mapping[str, tuple[int, int]] = {
@@ -88,13 +85,7 @@ class Rewards:
         return cls(**{**written, "check_in_points": tuple(written["check_in_points"])})
 
 
-DEFAULT = Rewards()
-
-
-def rewards_at(session: Session, at: datetime) -> Rewards:
-    """Return the policy in force at an instant; no SQL once warm."""
-    agreed = remember(session, KIND, history)
-    return next((rewards for rewards, each in agreed if each.effective_from <= at), DEFAULT)
+REWARDS = Policy(kind="points.rewards", default=Rewards(), read=Rewards.from_json)
 
 
 def issuer_of(session: Session, rewards: Rewards) -> ListedMerchant | None:
@@ -116,37 +107,4 @@ def propose(
     if rewards.issuer is not None:
         merchant = get_directory(session).get_merchant(rewards.issuer)
         rewards = replace(rewards, issuer=merchant.public_id)
-    known = rewards_at(session, now_of(session)).to_json()
-    return policies.propose(
-        session,
-        kind=KIND,
-        terms=rewards.to_json(),
-        known=known,
-        begins=begins,
-        by=by,
-        reason=reason,
-    )
-
-
-def approve(session: Session, request: str, *, by: str) -> datetime:
-    """Put a proposed policy in force as the second person; return from when on.
-
-    Raises:
-        NotFound, SamePerson, StateConflict: as `policies.approve`.
-    """
-    known = rewards_at(session, now_of(session)).to_json()
-    return policies.approve(session, request, kind=KIND, known=known, by=by)
-
-
-def reject(session: Session, request: str, *, by: str, reason: str) -> None:
-    """Turn a proposed policy down, or withdraw one's own.
-
-    Raises:
-        NotFound, StateConflict: as `policies.reject`.
-    """
-    policies.reject(session, request, kind=KIND, by=by, reason=reason)
-
-
-def history(session: Session) -> list[tuple[Rewards, Agreed]]:
-    """Return every policy that was agreed to, newest first."""
-    return [(Rewards.from_json(each.terms), each) for each in policies.history(session, KIND)]
+    return REWARDS.propose(session, rewards, begins=begins, by=by, reason=reason)

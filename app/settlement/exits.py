@@ -25,7 +25,7 @@ from app.merchants.models import Merchant, MerchantStatus
 from app.points.programme import programme_at
 from app.settlement import credit, disputes
 from app.settlement.errors import DisputesOpen, OrdersWaiting
-from app.settlement.loss_policy import loss_policy_at
+from app.settlement.loss_policy import LOSSES
 from app.settlement.models import Exit
 from config.database import forget, new_id, now_of
 
@@ -138,7 +138,7 @@ def approve(session: Session, request: str, *, by: str) -> Exit:
     breakage = Fraction(agreed.payload["breakage"])
     share = Fraction(agreed.payload["breakage_share"])
     found = weigh(session, merchant, returning=breakage * share)
-    declared = loss_policy_at(session, now_of(session))
+    declared = LOSSES.at(session, now_of(session))
     leaving = Exit(
         public_id=new_id("ext"),
         merchant_id=merchant.id,

@@ -7,18 +7,11 @@ Proposed by one person and approved by another, in force from an instant on.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from app import policies
-from app.approvals import ChangeRequest
 from app.errors import Invalid
-from app.policies import Agreed
-from config.database import now_of, remember
+from app.policies import Policy
 
-KIND = "settlement.losses"
 _MOST_FEN = 10**13
 _MOST_MONTHS = 60
 
@@ -50,50 +43,5 @@ class LossPolicy:
         return cls(**written)
 
 
-DEFAULT = LossPolicy()
-
-
-def loss_policy_at(session: Session, at: datetime) -> LossPolicy:
-    """Return the policy in force at an instant; no SQL once warm."""
-    agreed = remember(session, KIND, history)
-    return next((policy for policy, each in agreed if each.effective_from <= at), DEFAULT)
-
-
-def propose(
-    session: Session, policy: LossPolicy, *, begins: datetime | None, by: str, reason: str
-) -> ChangeRequest:
-    """Ask for a new policy; it waits for a second person, and changes no exit that has begun."""
-    known = loss_policy_at(session, now_of(session)).to_json()
-    return policies.propose(
-        session,
-        kind=KIND,
-        terms=policy.to_json(),
-        known=known,
-        begins=begins,
-        by=by,
-        reason=reason,
-    )
-
-
-def approve(session: Session, request: str, *, by: str) -> datetime:
-    """Put a proposed policy in force as the second person; return from when on.
-
-    Raises:
-        NotFound, SamePerson, StateConflict: as `policies.approve`.
-    """
-    known = loss_policy_at(session, now_of(session)).to_json()
-    return policies.approve(session, request, kind=KIND, known=known, by=by)
-
-
-def reject(session: Session, request: str, *, by: str, reason: str) -> None:
-    """Turn a proposed policy down, or withdraw one's own.
-
-    Raises:
-        NotFound, StateConflict: as `policies.reject`.
-    """
-    policies.reject(session, request, kind=KIND, by=by, reason=reason)
-
-
-def history(session: Session) -> list[tuple[LossPolicy, Agreed]]:
-    """Return every policy that was agreed to, newest first."""
-    return [(LossPolicy.from_json(each.terms), each) for each in policies.history(session, KIND)]
+#: What was declared when an exit began holds for it; later terms change none that has begun.
+LOSSES = Policy(kind="settlement.losses", default=LossPolicy(), read=LossPolicy.from_json)

@@ -12,7 +12,7 @@ from app.api.member import member
 from app.api.member.sessions import NothingSchema
 from app.checkout import referrals
 from app.members import referring
-from app.points.rewards import rewards_at
+from app.points.rewards import REWARDS
 from config.database import now_of
 
 _SHOWN = 100
@@ -57,7 +57,7 @@ def make_referral_code(session: Session, caller: SignedIn, _: object) -> Mapping
 def list_referrals(session: Session, caller: SignedIn) -> Mapping[str, object]:
     """Return what a referral brings today, and what friends have brought."""
     found = referring.friends_of(session, caller.member)
-    rewards = rewards_at(session, now_of(session))
+    rewards = REWARDS.at(session, now_of(session))
     return {
         "referral_code": found.code,
         "referrer_points": rewards.referrer_points,

@@ -26,7 +26,7 @@ from app.members.identification import KnownMember, find_by_phone
 from app.members.models import Source
 from app.members.purposes import Purpose, current_text
 from app.members.refreshing import IssuedToken, district_of_token
-from app.points.rewards import rewards_at
+from app.points.rewards import REWARDS
 from config.database import district_of, now_of
 
 SIGN_IN = "system:sign_in"
@@ -252,7 +252,7 @@ def _refer(
         session,
         friend,
         code=asked.referral_code,
-        month_friends=rewards_at(session, now_of(session)).referral_month_friends,
+        month_friends=REWARDS.at(session, now_of(session)).referral_month_friends,
         former=former,
     )
 

@@ -13,7 +13,7 @@ from app.cli.settle.opening import settle
 from app.errors import Invalid
 from app.merchants.staff import Permission
 from app.money import yuan
-from app.settlement import loss_policy as room
+from app.settlement.loss_policy import LOSSES
 from config.database import now_of
 
 
@@ -34,7 +34,7 @@ def losses() -> None:
 def show(command: Command, *, in_json: bool) -> None:
     """查看现行规定 / show the policy that is in force."""
     with reading(command) as session:
-        known = room.loss_policy_at(session, now_of(session))
+        known = LOSSES.at(session, now_of(session))
     if in_json:
         echo_json(known.to_json())
         return
@@ -63,18 +63,18 @@ def propose(
 ) -> None:
     """提出新规定；已开始的退出不变 / propose a policy; exits that have begun keep theirs."""
     with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
-        known = changed = room.loss_policy_at(session, now_of(session))
+        known = changed = LOSSES.at(session, now_of(session))
         if fund_fen is not None:
             changed = replace(changed, fund_limit_fen=fund_fen)
         if redeemer_months is not None:
             changed = replace(changed, redeemer_months=redeemer_months)
         if changed == known:
             raise Invalid("losses", "没有任何变化", "nothing would change")
-        request = room.propose(session, changed, begins=begins, by=actor.public_id, reason=reason)
+        request = LOSSES.propose(session, changed, begins=begins, by=actor.public_id, reason=reason)
         echo_difference(request)
     click.echo(
         f"等待审批 / waits for approval: plaza settle losses approve {request.public_id} --as …"
     )
 
 
-add_decisions(losses, kind=room.KIND, approve=room.approve, reject=room.reject)
+add_decisions(losses, kind=LOSSES.kind, approve=LOSSES.approve, reject=LOSSES.reject)

@@ -207,7 +207,7 @@ def _open_stores(session: Session, size: Size) -> tuple[Desk, ...]:
 def _offer_rewards(session: Session, *, issuer: str) -> None:
     wanted = Rewards(issuer=issuer, check_in_points=(1,))
     request = rewards.propose(session, wanted, begins=None, by=_ONE, reason="lab")
-    rewards.approve(session, request.public_id, by=_OTHER)
+    rewards.REWARDS.approve(session, request.public_id, by=_OTHER)
 
 
 def _desk(session: Session, code: str, tills: tuple[str, ...]) -> Desk:

@@ -41,7 +41,7 @@ def member(session: Session) -> KnownMember:
 
 def agree(session: Session, scheme: Scheme) -> None:
     request = tiers.propose(session, scheme, begins=None, by="mei", reason="test")
-    tiers.approve(session, request.public_id, by="li")
+    tiers.TIERS.approve(session, request.public_id, by="li")
 
 
 def gathered(session: Session, member: KnownMember) -> int:

@@ -70,4 +70,4 @@ def test_two_people_agree_on_the_limits(plaza: Plaza, database: Database, owner_
     assert "nothing would change" in there.refused(
         "perks", "propose", "--set", "gift_day_points=50", *by
     )
-    assert "wanted NAME=NUMBER" in there.refused("perks", "propose", "--set", "gift=5", *by)
+    assert "wanted NAME=VALUE" in there.refused("perks", "propose", "--set", "gift=5", *by)

@@ -94,11 +94,11 @@ def test_a_tier_without_sense_is_refused(said: str, fields: dict[str, object]) -
 def test_two_people_agree_on_a_scheme_and_no_tier_is_ever_taken_away(session: Session) -> None:
     """G1, semantics 60"""
     request = tiers.propose(session, THREE, begins=None, by="mei", reason="test")
-    tiers.approve(session, request.public_id, by="li")
+    tiers.TIERS.approve(session, request.public_id, by="li")
 
-    assert tiers.scheme_at(session, now_of(session)) == THREE
-    assert tiers.scheme_at(session, now_of(session) - timedelta(days=1)) == Scheme()
-    assert [scheme for scheme, _ in tiers.history(session)] == [THREE]
+    assert tiers.TIERS.at(session, now_of(session)) == THREE
+    assert tiers.TIERS.at(session, now_of(session) - timedelta(days=1)) == Scheme()
+    assert [scheme for scheme, _ in tiers.TIERS.history(session)] == [THREE]
     with pytest.raises(Invalid, match="silver cannot be taken away"):
         tiers.propose(session, Scheme(), begins=None, by="mei", reason="test")
 
@@ -106,6 +106,6 @@ def test_two_people_agree_on_a_scheme_and_no_tier_is_ever_taken_away(session: Se
 def test_a_scheme_that_is_rejected_never_holds(session: Session) -> None:
     request = tiers.propose(session, THREE, begins=None, by="mei", reason="test")
 
-    tiers.reject(session, request.public_id, by="mei", reason="撤回")
+    tiers.TIERS.reject(session, request.public_id, by="mei", reason="撤回")
 
-    assert tiers.scheme_at(session, now_of(session)) == Scheme()
+    assert tiers.TIERS.at(session, now_of(session)) == Scheme()

@@ -11,4 +11,4 @@ def agree(session: Session, shop: Shop, **terms: object) -> None:
     """Two people agree on rewards at a shop's cost, from now on."""
     wanted = Rewards(issuer=shop.merchant.public_id, **terms)  # type: ignore[arg-type]
     request = rewards.propose(session, wanted, begins=None, by="mei", reason="test")
-    rewards.approve(session, request.public_id, by="li")
+    rewards.REWARDS.approve(session, request.public_id, by="li")

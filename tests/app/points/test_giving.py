@@ -51,8 +51,8 @@ def give(session: Session, giver: KnownMember, to: KnownMember, points: int) -> 
 
 
 def agree(session: Session, limits: Perks) -> None:
-    request = perks.propose(session, limits, begins=None, by="mei", reason="test")
-    perks.approve(session, request.public_id, by="li")
+    request = perks.PERKS.propose(session, limits, begins=None, by="mei", reason="test")
+    perks.PERKS.approve(session, request.public_id, by="li")
 
 
 def meanings(session: Session, member: KnownMember) -> Mapping[object, int]:

@@ -6,27 +6,26 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid
-from app.points import perks
-from app.points.perks import Perks
+from app.points.perks import PERKS, Perks
 from config.database import now_of
 
 
 def test_two_people_agree_on_limits(session: Session) -> None:
     wanted = replace(Perks(), gift_day_points=50)
-    request = perks.propose(session, wanted, begins=None, by="mei", reason="test")
+    request = PERKS.propose(session, wanted, begins=None, by="mei", reason="test")
 
-    perks.approve(session, request.public_id, by="li")
+    PERKS.approve(session, request.public_id, by="li")
 
-    assert perks.perks_at(session, now_of(session)) == wanted
-    assert [each for each, _ in perks.history(session)] == [wanted]
+    assert PERKS.at(session, now_of(session)) == wanted
+    assert [each for each, _ in PERKS.history(session)] == [wanted]
 
 
 def test_limits_that_are_rejected_never_hold(session: Session) -> None:
-    request = perks.propose(session, Perks(gift_day_points=1), begins=None, by="mei", reason="test")
+    request = PERKS.propose(session, Perks(gift_day_points=1), begins=None, by="mei", reason="test")
 
-    perks.reject(session, request.public_id, by="li", reason="太低")
+    PERKS.reject(session, request.public_id, by="li", reason="太低")
 
-    assert perks.perks_at(session, now_of(session)) == Perks()
+    assert PERKS.at(session, now_of(session)) == Perks()
 
 
 @pytest.mark.parametrize("fields", [{"gift_day_points": -1}, {"gift_cooling_days": 9_999}])

@@ -16,31 +16,31 @@ def test_two_people_agree_and_the_issuer_is_found_by_its_code(session: Session) 
     wanted = Rewards(issuer=shop.merchant.code, check_in_points=(1, 2))
     request = rewards.propose(session, wanted, begins=None, by="mei", reason="test")
 
-    rewards.approve(session, request.public_id, by="li")
+    rewards.REWARDS.approve(session, request.public_id, by="li")
 
-    agreed = rewards.rewards_at(session, now_of(session))
+    agreed = rewards.REWARDS.at(session, now_of(session))
     assert (agreed.issuer, agreed.check_in_points) == (shop.merchant.public_id, (1, 2))
     assert rewards.issuer_of(session, agreed) == shop.merchant
-    assert [each for each, _ in rewards.history(session)] == [agreed]
+    assert [each for each, _ in rewards.REWARDS.history(session)] == [agreed]
 
 
 def test_nothing_is_given_before_anybody_agreed(session: Session) -> None:
-    assert rewards.rewards_at(session, now_of(session)) == Rewards()
+    assert rewards.REWARDS.at(session, now_of(session)) == Rewards()
     assert rewards.issuer_of(session, Rewards()) is None
 
 
 def test_what_is_rejected_never_holds(session: Session) -> None:
     request = rewards.propose(session, Rewards(claim_days=3), begins=None, by="mei", reason="test")
 
-    rewards.reject(session, request.public_id, by="li", reason="太短")
+    rewards.REWARDS.reject(session, request.public_id, by="li", reason="太短")
 
-    assert rewards.rewards_at(session, now_of(session)).claim_days == 7
+    assert rewards.REWARDS.at(session, now_of(session)).claim_days == 7
 
 
 def test_points_go_round_the_cycle(session: Session) -> None:
     agree(session, open_shop(session), check_in_points=(1, 2, 5))
 
-    agreed = rewards.rewards_at(session, now_of(session))
+    agreed = rewards.REWARDS.at(session, now_of(session))
 
     assert [agreed.points_of(day) for day in range(1, 8)] == [1, 2, 5, 1, 2, 5, 1]
     assert Rewards().points_of(1) == 0

@@ -92,7 +92,7 @@ def test_a_look_back_finds_what_the_member_saw(years: Session, shop: Shop) -> No
     its booking, the step down: each answer of then is found again a year and a half later."""
     diary, member = Diary(years), make_member(years)
     request = tiers.propose(years, Scheme(tiers=(BASIC, SILVER)), begins=None, by="mei", reason="x")
-    tiers.approve(years, request.public_id, by="li")
+    tiers.TIERS.approve(years, request.public_id, by="li")
     diary.write(member)
     sale = shop.sell(years, member, 200_000)
     diary.write(member)

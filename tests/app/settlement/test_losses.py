@@ -34,8 +34,8 @@ MARCH = Month.parse("2017-03")
 
 def declare(session: Session, *, fund: int = 60, months: int = 12) -> None:
     policy = LossPolicy(fund_limit_fen=fund, redeemer_months=months)
-    request = loss_policy.propose(session, policy, begins=None, by="mei", reason="年度")
-    loss_policy.approve(session, request.public_id, by="li")
+    request = loss_policy.LOSSES.propose(session, policy, begins=None, by="mei", reason="年度")
+    loss_policy.LOSSES.approve(session, request.public_id, by="li")
 
 
 def bear(session: Session, shop: Shop) -> Borne:
@@ -248,15 +248,15 @@ def test_the_policy_is_agreed_by_two_and_has_its_limits(books: Session) -> None:
         LossPolicy(fund_limit_fen=-1)
     with pytest.raises(Invalid):
         replace(LossPolicy(), redeemer_months=61)
-    request = loss_policy.propose(
+    request = loss_policy.LOSSES.propose(
         books, LossPolicy(fund_limit_fen=5), begins=None, by="mei", reason="x"
     )
     with pytest.raises(SamePerson):
-        loss_policy.approve(books, request.public_id, by="mei")
-    loss_policy.reject(books, request.public_id, by="li", reason="x")
+        loss_policy.LOSSES.approve(books, request.public_id, by="mei")
+    loss_policy.LOSSES.reject(books, request.public_id, by="li", reason="x")
     with pytest.raises(StateConflict):
-        loss_policy.approve(books, request.public_id, by="li")
-    assert loss_policy.loss_policy_at(books, now_of(books)) == LossPolicy()
+        loss_policy.LOSSES.approve(books, request.public_id, by="li")
+    assert loss_policy.LOSSES.at(books, now_of(books)) == LossPolicy()
 
 
 def _table(*head: str) -> dict[str, int | tuple[int, ...]]:
