@@ -1,4 +1,4 @@
-"""The commands by which a second person decides on a policy: approve, reject, pending."""
+"""The commands by which a second person decides on what one proposed: approve, reject, pending."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -27,6 +27,23 @@ class Reject(Protocol):
     def __call__(self, session: Session, request: str, /, *, by: str, reason: str) -> None: ...
 
 
+def add_reject(
+    group: click.Group, reject: Reject, *, may: Permission, name: str = "reject"
+) -> None:
+    """Give a group the command that turns a request of its room down."""
+
+    @group.command(name)
+    @click.argument("request")
+    @because
+    @as_staff
+    @pass_command
+    def reject_command(command: Command, *, request: str, reason: str, login: str) -> None:
+        """驳回或撤回 / turn a proposal down, or withdraw one's own."""
+        with acting(command, login, may) as (session, actor):
+            reject(session, request, by=actor.public_id, reason=reason)
+        click.echo(f"✔ {request}")
+
+
 def add_decisions(
     group: click.Group,
     *,
@@ -49,16 +66,7 @@ def add_decisions(
             begins = approve(session, request, by=actor.public_id)
         click.echo(f"✔ {begins.astimezone(SHANGHAI):%Y-%m-%d %H:%M} 起生效 / in force from then on")
 
-    @group.command("reject")
-    @click.argument("request")
-    @because
-    @as_staff
-    @pass_command
-    def reject_command(command: Command, *, request: str, reason: str, login: str) -> None:
-        """驳回或撤回 / turn a proposal down, or withdraw one's own."""
-        with acting(command, login, may_reject) as (session, actor):
-            reject(session, request, by=actor.public_id, reason=reason)
-        click.echo(f"✔ {request}")
+    add_reject(group, reject, may=may_reject)
 
     @group.command("pending")
     @pass_command

@@ -8,6 +8,7 @@ import click
 from app import approvals
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.cli.parameters import Rate, Yuan
 from app.clock import business_date
 from app.merchants.directory import Directory, get_directory
@@ -70,16 +71,7 @@ def approve(command: Command, *, request: str, login: str) -> None:
         _tell(found)
 
 
-@leaving.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回退出 / turn an exit down, or withdraw one's own."""
-    with acting(command, login, Permission.TERMS_PROPOSE) as (session, actor):
-        exits.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(leaving, exits.reject, may=Permission.TERMS_PROPOSE)
 
 
 @leaving.command()
@@ -162,16 +154,7 @@ def loss_approve(command: Command, *, request: str, login: str) -> None:
         _tell_borne(get_directory(session), found)
 
 
-@leaving.command("loss-reject")
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def loss_reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回损失分担 / turn a loss down, or withdraw one's own."""
-    with acting(command, login, Permission.SETTLEMENT_CLOSE) as (session, actor):
-        losses.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(leaving, losses.reject, may=Permission.SETTLEMENT_CLOSE, name="loss-reject")
 
 
 @leaving.command()

@@ -8,6 +8,7 @@ from app import approvals
 from app.approvals import ChangeRequest
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.clock import SHANGHAI
 from app.members import merges
 from app.merchants.staff import Permission
@@ -106,16 +107,7 @@ def approve(command: Command, *, request: str, login: str, in_json: bool) -> Non
     click.echo(f"✔ {done.merge} · {done.loser} {arrow} {done.survivor} · 积分 points {done.points}")
 
 
-@merge.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回申请 / turn a request down, or withdraw one's own."""
-    with acting(command, login, Permission.MEMBER_MERGE) as (session, actor):
-        merging.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(merge, merging.reject, may=Permission.MEMBER_MERGE)
 
 
 @merge.command("list")

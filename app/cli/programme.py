@@ -19,6 +19,7 @@ from app.cli.acting import (
     reading,
 )
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.cli.parameters import Instant, Rate
 from app.clock import SHANGHAI
 from app.errors import Invalid
@@ -178,16 +179,7 @@ def approve(command: Command, *, request: str, login: str) -> None:
     click.echo(f"✔ {title} · {begins} 起生效 / in force from then on")
 
 
-@programme.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回 / turn a proposed policy down, or withdraw one's own."""
-    with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
-        room.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(programme, room.reject, may=Permission.PROGRAMME_PROPOSE)
 
 
 @programme.command()

@@ -9,6 +9,7 @@ import click
 from app import approvals
 from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.cli.parameters import Instant, Rate
 from app.cli.preview import preview
 from app.clock import SHANGHAI
@@ -152,16 +153,7 @@ def approve(command: Command, *, request: str, login: str) -> None:
     click.echo(f"✔ {agreed.code} v{agreed.version} · {begins} 起生效 / in force from then on")
 
 
-@rule.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回 / turn a proposed version down, or withdraw one's own."""
-    with acting(command, login, Permission.RULE_PROPOSE) as (session, actor):
-        room.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(rule, room.reject, may=Permission.RULE_PROPOSE)
 
 
 @rule.command()

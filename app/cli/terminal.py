@@ -8,6 +8,7 @@ from app import approvals
 from app.approvals import ChangeRequest
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.clock import SHANGHAI
 from app.merchants import keys
 from app.merchants.staff import Permission
@@ -80,16 +81,7 @@ def approve(command: Command, *, request: str, login: str, in_json: bool) -> Non
     click.echo(f"密钥（仅显示一次） / secret, shown once: {secret}")
 
 
-@key.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回 / turn a proposed key down, or withdraw one's own."""
-    with acting(command, login, Permission.KEY_WRITE) as (session, actor):
-        keys.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(key, keys.reject, may=Permission.KEY_WRITE)
 
 
 @key.command()

@@ -9,6 +9,7 @@ from app import approvals
 from app.approvals import ChangeRequest
 from app.cli.acting import acting, as_json, as_staff, because, echo_difference, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.cli.parameters import Rate, Yuan
 from app.clock import SHANGHAI
 from app.merchants import terms as room
@@ -111,16 +112,7 @@ def approve(command: Command, *, request: str, login: str) -> None:
     click.echo(f"✔ {request} · {agreed.valid_from} 起生效 / in force from {agreed.valid_from}")
 
 
-@terms.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回条款 / turn proposed terms down, or withdraw one's own."""
-    with acting(command, login, Permission.TERMS_PROPOSE) as (session, actor):
-        room.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(terms, room.reject, may=Permission.TERMS_PROPOSE)
 
 
 @terms.command()

@@ -5,6 +5,7 @@ import click
 from app import approvals
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.cli.deciding import add_reject
 from app.cli.settle.opening import settle
 from app.merchants.staff import Permission
 from app.settlement import donations as room
@@ -67,16 +68,7 @@ def approve(command: Command, *, request: str, login: str) -> None:
     click.echo(f"✔ {request} · {sum(each.points for each in released):,} 分 points")
 
 
-@donations.command()
-@click.argument("request")
-@because
-@as_staff
-@pass_command
-def reject(command: Command, *, request: str, reason: str, login: str) -> None:
-    """驳回或撤回 / turn a proposal down, or withdraw one's own."""
-    with acting(command, login, Permission.SETTLEMENT_CLOSE) as (session, actor):
-        room.reject(session, request, by=actor.public_id, reason=reason)
-    click.echo(f"✔ {request}")
+add_reject(donations, room.reject, may=Permission.SETTLEMENT_CLOSE)
 
 
 @donations.command()
