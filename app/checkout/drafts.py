@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 
 from sqlalchemy.orm import Session
 
+from app.checkout.discounts import NO_COUPONS, Stack
 from app.checkout.models import OrderState
 from app.checkout.pricing import Priced
 from app.checkout.settling import Settled, dump_homes
@@ -34,6 +35,7 @@ class Sale:
     due_fen: int
     earned_points: int
     until: datetime | None
+    stack: Stack = NO_COUPONS
     replayed: bool = False
 
 
@@ -63,6 +65,7 @@ class Draft:
             due_fen=self.priced.due_fen,
             earned_points=self.settled.earned_points if self.settled else 0,
             until=self.until,
+            stack=self.priced.stack,
         )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
-from app.checkout import taps
+from app.checkout import discounts, taps
 from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Draft, Sale, write
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
@@ -325,6 +325,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
         due_fen=row.due_fen,
         earned_points=row.earned_points,
         until=row.until,
+        stack=discounts.load(row.coupons),
         replayed=True,
     )
 
@@ -332,7 +333,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
 #: What `known_sale` reads of an order.
 SALE_COLUMNS: LiteralString = (
     "public_id, number, state, fingerprint, total_fen, discount_fen, burned_points, burned_fen, "
-    "due_fen, earned_points, until"
+    "due_fen, earned_points, until, coupons"
 )
 _KNOWN: LiteralString = (
     f"SELECT {SALE_COLUMNS} "  # noqa: S608  (names of columns)

@@ -269,6 +269,7 @@ def _sale(order: Order, *, replayed: bool) -> Sale:
         due_fen=order.due_fen,
         earned_points=order.earned_points,
         until=order.until,
+        stack=discounts.load(order.coupons),
         replayed=replayed,
     )
 

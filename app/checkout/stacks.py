@@ -133,14 +133,14 @@ def _held(
 
 def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
     """Return coupons by the names that a till gave them: public ids, or codes as they are read."""
-    keys = coupon_keys(session)
-    ids, indexes = [], {}
-    for name in names:
-        if name.startswith(PUBLIC):
-            ids.append(name)
-            continue
-        with suppress(BadCode):
-            indexes[codes.index_of(keys, codes.normal(name))] = name
+    ids = [name for name in names if name.startswith(PUBLIC)]
+    written = [name for name in names if not name.startswith(PUBLIC)]
+    indexes = {}
+    if written:
+        keys = coupon_keys(session)
+        for name in written:
+            with suppress(BadCode):
+                indexes[codes.index_of(keys, codes.normal(name))] = name
     found = wallets.find(session, coupons=ids, indexes=list(indexes))
     return {indexes.get(each.index or b"", each.coupon): each for each in found}
 

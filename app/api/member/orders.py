@@ -14,6 +14,7 @@ from app.api.member import member
 from app.api.member.paging import LIMIT, Page, PageSchema, read_cursor, write_cursor
 from app.api.member.points import PlaceSchema
 from app.api.pos.orders import OrderCouponSchema, coupons_view
+from app.checkout import discounts
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY
 from app.checkout.models import Order, OrderLine, Refund
 from app.errors import NotFound
@@ -135,7 +136,7 @@ def order_view(session: Session, row: Row[Any]) -> dict[str, object]:
     return {
         **row._asdict(),
         "order_id": row.public_id,
-        "coupons": coupons_view(row.coupons),
+        "coupons": coupons_view(discounts.load(row.coupons)),
         "at": {
             "store": store.name,
             "merchant_zh": store.merchant.name_zh,

@@ -42,6 +42,7 @@ from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
 from app.checkout import discounts, orders, payments, quotes
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY, Tender
+from app.checkout.discounts import Stack
 from app.checkout.drafts import Sale
 from app.checkout.errors import CouponNotUsable, QuoteExpired, TapNeeded
 from app.checkout.models import Order, OrderLine
@@ -215,25 +216,22 @@ def find_order(session: Session, store: ListedStore, asked: AskedOrders) -> obje
 
 
 def order_view(session: Session, sale: Sale, member: KnownMember | None) -> Mapping[str, Any]:
-    """Return a sale as its till hears of it; one round trip more where coupons were used."""
-    used = None
-    if sale.discount_fen:
-        used = session.scalar(select(Order.coupons).where(Order.public_id == sale.public_id))
+    """Return a sale as its till hears of it."""
     printed = receipt(session, member, earned=sale.earned_points, burned=sale.burned_points)
     return {
         **vars(sale),
         "order_id": sale.public_id,
-        "coupons": coupons_view(used),
+        "coupons": coupons_view(sale.stack),
         "receipt": printed,
     }
 
 
-def coupons_view(stored: Sequence[Any] | None) -> list[dict[str, object]]:
-    """Return the coupons of an order, as its row keeps them."""
+def coupons_view(stack: Stack) -> list[dict[str, object]]:
+    """Return the coupons of an order."""
     return [
         {"coupon_id": use.coupon, "template": use.template, "zh": use.zh, "en": use.en,
          "fen": use.fen}
-        for use in discounts.load(stored).uses
+        for use in stack.uses
     ]  # fmt: skip
 
 
@@ -280,7 +278,7 @@ def _told(order: Order, printed: Receipt) -> dict[str, Any]:
         "state": order.state,
         "total_fen": order.total_fen,
         "discount_fen": order.discount_fen,
-        "coupons": coupons_view(order.coupons),
+        "coupons": coupons_view(discounts.load(order.coupons)),
         "burned_points": order.burned_points,
         "burned_fen": order.burned_fen,
         "due_fen": order.due_fen,

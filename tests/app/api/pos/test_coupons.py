@@ -131,7 +131,7 @@ def test_an_order_with_a_coupon_costs_few_round_trips_more(
     with sent_by_all(inside) as statements:
         told(till.post("/v1/pos/orders", wish))
 
-    assert 2 < len(statements) + 1 <= 19  # and COMMIT
+    assert 2 < len(statements) + 1 <= 18  # and COMMIT
 
 
 def shown_code(database: Database, member: KnownMember, coupon: str) -> str:
