@@ -1,7 +1,8 @@
 """Ready-made templates for what a district runs every month (A6): each a function that makes one.
 
-The district pays and a coupon is good from its claim on, unless a preset says otherwise; anything
-else that a template may say is changed in its document. Amounts are fen, rates basis points.
+The district pays and a coupon is good from its claim on, unless a preset says otherwise; what is
+given for something (a birthday, a payment, a card of stamps) nobody can claim. Anything else that a
+template may say is changed in its document. Amounts are fen, rates basis points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ def money_off(
         title_zh=title_zh,
         title_en=title_en,
         offer=_offer(AmountOff(fen=fen), threshold=Threshold(min_fen=min_fen)),
-        terms=_terms(days=days, limits=Limits(total=total)),
+        terms=_terms(days=days, claim=True, limits=Limits(total=total)),
     )
 
 
@@ -52,7 +53,7 @@ def discount(
         title_zh=title_zh,
         title_en=title_en,
         offer=_offer(PercentOff(off_bps=off_bps, ceiling_fen=ceiling_fen)),
-        terms=_terms(days=days, limits=Limits(total=total)),
+        terms=_terms(days=days, claim=True, limits=Limits(total=total)),
     )
 
 
@@ -63,7 +64,7 @@ def welcome(*, code: str, title_zh: str, title_en: str, fen: int, days: int) -> 
         title_zh=title_zh,
         title_en=title_en,
         offer=_offer(AmountOff(fen=fen), who=Who(first_purchase=FirstPurchase.DISTRICT)),
-        terms=_terms(days=days, personal=True),
+        terms=_terms(days=days, claim=True, personal=True),
     )
 
 
@@ -79,7 +80,7 @@ def member_day(
             PercentOff(off_bps=off_bps, ceiling_fen=ceiling_fen),
             when=When(month_days=frozenset({month_day})),
         ),
-        terms=_terms(days=31, personal=True),
+        terms=_terms(days=31, claim=True, personal=True),
     )
 
 
@@ -106,7 +107,7 @@ def flash_sale(
             Units(kind=Kind.FIXED_PRICE, most=1, pay_fen=pay_fen),
             scope=Scope(include=Chosen(skus=frozenset({sku}))),
         ),
-        terms=_terms(days=0, limits=Limits(total=total)),
+        terms=_terms(days=0, claim=True, limits=Limits(total=total)),
     )
 
 
@@ -137,7 +138,7 @@ def pack(
         title_zh=title_zh,
         title_en=title_en,
         pack=tuple([PackPart(batch=batch, count=1) for batch in batches]),
-        terms=_terms(days=0, limits=Limits(total=total)),
+        terms=_terms(days=0, claim=True, limits=Limits(total=total)),
     )
 
 
@@ -209,10 +210,13 @@ def _offer(
     )
 
 
-def _terms(*, days: int, limits: Limits | None = None, personal: bool = False) -> Terms:
+def _terms(
+    *, days: int, claim: bool = False, limits: Limits | None = None, personal: bool = False
+) -> Terms:
     return Terms(
         validity=Validity(days=days),
         funding=DISTRICT_PAYS,
         limits=limits or Limits(),
+        claim=claim,
         personal=personal,
     )

@@ -117,6 +117,7 @@ class Returns:
 class Terms:
     """All that a template says about the life of its coupons.
 
+    Members take what they may `claim`; anything else is granted, or comes by a code or in a pack.
     `uses` None: as often as the money on it lasts. A `personal` coupon serves its holder alone; one
     that is not serves whoever shows its code. `transfer` is how often it may change hands.
     """
@@ -127,6 +128,7 @@ class Terms:
     budget: Budget = Budget()
     uses: int | None = 1
     returns: Returns = Returns()
+    claim: bool = False
     personal: bool = False
     transfer: int = 0
     offline_ok: bool = False
@@ -142,8 +144,8 @@ def load(document: object, path: str = "terms", *, stored: bool = False) -> Term
         BadTemplate: a field that is unknown, missing or of no sense, with its path.
     """
     known = {
-        "validity", "limits", "budget", "uses", "returns", "funding", "personal", "transfer",
-        "offline_ok", "code",
+        "validity", "limits", "budget", "uses", "returns", "funding", "claim", "personal",
+        "transfer", "offline_ok", "code",
     }  # fmt: skip
     given = reading.fields(document, path=path, known=known)
     for name in ("validity", "funding"):
@@ -167,6 +169,7 @@ def load(document: object, path: str = "terms", *, stored: bool = False) -> Term
         budget=_budget(given.get("budget", {}), f"{path}.budget"),
         uses=None if stored else uses or 1,
         returns=_returns(given.get("returns", {}), f"{path}.returns"),
+        claim=reading.flag(given, "claim", path=path, default=False),
         personal=personal,
         transfer=transfer,
         offline_ok=reading.flag(given, "offline_ok", path=path, default=False),
@@ -204,6 +207,7 @@ def dump(terms: Terms) -> dict[str, object]:
             "policy": returns.policy.value,
             "courtesy_days": returns.courtesy_days,
         },
+        "claim": terms.claim,
         "personal": terms.personal,
         "transfer": terms.transfer,
         "offline_ok": terms.offline_ok,

@@ -49,6 +49,7 @@ CEILINGS = st.builds(Ceiling, all=AMOUNTS, day=AMOUNTS, store=AMOUNTS)
             courtesy_days=st.integers(0, 30),
         ),
         personal=st.just(value=False),
+        claim=st.booleans(),
         transfer=st.integers(0, 3),
         offline_ok=st.booleans(),
         code=st.sampled_from(CodeLength),
@@ -63,6 +64,7 @@ def test_what_is_left_out_has_the_default_of_the_rules() -> None:
     said = terms.load({"validity": {"days": 7}, "funding": FUNDED})
 
     assert (said.uses, said.transfer, said.personal, said.offline_ok) == (1, 0, False, False)
+    assert not said.claim
     assert said.returns == Returns(policy=Return.WHOLE, courtesy_days=0)
     assert said.limits == Limits(per_member=1)
 

@@ -1,7 +1,7 @@
 """Coupons that a member may claim, whether they would serve here and now, and the claim (C4, C7).
 
-Offered are open batches. Those whose coupons come by printed codes or in packs are not: their stock
-is for who has the code or claims the pack.
+Offered are open batches whose template lets members claim. Those whose coupons come by printed
+codes or in packs are not: their stock is for who has the code or claims the pack.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -227,9 +227,15 @@ _WHY_NOT = {
     "sold-out": ("已领完", "there is no more"),
     "already-claimed": ("已达领取上限", "nobody may have more"),
 }
-_IS_OFFERED = """NOT EXISTS (SELECT FROM coupon_code_run r WHERE r.batch_id = b.id)
+_IS_OFFERED = """(v.document -> 'terms' -> 'claim')::boolean
+    AND NOT EXISTS (SELECT FROM coupon_code_run r WHERE r.batch_id = b.id)
     AND NOT EXISTS (SELECT FROM coupon_pack p WHERE p.batch_id = b.id)"""
-_OFFERED = text(f"SELECT true FROM coupon_batch b WHERE b.code = :batch AND {_IS_OFFERED}")  # noqa: S608
+_OFFERED = text(
+    f"""
+    SELECT true FROM coupon_batch b JOIN coupon_template_version v ON v.id = b.version_id
+    WHERE b.code = :batch AND {_IS_OFFERED}
+    """  # noqa: S608
+)
 _OFFERS = text(
     f"""
     SELECT b.id, b.code AS batch, b.starts_at, b.ends_at, b.per_member,

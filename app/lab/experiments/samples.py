@@ -270,6 +270,7 @@ def _coupon_batch(stage: Stage) -> str:
         "terms": {
             "validity": {"days": 30},
             "funding": {"parts": [{"funder": "district", "share_bps": 10_000}]},
+            "claim": True,
             "transfer": 1,
         },
     }

@@ -22,9 +22,9 @@ HERE = {"scope": {"include": {"categories": ["food"]}}}
 
 
 def opened(database: Database, offer: dict[str, object] | None = None, **terms: object) -> str:
-    """Open a batch and return its code."""
+    """Open a batch that members may claim, and return its code."""
     with database.transaction("test") as session:
-        return open_batch(session, offer or off(500), **terms).code
+        return open_batch(session, offer or off(500), **{"claim": True, **terms}).code
 
 
 def printed(database: Database, batch: str) -> str:
@@ -112,6 +112,18 @@ def test_what_comes_by_code_is_neither_offered_nor_claimed(
     found = told(phone.get("coupons/offers?limit=100"))["offers"]
 
     assert batch not in [each["batch"] for each in found]
+    assert told(phone.post("coupons/claims", {"batch": batch}), 404)["code"] == "not-found"
+
+
+def test_what_is_granted_alone_is_neither_offered_nor_claimed(
+    phone: Phone, database: Database
+) -> None:
+    """Deny by default: a gift for a payment is not for whoever asks."""
+    batch = opened(database, claim=False)
+
+    offered = told(phone.get("coupons/offers?limit=100"))["offers"]
+
+    assert batch not in {each["batch"] for each in offered}
     assert told(phone.post("coupons/claims", {"batch": batch}), 404)["code"] == "not-found"
 
 
