@@ -19,7 +19,7 @@ from app.members.sealing import coupon_keys
 from app.merchants.directory import Directory, ListedMerchant
 from coupons import codes, conditions, funding, stacking, wallets
 from coupons.candidates import Held
-from coupons.conditions import Item, Shopper
+from coupons.conditions import Item, Shopper, Unmet
 from coupons.errors import BadCode
 from coupons.funding import Funder, FunderKind
 from coupons.offers import FirstPurchase, Offer
@@ -27,7 +27,7 @@ from coupons.stacking import Answer, LeftOut, Why
 from coupons.terms import CodeLength
 from coupons.wallets import Standing
 
-#: Coupons that one search looks at: those that are over soonest.
+#: Coupons that one search looks at, those that are over soonest; the others are told so.
 MOST = 30
 
 #: How a coupon's public id begins; what begins otherwise is a code.
@@ -116,19 +116,23 @@ def _held(
 ) -> tuple[list[wallets.Held], list[LeftOut]]:
     """Return what may be used, and why what was named may not."""
     if tuple(basket.coupons) == BEST:
-        held = wallets.wallet(session, holders=holders) if holders else []
-        return [each for each in held if each.standing is Standing.USABLE][:MOST], []
+        own = wallets.wallet(session, holders=holders) if holders else []
+        usable = [each for each in own if each.standing is Standing.USABLE]
+        return usable[:MOST], [_refused(each.coupon, _TOO_MANY) for each in usable[MOST:]]
     found = _find(session, basket.coupons)
-    held, refused = [], []
+    held: dict[str, wallets.Held] = {}
+    refused = []
     for name in basket.coupons:
         each = found.get(name)
         if each is None or not _may_see(each, name, holders):
-            refused.append(_unknown(name))
+            refused.append(_refused(name, _UNKNOWN))
+        elif each.coupon in held:
+            refused.append(_refused(name, _TWICE))
         elif each.standing is not Standing.USABLE:
-            refused.append(_stands_so(each))
+            refused.append(_refused(each.coupon, _STANDING[each.standing]))
         else:
-            held.append(each)
-    return held, refused
+            held[each.coupon] = each
+    return list(held.values()), refused
 
 
 def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
@@ -140,9 +144,13 @@ def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
         keys = coupon_keys(session)
         for name in written:
             with suppress(BadCode):
-                indexes[codes.index_of(keys, codes.normal(name))] = name
-    found = wallets.find(session, coupons=ids, indexes=list(indexes))
-    return {indexes.get(each.index or b"", each.coupon): each for each in found}
+                indexes[name] = codes.index_of(keys, codes.normal(name))
+    found = wallets.find(session, coupons=ids, indexes=list(indexes.values()))
+    by_id = {each.coupon: each for each in found}
+    by_index = {each.index: each for each in found if each.index is not None}
+    return {name: by_id[name] for name in ids if name in by_id} | {
+        name: by_index[index] for name, index in indexes.items() if index in by_index
+    }
 
 
 def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
@@ -159,18 +167,8 @@ def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
     return held.standing is not Standing.VOID and (held.holder is None or not terms.personal)
 
 
-def _unknown(name: str) -> LeftOut:
-    return LeftOut(
-        coupon=name,
-        why=Why.CONDITIONS,
-        zh="没有这张券，或不属于该会员",
-        en="there is no such coupon, or it is not this member's",
-    )
-
-
-def _stands_so(held: wallets.Held) -> LeftOut:
-    zh, en = _STANDING[held.standing]
-    return LeftOut(coupon=held.coupon, why=Why.CONDITIONS, zh=zh, en=en)
+def _refused(name: str, unmet: Unmet) -> LeftOut:
+    return LeftOut(coupon=name, why=Why.CONDITIONS, zh=unmet.zh, en=unmet.en, unmet=(unmet,))
 
 
 def _items(
@@ -266,12 +264,26 @@ def _named(funder: Funder, directory: Directory) -> str:
     return f"brand:{funder.name}" if funder.kind is FunderKind.BRAND else "district"
 
 
+_UNKNOWN = Unmet(
+    code="unknown",
+    zh="没有这张券，或不属于该会员",
+    en="there is no such coupon, or it is not this member's",
+)
+_TWICE = Unmet(code="named-twice", zh="同一张券给出了两次", en="it is named twice")
+_TOO_MANY = Unmet(
+    code="not-looked-at",
+    zh=f"一次最多比较 {MOST} 张券，到期早的优先",
+    en=f"at most {MOST} are compared, those that are over soonest first",
+)
 _STANDING = {
-    Standing.LOCKED: ("券被另一笔订单占用", "another order has it set aside"),
-    Standing.NOT_YET: ("券未到使用时间", "it may not be used yet"),
-    Standing.USED: ("券已用完", "it is used up"),
-    Standing.EXPIRED: ("券已过期", "it has expired"),
-    Standing.VOID: ("券已作废", "it is void"),
+    standing: Unmet(code=standing.value, zh=zh, en=en)
+    for standing, zh, en in (
+        (Standing.LOCKED, "券被另一笔订单占用", "another order has it set aside"),
+        (Standing.NOT_YET, "券未到使用时间", "it may not be used yet"),
+        (Standing.USED, "券已用完", "it is used up"),
+        (Standing.EXPIRED, "券已过期", "it has expired"),
+        (Standing.VOID, "券已作废", "it is void"),
+    )
 }
 _FIRST = text(
     """

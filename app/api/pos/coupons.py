@@ -43,7 +43,7 @@ from app.merchants.directory import ListedStore, ListedTerminal
 from config.database import new_id
 from coupons import codes, issuing, wallets
 from coupons.errors import NoSuchCoupon
-from coupons.wallets import Held, Standing
+from coupons.wallets import MOST, Held, Standing
 
 
 class FunderSchema(DoorSchema):
@@ -101,7 +101,7 @@ class ValidatedSchema(DoorSchema):
     total_fen = Fen(required=True)
     discount_fen = Fen(required=True)
     coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
-    left_out = Items(Part(LeftOutSchema), most=LIMIT_COUPONS, required=True)
+    left_out = Items(Part(LeftOutSchema), most=MOST, required=True)
     runner_up = Part(RunnerUpSchema, required=True, allow_none=True)
     proof = Part(StackProofSchema, required=True, allow_none=True)
 

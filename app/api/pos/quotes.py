@@ -33,6 +33,7 @@ from app.checkout.baskets import LIMIT_COUPONS
 from app.members.presence import Mode
 from app.merchants.directory import ListedStore
 from config.database import new_id
+from coupons.wallets import MOST
 
 _EARN_ONLY = {
     "code": "earn-only",
@@ -86,7 +87,7 @@ class QuoteSchema(DoorSchema):
     total_fen = Fen(required=True)
     discount_fen = Fen(required=True)
     coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
-    left_out = Items(Part(LeftOutSchema), most=LIMIT_COUPONS, required=True)
+    left_out = Items(Part(LeftOutSchema), most=MOST, required=True)
     runner_up = Part(RunnerUpSchema, required=True, allow_none=True)
     proof = Part(StackProofSchema, required=True, allow_none=True)
     burn_points = Points(required=True)

@@ -179,6 +179,30 @@ def test_somebody_elses_coupon_is_as_good_as_none(session: Session) -> None:
     assert len(set(reasons)) == 1
 
 
+def test_a_coupon_named_by_id_and_by_code_is_refused_as_named_twice(session: Session) -> None:
+    shop, member = open_shop(session), make_member(session)
+    coupon = give(session, member, off(1_000))
+    keys = coupon_keys(session)
+    shown = codes.show(session, coupon=coupon, holders=(member.public_id,), keys=keys)
+
+    with pytest.raises(CouponNotUsable, match="named twice"):
+        sell(session, replace(shop.basket(session, member, 5_000), coupons=[coupon, shown]), 4_000)
+
+
+def test_of_a_thick_wallet_the_quote_says_which_were_not_looked_at(session: Session) -> None:
+    """C10: proved for thirty, and no more is claimed."""
+    shop, member = open_shop(session), make_member(session)
+    batch = open_batch(session, off(100), limits={"per_member": 32})
+    for n in range(1, 33):
+        issuing.claim(session, batch=batch.code, holder=member.public_id, n=n)
+
+    quoted = quotes.quote(session, replace(shop.basket(session, member, 5_000), coupons=BEST))
+
+    told = quotes.answer(quoted)["left_out"]
+    assert [each["unmet"][0]["code"] for each in told if each["unmet"]] == ["not-looked-at"] * 2
+    assert len(told) == 31
+
+
 def test_a_shown_code_is_enough_for_a_long_one_and_a_short_one_needs_the_member(
     session: Session,
 ) -> None:
