@@ -9,7 +9,7 @@ import click
 from sqlalchemy.orm import Session
 
 from app.checkout import orders, quotes, refunds
-from app.checkout.baskets import Basket, BasketLine, Tender
+from app.checkout.baskets import BEST, Basket, BasketLine, Tender
 from app.checkout.drafts import Sale
 from app.checkout.pricing import price
 from app.checkout.refunds import Refunded, RefundRequest
@@ -53,12 +53,18 @@ _burn_option = click.option(
     "--burn", type=PointsOrAll(), default=0, show_default=True, help="抵扣积分 / points to burn."
 )
 
+_coupons_option = click.option(
+    "--coupon", "coupons", multiple=True, metavar="ID|CODE|best",
+    help="用券，可重复；best 为最省组合 / a coupon; repeat; best: those that save most.",
+)  # fmt: skip
+
 
 @click.command()
 @_at_a_till
 @_member_option
 @_lines_option
 @_burn_option
+@_coupons_option
 @as_json
 @pass_command
 def quote(
@@ -69,14 +75,17 @@ def quote(
     said: str | None,
     lines: Sequence[BasketLine],
     burn: int,
+    coupons: tuple[str, ...],
     in_json: bool,
 ) -> None:
     """报价：应付、可抵、可得，以及每条规则的理由 / what a basket costs, may burn and would earn.
 
     \b
-    plaza quote --member 13800138000 --line 128.50:food:拉面 --burn all
+    plaza quote --member 13800138000 --line 128.50:food:拉面 --burn all --coupon best
     """
-    asked = _Asked(store=store, terminal=terminal, said=said, lines=lines, burn=burn)
+    asked = _Asked(
+        store=store, terminal=terminal, said=said, lines=lines, burn=burn, coupons=coupons
+    )
     with command.services().database.transaction(command.district) as session:
         basket = asked.basket(session, number=new_id("q"))
         answer = quotes.answer(quotes.quote(session, basket))
@@ -84,12 +93,18 @@ def quote(
         echo_json(answer)
         return
     click.echo(f"合计 total      {yuan(answer['total_fen'])}")
+    for use in answer["coupons"]:
+        click.echo(
+            f"用券 coupon     {yuan(-use['fen'])}  {use['zh']} {use['en']}（{use['coupon_id']}）"
+        )
     click.echo(f"抵扣 burn       {answer['burn_points']} 积分 = {yuan(answer['burn_fen'])}")
     click.echo(f"应付 due        {yuan(answer['due_fen'])}")
     click.echo(f"可抵 may burn   {answer['may_burn_points']} 积分")
     click.echo(f"可得 would earn {answer['earn_points']} 积分")
     for limit in answer["limits"]:
         click.echo(f"  · {limit['zh']} / {limit['en']}")
+    for each in answer["left_out"]:
+        click.echo(f"  · {each['coupon_id']}：{each['zh']} / {each['en']}")
     for rule in [*answer["cuts"], *answer["silent"]]:
         click.echo(f"  · {rule['rule']}：{rule['zh']} / {rule['en']}")
     until = datetime.fromisoformat(answer["until"]).astimezone(SHANGHAI)
@@ -102,6 +117,7 @@ def quote(
 @_payer_option
 @_lines_option
 @_burn_option
+@_coupons_option
 @click.option(
     "--pay", "tenders", type=PaidBy(), multiple=True,
     help="支付；缺省全部现金 / a tender; all in cash by default.",
@@ -121,6 +137,7 @@ def sell(
     payer: ChannelName | None,
     lines: Sequence[BasketLine],
     burn: int,
+    coupons: tuple[str, ...],
     tenders: Sequence[Tender],
     number: str | None,
     at: datetime | None,
@@ -135,7 +152,9 @@ def sell(
     plaza sell --line 20x2 --pay wechat=30 --pay cash=10 --number T20261123-0001 --as lin
     """
     number = number or new_id("cli")
-    asked = _Asked(store=store, terminal=terminal, said=said, lines=lines, burn=burn)
+    asked = _Asked(
+        store=store, terminal=terminal, said=said, lines=lines, burn=burn, coupons=coupons
+    )
 
     def work(session: Session) -> Sale:
         staff.acting(session, login, permission=Permission.ORDER_PLACE)
@@ -158,7 +177,8 @@ def sell(
 
     sale = command.services().database.run(command.district, work)
     if in_json:
-        echo_json(asdict(sale))
+        fields = {name: value for name, value in vars(sale).items() if name != "stack"}
+        echo_json({**fields, "coupons": sale.stack.dump() or []})
         return
     _show_sale(sale)
 
@@ -239,6 +259,7 @@ class _Asked:
     said: str | None
     lines: Sequence[BasketLine]
     burn: int
+    coupons: tuple[str, ...]
 
     def basket(self, session: Session, *, number: str, at: datetime | None = None) -> Basket:
         return Basket(
@@ -248,6 +269,7 @@ class _Asked:
             lines=self.lines,
             member=get_by_any(session, self.said) if self.said else None,
             burn_points=self.burn,
+            coupons=BEST if self.coupons == ("best",) else self.coupons,
         )
 
 
@@ -265,6 +287,8 @@ def _terminal(session: Session, store: str | None, terminal: str | None) -> List
 def _show_sale(sale: Sale) -> None:
     click.echo(f"✔ {sale.public_id}{'（重放 / replayed）' if sale.replayed else ''}")
     click.echo(f"合计 total   {yuan(sale.total_fen)}")
+    for use in sale.stack.uses:
+        click.echo(f"用券 coupon  {yuan(-use.fen)}  {use.zh} {use.en}（{use.coupon}）")
     click.echo(f"抵扣 burned  {sale.burned_points} 积分 = {yuan(sale.burned_fen)}")
     click.echo(f"实付 paid    {yuan(sale.due_fen)}")
     click.echo(f"获得 earned  {sale.earned_points} 积分")

@@ -8,9 +8,11 @@ import pytest
 from app.merchants.models import Staff
 from app.merchants.staff import Role
 from config.database import Database
+from coupons import issuing
 from tests.app.checkout.shops import Shop, open_shop
+from tests.app.checkout.test_coupons import off, open_batch
 from tests.app.cli.conftest import Plaza
-from tests.factories import new_phone, unique
+from tests.factories import make_member, new_phone, unique
 
 
 @pytest.fixture
@@ -59,6 +61,31 @@ def test_a_repeated_number_is_a_repeat_and_another_basket_is_refused(
     assert again["public_id"] == first["public_id"]
     assert again["replayed"]
     assert number in plaza.refused(*words, "--line", "11")
+
+
+def test_a_coupon_is_named_at_the_till_or_the_best_is_chosen(
+    plaza: Plaza, shop: Shop, lin: str, database: Database, district: str
+) -> None:
+    with database.transaction(district) as session:
+        member = make_member(session)
+        batch = open_batch(session, off(500, 2_000), limits={"per_member": 2}).code
+        named, other = [
+            issuing.claim(session, batch=batch, holder=member.public_id, n=n)[0].coupon
+            for n in (1, 2)
+        ]
+    words = ["--store", shop.till.store.code, "--member", member.public_id, "--line", "30"]
+
+    quoted = plaza("quote", *words, "--coupon", "best")
+    sold = plaza.json("sell", *words, "--coupon", named, "--as", lin)
+    again = plaza("sell", *words, "--coupon", "best", "--as", lin)
+
+    assert "用券 coupon" in quoted
+    assert (sold["discount_fen"], sold["due_fen"]) == (500, 2_500)
+    assert [each["coupon"] for each in sold["coupons"]] == [named]
+    assert other in again
+    assert "there is no such coupon" in plaza.refused(
+        "sell", *words, "--coupon", "C-NOTHING", "--as", lin
+    )
 
 
 def test_who_pays_by_a_known_channel_is_a_member_at_once(
