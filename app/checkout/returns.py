@@ -117,7 +117,9 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
         if old == new:
             continue
         quantity = new.refunded_quantity - old.refunded_quantity
-        start, end = returned(line, old.refunded_fen), returned(line, new.refunded_fen)
+        start, end = [
+            returned(line, state.refunded_fen, allocation.first_funded) for state in (old, new)
+        ]
         own = 0
         for source, upto in end.fen.items():
             fen = upto - start.fen.get(source, 0)

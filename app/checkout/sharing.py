@@ -113,12 +113,14 @@ def allocate(shared: Shared, *, earned_points: Sequence[int] = ()) -> Allocation
     """Write the tape of a shared sale: each line's slices and earned points, dealt to its units.
 
     `earned_points` are given by line (none: the sale earned nothing). Units cost the same but for
-    a fen, the dearer first; each source goes by what remains of every unit, earned points by price.
+    a fen, the dearer first; each source goes by what remains of every unit, earned points by what
+    of its price is the customer's own.
 
     Raises:
-        ValueError: points earned on a line that costs nothing.
+        ValueError: points earned on a line that costs its customer nothing.
     """
     first_lot = len(shared.tenders)
+    first_funded = first_lot + len(shared.lots)
     earned = earned_points or (0,) * len(shared.lines)
     return Allocation(
         tenders=shared.tenders,
@@ -130,7 +132,7 @@ def allocate(shared: Shared, *, earned_points: Sequence[int] = ()) -> Allocation
                     number=line.number,
                     merchant_id=line.merchant_id,
                     refundable=line.refundable,
-                    runs=_runs(line, slices, points, first_lot),
+                    runs=_runs(line, slices, points, first_lot, first_funded),
                 )
                 for line, slices, points in zip(shared.lines, shared.parts, earned, strict=True)
             ]
@@ -296,10 +298,14 @@ class _Units:
 
 
 def _runs(
-    line: SaleLine, slices: Sequence[Slice], earned_points: int, first_lot: int
+    line: SaleLine,
+    slices: Sequence[Slice],
+    earned_points: int,
+    first_lot: int,
+    first_funded: int,
 ) -> tuple[Run, ...]:
     """Share a line to its units: prices first, then each source by what remains of every unit."""
-    if earned_points and not line.amount_fen:
+    if earned_points and not line.payable_fen:
         raise ValueError(f"line {line.number} earned points on nothing")
     if line.quantity == 1:
         return (Run(1, earned_points, tuple(slices)),)
@@ -318,11 +324,11 @@ def _runs(
             if not any(weights):
                 weights = [sum([paid.fen for paid in run.slices]) for run in units]
             units = [run.endow(points) for run, points in _deal(piece.points, units, weights)]
-    prices = [sum([piece.fen for piece in run.slices]) for run in units]
+    own = [sum([piece.fen for piece in run.slices if piece.source < first_funded]) for run in units]
     return tuple(
         [
             Run(run.count, points, tuple([x for x in run.slices if x.fen or x.points]))
-            for run, points in _deal(earned_points, units, prices)
+            for run, points in _deal(earned_points, units, own)
         ]
     )
 

@@ -36,6 +36,10 @@ class Run:
         """Price of each unit of the run."""
         return sum([piece.fen for piece in self.slices])
 
+    def own_fen(self, first_funded: int) -> int:
+        """Return what of each unit's price was the customer's own: money, and points' worth."""
+        return sum([piece.fen for piece in self.slices if piece.source < first_funded])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
@@ -101,12 +105,13 @@ class Returned:
     clawed_points: int
 
 
-def returned(line: Line, position_fen: int) -> Returned:
+def returned(line: Line, position_fen: int, first_funded: int) -> Returned:
     """Return what lies on the line's tape before a position, to be given back in all.
 
-    Within a slice of points the points are rounded down, within a unit the points it earned are
-    taken back rounded up (the kept part is rounded down): nothing is gained by slicing. Both are
-    exact at the end of every slice and unit, and neither ever falls as the position moves on.
+    Within a slice of points the points are rounded down. Within a unit the points it earned are
+    taken back rounded up (the kept part is rounded down) by what of the customer's own has gone
+    back, for what funders give earns nothing: nothing is gained by slicing. Both are exact at the
+    end of every slice and unit, and neither ever falls as the position moves on.
     """
     fen: dict[int, int] = {}
     points: dict[int, int] = {}
@@ -125,7 +130,9 @@ def returned(line: Line, position_fen: int) -> Returned:
             left -= whole * price
         if whole < run.count:
             _eat(run.slices, left, fen, points)
-            clawed += -(-run.earned_points * left // price)
+            own = run.own_fen(first_funded)
+            if own:
+                clawed += -(-run.earned_points * min(left, own) // own)
             break
     return Returned(fen, points, clawed)
 
@@ -133,7 +140,11 @@ def returned(line: Line, position_fen: int) -> Returned:
 def paid_up_to(line: Line, position_fen: int, first_funded: int) -> int:
     """Return what of a tape before a position was the customer's own: money, and points' worth."""
     return sum(
-        [fen for source, fen in returned(line, position_fen).fen.items() if source < first_funded]
+        [
+            fen
+            for source, fen in returned(line, position_fen, first_funded).fen.items()
+            if source < first_funded
+        ]
     )
 
 
@@ -144,7 +155,7 @@ def position_of(line: Line, paid_fen: int, first_funded: int) -> int:
     """
     position = 0
     for run in line.runs:
-        own = sum([piece.fen for piece in run.slices if piece.source < first_funded])
+        own = run.own_fen(first_funded)
         whole = run.count if own == 0 else min(run.count, paid_fen // own)
         position += whole * run.unit_fen
         paid_fen -= whole * own

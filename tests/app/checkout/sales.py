@@ -59,7 +59,10 @@ def sales(draw: DrawFn) -> Allocation:
     tenders = [(f"tender-{index}", fen) for index, fen in enumerate(money)]
     lots = [(100 + index, points) for index, points in enumerate(uses)]
     bound = draw(st.dictionaries(st.sampled_from([100, 101, 102]), st.integers(1, 3), max_size=2))
-    earned = [draw(st.integers(0, amount // 2)) for amount in amounts]
+    earned = [
+        draw(st.integers(0, (amount - discount) // 2))
+        for amount, discount in zip(amounts, discounts, strict=True)
+    ]
     first = draw(st.sampled_from(ReturnFirst))
     try:
         return sell(

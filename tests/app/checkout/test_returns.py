@@ -122,13 +122,13 @@ def test_the_tape_never_runs_backwards(allocation: Allocation, data: DataObject)
     near = data.draw(st.integers(0, line.amount_fen))
     far = data.draw(st.integers(near, line.amount_fen))
 
-    first, second = returned(line, near), returned(line, far)
+    first, second = (returned(line, at, allocation.first_funded) for at in (near, far))
 
     assert sum(first.fen.values()) == near
     assert all(second.fen[source] >= fen for source, fen in first.fen.items())
     assert all(second.points[source] >= points for source, points in first.points.items())
     assert second.clawed_points >= first.clawed_points
-    assert not any(returned(line, 0).points.values())
+    assert not any(returned(line, 0, allocation.first_funded).points.values())
 
 
 @given(allocation=sales(), data=st.data())
@@ -139,15 +139,16 @@ def test_the_member_never_keeps_more_than_the_kept_share_earned(
     line = data.draw(st.sampled_from(allocation.lines))
     position = data.draw(st.integers(0, line.amount_fen))
 
-    clawed = returned(line, position).clawed_points
+    clawed = returned(line, position, allocation.first_funded).clawed_points
 
     start = fair = 0
     for run in line.runs:
+        own = run.own_fen(allocation.first_funded)
         for _ in range(run.count):
-            eaten = min(max(position - start, 0), run.unit_fen)
+            eaten = min(max(position - start, 0), own)
             start += run.unit_fen
             if eaten:
-                fair += -(-run.earned_points * eaten // run.unit_fen)
+                fair += -(-run.earned_points * eaten // own)
     assert clawed == fair
 
 
@@ -199,6 +200,21 @@ def test_an_amount_is_the_customers_own_and_what_coupons_gave_goes_back_unit_by_
     assert (third.fen, third.funded_fen) == (300, {(5, 0): 200})
     with pytest.raises(RefundExceedsRemaining):
         refund(sale, states, [RefundAmount(fen=1)])
+
+
+def test_points_go_back_by_the_customers_own_money_though_a_coupon_paid_the_rest() -> None:
+    """semantics 2: ¥100 of ¥270 that earned 270 points take back 100 of them."""
+    sale = sell(
+        [SaleLine(number=1, merchant_id=5, quantity=1, amount_fen=32_000, discount_fen=5_000)],
+        tenders=[("cash", 27_000)],
+        gifts=[Gift(of=Funded("cpn_1", "district"), shares=[5_000])],
+        earned_points=[270],
+    )
+
+    states, first = refund(sale, {}, [RefundAmount(fen=10_000)])
+    _, last = refund(sale, states, [RefundAmount(fen=16_999)])
+
+    assert (first.clawed_points, last.clawed_points) == ({5: 100}, {5: 170})
 
 
 def test_a_unit_that_coupons_paid_goes_back_by_quantity_for_nothing() -> None:
