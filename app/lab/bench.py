@@ -18,6 +18,7 @@ FULL = Effort()
 SHORT = Effort(
     rounds=1,
     seconds=0.1,
+    turns=1,
     scale=1,
     transfers=1_200,
     size=Size(savers=200, burners=100, merchants=100),

@@ -1,7 +1,8 @@
 """The ledger's rows of the bench: each beside tpcb-like, on empty books and on five million.
 
-A round runs tpcb-like before and after each row and takes the row's ratio to the mean of the two;
-the figure is the median of the rounds. The books are proved afterwards, or there is no figure.
+A round runs a row in turns with tpcb-like, which begins and ends, and takes the ratio of their
+means: a disk that is slow for some seconds is slow for both. The figure is the median of the
+rounds. The books are proved afterwards, or there is no figure.
 """
 
 import statistics
@@ -37,12 +38,13 @@ DEMANDS = {
 class Effort:
     """How long a run of the bench takes, and on how much; the defaults are those of the figures.
 
-    `processes` post (half as many in batches) and sell; each first sells `warm_up` orders, or
-    posts a tenth of that.
+    A row's `seconds` of a round are divided into `turns` with tpcb-like. `processes` post (half as
+    many in batches) and sell; each first sells `warm_up` orders, or posts a tenth of that.
     """
 
     rounds: int = 3
     seconds: float = 6
+    turns: int = 3
     scale: int = 20
     transfers: int = 5_000_000
     size: Size = field(default_factory=Size)
@@ -65,7 +67,7 @@ def measure(
     settings: Settings, pgbench: Pgbench, effort: Effort, *, tell: Callable[[str], None]
 ) -> Found:
     """Return the ratios of every row; `tell` hears how it goes."""
-    size, seconds = effort.size, effort.seconds
+    size, seconds = effort.size, effort.seconds / effort.turns
     bench_books.open_books(settings, size)
     script = partial(pgbench.script_tps, district=BENCH, size=size, seconds=seconds)
     rows: dict[str, Row] = {name: partial(script, name) for name in SCRIPTS}
@@ -112,10 +114,13 @@ def _rounds(
     beside = [tpcb()]
     for _ in range(effort.rounds):
         for name, row in rows.items():
-            tps = row()
-            beside.append(tpcb())
-            ratios[name].append(tps / statistics.mean(beside[-2:]))
-            tell(f"{name:<14}{tps:>9,.0f}/s  tpcb-like {beside[-1]:>7,.0f}  {ratios[name][-1]:.2f}")
+            turns = []
+            for _ in range(effort.turns):
+                turns.append(row())
+                beside.append(tpcb())
+            tps, usual = statistics.mean(turns), statistics.mean(beside[-effort.turns - 1 :])
+            ratios[name].append(tps / usual)
+            tell(f"{name:<14}{tps:>9,.0f}/s  tpcb-like {usual:>7,.0f}  {ratios[name][-1]:.2f}")
     return Found(
         ratios={name: statistics.median(found) for name, found in ratios.items()}, tpcb_tps=beside
     )
