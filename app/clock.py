@@ -8,6 +8,9 @@ from sqlalchemy.orm import Session
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
+GRACE = timedelta(hours=6)
+"""At 06:00 the day before closes, and what waits for that begins."""
+
 
 def business_date(instant: datetime) -> date:
     """Return the Shanghai calendar day of an aware instant (semantics 54)."""

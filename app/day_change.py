@@ -1,10 +1,10 @@
 """The change of day: what a district owes to the calendar, in one documented order (semantics 32).
 
-Pending points become active, expired ones are booked, tiers judged, then members reminded: each
-step reads what the one before has left. A day is changed over once the day before has closed. What
-was missed is caught up day by day; what is done is noted, so a repeat does nothing. A step goes in
-portions, each in a transaction of its own in which a member's part is whole, and makes room for
-the tills.
+Pending points become active, kept ones are moved, expired ones booked, tiers judged, then members
+reminded: each step reads what the one before has left. A day is changed over once the day before
+has closed. What was missed is caught up day by day; what is done is noted, so a repeat does
+nothing. A step goes in portions, each in a transaction of its own in which a member's part is
+whole, and makes room for the tills.
 """
 
 import time
@@ -18,17 +18,14 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.clock import business_date, day_start
+from app.clock import GRACE, business_date, day_start
 from app.errors import Invalid, StateConflict
 from app.members import standing
-from app.points import expiry, notices
+from app.points import expiry, lasting, notices
 from config.database import Base, district_of, now_of
 from ledger import upkeep
 
 T = TypeVar("T")
-
-GRACE = timedelta(hours=6)
-"""At 06:00 the day before closes, and what waits for that begins."""
 
 _MOST, _FEWEST = 2_000, 50
 _ALONE_SECONDS, _BESIDE_SECONDS = 0.15, 0.03
@@ -81,6 +78,12 @@ def _expire(
     return found.place, counts
 
 
+def _keep(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:
+    start = expiry.start(day)
+    found = lasting.keep_some(session, day=day, place=place or (start.day, start.member), most=most)
+    return found.place, {"lots": found.lots, "points": found.points}
+
+
 def _tell_active(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:
     told = notices.tell_some_active(session, day=day, after=place or 0, most=most)
     return told.after, {"members": told.members}
@@ -100,11 +103,13 @@ def _remind(session: Session, day: date, place: Any, most: int) -> tuple[Any, Co
 
 STEPS: Sequence[Step] = (
     Step(name="activate", some=_tell_active),
+    Step(name="extend", some=_keep),
     Step(name="expire", some=_expire_recent),
     Step(name="tiers", some=_judge),
     Step(name="remind", some=_remind),
 )
-"""In the order of semantics 32: activate, expire, tiers, reminders."""
+"""In the order of semantics 32: activate, expire, tiers, reminders; what activity has kept moves
+before anything is booked as expired (34)."""
 
 EXPIRE = Step(name="expire", some=_expire)
 """The whole of expiry, whenever it was missed; notes nothing."""

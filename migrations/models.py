@@ -29,6 +29,7 @@ for _module in (
     "app.points.models",
     "app.points.openings",
     "app.points.check_ins",
+    "app.points.promises",
     "app.checkout.models",
     "app.checkout.totals",
     "app.checkout.claims",

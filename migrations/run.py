@@ -33,6 +33,7 @@ REPEATABLES = (
     "coupons/tallies.sql",
     "coupons/issuing.sql",
     "coupons/redemptions.sql",
+    "app/points/lasting.sql",
     "app/points/lots.sql",
     "app/points/expiry.sql",
     "app/settlement/close.sql",

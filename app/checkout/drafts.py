@@ -9,14 +9,16 @@ from typing import Any, LiteralString
 from sqlalchemy.orm import Session
 
 from app.checkout.discounts import NO_COUPONS, Stack
-from app.checkout.models import OrderState
+from app.checkout.models import OrderKind, OrderState
 from app.checkout.pricing import Priced
 from app.checkout.settling import Settled, dump_homes
 from app.checkout.slices import dump
 from app.members import growth, standing
 from app.members.growth import Gain
 from app.outbox import News
-from app.points import caps
+from app.points import caps, promises
+from app.points.policy import Activity
+from app.points.promises import Promise
 from config.database import fetch, now_of
 from config.errors import Collision
 
@@ -82,7 +84,7 @@ class Written:
 
 
 def write(session: Session, drafts: Sequence[Draft]) -> Written:
-    """Write orders, their lines and the growth that they bring in one statement.
+    """Write orders, their lines, the growth that they bring and what they promise at once.
 
     A member whom an order lifts to a higher tier costs a round trip more.
 
@@ -91,10 +93,12 @@ def write(session: Session, drafts: Sequence[Draft]) -> Written:
     """
     gains = [gain for draft in drafts if (gain := _gain(session, draft)) is not None]
     since = growth.watched_from(session, [gain.member for gain in gains])
+    made = [promise for draft in drafts if (promise := _promise(session, draft)) is not None]
     rows = fetch(
         session,
-        _INSERT,
+        _INSERT_WITH_PROMISES if made else _INSERT,
         {
+            **({"promises": _json([promise.row() for promise in made])} if made else {}),
             "now": now_of(session),
             "orders": _json([_columns(draft) for draft in drafts]),
             "lines": _json([line for draft in drafts for line in _lines(draft)]),
@@ -126,6 +130,26 @@ def _gain(session: Session, draft: Draft) -> Gain | None:
         paid_fen=draft.priced.due_fen,
         at=basket.burns_at,
     )
+
+
+def _promise(session: Session, draft: Draft) -> Promise | None:
+    """Return what a paid order promises of its member's points, today as its growth is."""
+    if draft.settled is None:
+        return None
+    basket, burned = draft.priced.basket, draft.priced.burn.points > 0
+    return promises.promise(
+        session,
+        basket.member,
+        activities_of(kind=basket.kind, total_fen=basket.total_fen, burned=burned),
+        source=draft.public_id,
+        at=basket.burns_at,
+    )
+
+
+def activities_of(*, kind: str, total_fen: int, burned: bool) -> list[Activity]:
+    """Return what its member does by a paid order; a burn alone is no purchase of ours."""
+    bought = total_fen > 0 and kind != OrderKind.BURN
+    return [*([Activity.PURCHASE] if bought else []), *([Activity.BURN] if burned else [])]
 
 
 def _uses(draft: Draft) -> Sequence[Mapping[str, object]]:
@@ -202,7 +226,7 @@ def _json(value: list[Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-_INSERT: LiteralString = """
+_ROWS: LiteralString = """
     WITH given AS (
         SELECT * FROM json_to_recordset(CAST(%(lines)s AS json)) AS u (
             "order" text, number smallint, merchant_id bigint, sku text, name text, category text,
@@ -248,6 +272,16 @@ _INSERT: LiteralString = """
             business_date date)
         JOIN written w ON w.public_id = u.source
     )
+    """
+_PROMISES: LiteralString = """, promised AS (
+        INSERT INTO points_promise (member_id, source, activity, day, until, recorded_at)
+        SELECT p.member_id, p.source, p.activity, p.day, p.until, %(now)s
+        FROM json_to_recordset(CAST(%(promises)s AS json)) AS p (
+            member_id bigint, source text, activity text, day date, until date)
+        JOIN written w ON w.public_id = p.source
+    )
+    """
+_ANSWER: LiteralString = """
     SELECT w.public_id, w.member_id,
         CASE WHEN CAST(%(since)s AS date) IS NOT NULL THEN (
             SELECT coalesce(sum(g.amount), 0)::bigint FROM growth g
@@ -263,3 +297,5 @@ _INSERT: LiteralString = """
         ORDER BY g.merchant_id) AS missing
     FROM written w
     """
+_INSERT: LiteralString = f"{_ROWS}{_ANSWER}"
+_INSERT_WITH_PROMISES: LiteralString = f"{_ROWS}{_PROMISES}{_ANSWER}"

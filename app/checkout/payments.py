@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app.checkout import discounts
 from app.checkout.baskets import Basket, BasketLine, Tender
-from app.checkout.drafts import Sale
+from app.checkout.drafts import Sale, activities_of
 from app.checkout.errors import CouponNotUsable, LockExpired, OrderNotPayable, PaidOtherwise
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import announce_paid, get_locked, lock_wallet
@@ -23,7 +23,7 @@ from app.members import growth, standing
 from app.members.identification import get_by_id
 from app.merchants.directory import Directory, ListedTerminal, get_directory
 from app.outbox import News
-from app.points import caps
+from app.points import caps, promises
 from app.points.burning import Burn
 from app.points.errors import InsufficientPoints
 from app.points.lots import Wallet
@@ -203,7 +203,7 @@ def priced_again(session: Session, order: Order, basket: Basket, wallet: Wallet 
 def mark_paid(
     session: Session, order: Order, settled: Settled, priced: Priced
 ) -> tuple[Sequence[int], Sequence[News]]:
-    """Write what the payment has fixed, whose it is, and the growth that it brings.
+    """Write what the payment has fixed, whose it is, its growth, and what it promises.
 
     Returns the merchants new to the order's member, and the news of a higher tier.
     """
@@ -240,8 +240,22 @@ def mark_paid(
             "now": now_of(session),
         },
     ).one()
+    _promise(session, order, priced)
     gathered = {each.member.id: row.gathered for each in gains}
     return row.missing, standing.rise(session, gains, gathered=gathered, since=since)
+
+
+def _promise(session: Session, order: Order, priced: Priced) -> None:
+    """Write what the order promises of its member's points; a round trip where it does."""
+    basket = priced.basket
+    made = promises.promise(
+        session,
+        basket.member,
+        activities_of(kind=order.kind, total_fen=order.total_fen, burned=order.burned_points > 0),
+        source=order.public_id,
+        at=basket.burns_at,
+    )
+    promises.write(session, made)
 
 
 def _uses(

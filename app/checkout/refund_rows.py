@@ -58,6 +58,12 @@ INSERT = text(
         FROM written, json_to_recordset(CAST(:gains AS json)) AS g (
             member_id bigint, kind text, source text, amount bigint, occurred_at timestamptz,
             business_date date)
+    ), taken_back AS (
+        INSERT INTO points_promise (member_id, source, activity, day, until, recorded_at)
+        SELECT p.member_id, p.source, 'refund', :heard_on, NULL, :now
+        FROM written, points_promise p
+        WHERE CAST(:whole AS boolean) AND p.source = :order_id AND p.until IS NOT NULL
+        ON CONFLICT DO NOTHING
     ), room AS (
         INSERT INTO rule_use (member_id, source, rule, campaign, points, business_date)
         SELECT member_id, :public_id, rule, campaign, points, business_date

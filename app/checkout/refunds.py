@@ -32,7 +32,7 @@ from app.members import growth
 from app.members.growth import Gain
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedTerminal, get_directory
-from app.points import burns, lots
+from app.points import burns, lots, promises
 from app.points.accruals import Home
 from app.points.burns import Borne, GivenBack
 from app.points.clawbacks import Clawback, claw_back, shared_claims
@@ -453,6 +453,8 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
             "good": list(made_good),
             "good_points": list(made_good.values()),
             "order_id": order.public_id,
+            "whole": planned.whole,
+            "heard_on": promises.heard_on(session, request.occurred_at),
             "earned": order.earned_points,
             "gains": json.dumps([planned.gain.row()] if planned.gain else []),
         },

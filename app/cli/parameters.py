@@ -8,6 +8,7 @@ import click
 from app.checkout.baskets import ALL_POINTS, BasketLine, Tender
 from app.clock import day_start
 from app.members.arrivals import ChannelName
+from app.points.policy import Activity
 
 
 class Rate(click.ParamType[Fraction]):
@@ -22,6 +23,20 @@ class Rate(click.ParamType[Fraction]):
             return Fraction(value)
         except (ValueError, ZeroDivisionError):
             self.fail(f"不是分数：{value} / not a fraction: {value}", param, ctx)
+
+
+class Activities(click.ParamType[list[str]]):
+    """Activities of members, such as purchase,check_in."""
+
+    name = ",".join(Activity)
+
+    def convert(
+        self, value: str | list[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        named = value.split(",") if isinstance(value, str) else value
+        if not named or not set(named) <= set(Activity):
+            self.fail(f"只能是 {self.name} / only {self.name}", param, ctx)
+        return sorted(set(named))
 
 
 class Instant(click.ParamType[datetime]):

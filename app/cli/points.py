@@ -15,7 +15,7 @@ from app.errors import Invalid
 from app.members.identification import get_by_any
 from app.merchants.directory import get_directory
 from app.merchants.staff import Permission
-from app.points import ageing, extending
+from app.points import ageing, extending, lasting
 from config.database import district_of, now_of
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -29,6 +29,7 @@ def points() -> None:
     plaza points age
     plaza points expire --as-of 2027-01-01
     plaza points day-change --through 2027-01-31
+    plaza points lasts mem_01J…
     plaza points extend mem_01J… --until 2028-06-30 --reason 补偿 --as wang
     plaza points activate ord_01J… --event order.collected --as lin
     """
@@ -124,6 +125,29 @@ def extend(
             reason=reason,
         )
     click.echo(f"✔ {moved:,} → {until.date()}")
+
+
+@points.command()
+@click.argument("member")
+@as_json
+@pass_command
+def lasts(command: Command, *, member: str, in_json: bool) -> None:
+    """会员的积分何时到期、因何延期 / until when a member's points last, and why so long."""
+    with reading(command) as session:
+        found = lasting.list_lasting(
+            session,
+            member_id=get_by_any(session, member).id,
+            today=business_date(now_of(session)),
+        )
+    if in_json:
+        echo_json([vars(each) for each in found])
+        return
+    for each in found:
+        why = ""
+        if each.activity is not None:
+            why = f"  {each.own_day} ← {each.activity} {each.promised_on} {each.source}"
+        until = each.last_day or "永久 never expires"
+        click.echo(f"{each.issuer:<18}{each.points:>12,}  {until}{why}")
 
 
 @points.command()

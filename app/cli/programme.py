@@ -20,7 +20,7 @@ from app.cli.acting import (
 )
 from app.cli.context import Command, pass_command
 from app.cli.deciding import add_reject
-from app.cli.parameters import Instant, Rate
+from app.cli.parameters import Activities, Instant, Rate
 from app.clock import SHANGHAI
 from app.errors import Invalid
 from app.merchants.directory import Directory, get_directory
@@ -43,6 +43,8 @@ _MEANING = {
     "hold_minutes": "待付订单保留积分的分钟数 / minutes that an unpaid order holds points",
     "quote_minutes": "报价有效分钟数 / minutes that a quote keeps its price",
     "breakage_share": "过期积分成本退还发放方的比例 / share of expired points' cost issuers get",
+    "extend_months": "活动后至少再有效几个月 / months that points last at least after an activity",
+    "extended_by": "使积分延期的活动 / activities that let points last longer",
     "min_unit_points": "抵扣须为其整数倍 / burned in multiples of it",
     "max_share": "最多抵扣订单的几成，如 1/2 / the largest share of an order, like 1/2",
     "daily_limit_points": "每位会员每日上限 / what a member may burn a day",
@@ -89,6 +91,9 @@ def programme() -> None:
 @_field("hold_minutes", _RANGE)
 @_field("quote_minutes", _RANGE)
 @_field("breakage_share", Rate())
+@_field("extend_months", click.IntRange(1))
+@_field("extended_by", Activities())
+@click.option("--no-extension", is_flag=True, help="活动不再使积分延期 / nothing extends points.")
 @_begins
 @because
 @as_staff
@@ -99,16 +104,23 @@ def propose(
     *,
     never_expires: bool,
     no_debt_floor: bool,
+    no_extension: bool,
     begins: datetime | None,
     reason: str,
     login: str,
     **given: object,
 ) -> None:
     """提出新方案；未给出的项不变 / propose a policy; what is not named stays as it is."""
-    lifted = {"expiry_months": never_expires, "debt_floor_points": no_debt_floor}
+    lifted = {
+        "expiry_months": never_expires,
+        "debt_floor_points": no_debt_floor,
+        "extend_months": no_extension,
+        "extended_by": no_extension,
+    }
     with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
         at = room.beginning(session, begins)
-        known = room.programme_at(session, at).to_json()
+        unset = {"extend_months": None, "extended_by": None}
+        known = {**unset, **room.programme_at(session, at).to_json()}
         changed = _changed(known, given, lifted=lifted)
         wanted = Programme.from_json({**changed, "effective_from": at.isoformat()})
         request = room.propose(session, wanted, by=actor.public_id, reason=reason)
@@ -266,8 +278,8 @@ def _show(directory: Directory, change: Programme | BurnTerms) -> None:
     written = change.to_json()
     for field in fields(change):
         if field.name in _MEANING:
-            value = written[field.name]
-            shown = "—" if value is None else value
+            value = written.get(field.name)
+            shown = "—" if value is None else ",".join(value) if isinstance(value, list) else value
             click.echo(f"  {field.name:<20}{shown!s:<13}{_MEANING[field.name]}")
 
 

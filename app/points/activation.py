@@ -27,7 +27,7 @@ def activate(session: Session, *, member: KnownMember, order: str, event: str) -
         for lot in wallet.lots
         if (lot.meaning.awaits, lot.meaning.awaits_for) == (event, order)
         and lot.free > 0
-        and not lot.meaning.ended(business_date(now))
+        and not lot.ended(business_date(now))
     ]
     if not waiting:
         return 0

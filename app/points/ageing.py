@@ -65,7 +65,8 @@ class AsOf:
 class OpenLot:
     """A lot or debt lot that is not empty; `points` are below zero where they are owed.
 
-    Held points are counted in. `began_on` is the day of its first earn, `cost` fen per point.
+    Held points are counted in. `began_on` is the day of its first earn, `expires_on` the last one
+    as things stand, `cost` fen per point.
     """
 
     member_id: int
@@ -126,6 +127,7 @@ def list_open(session: Session, as_of: AsOf) -> Iterator[OpenLot]:
     rows = session.execute(
         _OPEN,
         {
+            "day": as_of.day,
             "past": as_of.cut is not None,
             "through": cut.through,
             "recorded": cut.recorded_by,
@@ -151,7 +153,11 @@ def list_open(session: Session, as_of: AsOf) -> Iterator[OpenLot]:
 
 _OPEN = text(
     """
-    SELECT l.member_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
+    SELECT l.member_id, l.issuer_id, l.kind,
+           CASE WHEN EXISTS (SELECT FROM points_promise)
+                THEN (points_days(l, :day, coalesce(CAST(:recorded AS timestamptz), 'infinity')))[2]
+                ELSE l.expires_on END AS expires_on,
+           l.cost_num, l.cost_den,
            (l.first_earned_at AT TIME ZONE k.zone)::date AS began_on, b.posted AS points
     FROM lot l JOIN (
         SELECT account_id, posted FROM account_balance WHERE NOT :past

@@ -88,7 +88,7 @@ def give_back(
     stand_ins = {
         lot: _courtesy(known[lot].meaning, programme, day)
         for _, lot in rest
-        if known[lot].meaning.ended(day)
+        if known[lot].ended(day)
     }
     accounts = open_lots(session, wallet, set(stand_ins.values()), earned_at=occurred_at)
     restored: dict[int, int] = {}

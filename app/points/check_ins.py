@@ -25,9 +25,10 @@ from app.books import Kind, rates
 from app.clock import business_date, month_end
 from app.errors import Invalid, StateConflict
 from app.members.identification import KnownMember, same_person
-from app.points import lots
+from app.points import lots, promises
 from app.points.accruals import Given, accrue
 from app.points.lots import Wallet
+from app.points.policy import Activity
 from app.points.programme import programme_at
 from app.points.rewards import REWARDS, Rewards, issuer_of
 from config.database import Base, new_id, now_of
@@ -122,6 +123,8 @@ def check_in(session: Session, member: KnownMember, *, occurred_at: datetime) ->
     )
     if made is None:
         raise Collision("check_in", member.public_id)
+    kept = promises.promise(session, member, [Activity.CHECK_IN], source=public_id, at=occurred_at)
+    promises.write(session, kept)
     outbox.add(
         session,
         topic="member.checked_in",

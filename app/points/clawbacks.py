@@ -1,6 +1,6 @@
 """Taking back points that a refunded sale had earned (semantics 1, 2; L3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.books import move
 from app.points.accruals import Home
 from app.points.errors import InsufficientPoints
-from app.points.lots import Meaning, Wallet, open_lots
+from app.points.lots import HeldLot, Meaning, Wallet, open_lots
 from app.points.models import LotKind
 from app.points.policy import NegativePolicy, Programme
 from app.points.reviving import Past
@@ -125,7 +125,7 @@ def _pay_by_expired(owed: Mapping[Home, int], past: Past) -> tuple[list[Posting]
         for account, lot in past.lots.items():
             for revived in past.revive(account, rest):
                 rest -= revived.amount
-                postings += [revived, _taken(account, home, revived.amount, lot.cost)]
+                postings += [revived, _taken(account, home, revived.amount, lot.meaning.cost)]
         if rest:
             left[home] = rest
     return postings, left
@@ -147,7 +147,7 @@ def _kept_back(wallet: Wallet, homes: Sequence[Home], day: date) -> int:
     return sum(
         lot.held if lot.account_id in open_to_all else lot.posted
         for lot in wallet.lots
-        if _holds(lot.meaning) and not lot.meaning.ended(day)
+        if _holds(lot.meaning) and not lot.ended(day)
     )
 
 
@@ -165,17 +165,17 @@ def _take(
     for account, points in restored.items():
         free[account] = free.get(account, 0) + points
     others = _other_lots(wallet, past.day)
-    ended = {lot.account_id for lot in wallet.lots if lot.meaning.ended(past.day)}
+    ended = {lot.account_id for lot in wallet.lots if lot.ended(past.day)}
     postings: list[Posting] = []
     short: dict[Home, int] = {}
     for target, claim in claims.items():
-        left = claim
+        left, own = claim, [lot.account_id for lot in _own(wallet, target)]
         if target.lot_account_id in ended:
-            missing = left - free.get(target.lot_account_id, 0)
-            for revived in past.revive(target.lot_account_id, missing) if missing > 0 else ():
+            own += [each for each in _booked(wallet, target, past) if each not in own]
+            for account, revived in _revive(own, past, left, free=free):
                 postings.append(revived)
-                free[target.lot_account_id] = free.get(target.lot_account_id, 0) + revived.amount
-        for account in (*_own(wallet, target), *others, *restored):
+                cost[account] = past.lots[account].meaning.cost
+        for account in (*own, *others, *restored):
             part = min(left, free.get(account, 0))
             if part:
                 postings.append(_taken(account, target, part, cost[account]))
@@ -186,11 +186,38 @@ def _take(
     return postings, short
 
 
-def _own(wallet: Wallet, target: Home) -> list[int]:
-    """Return the lot that points were put in, and the one they went to when they became active."""
+def _revive(
+    own: Sequence[int], past: Past, wanted: int, *, free: dict[int, int]
+) -> Iterator[tuple[int, Posting]]:
+    """Yield what puts expired points back into lots that hold less than is wanted of them."""
+    for account in own:
+        missing = wanted - sum(free.get(each, 0) for each in own)
+        for revived in past.revive(account, missing) if missing > 0 else ():
+            free[account] = free.get(account, 0) + revived.amount
+            yield account, revived
+
+
+def _own(wallet: Wallet, target: Home) -> list[HeldLot]:
+    """Return the lot that points were put in, and those they went to since.
+
+    They go on when they become active, and to a later last day when activity has kept them.
+    """
     own = next(lot for lot in wallet.lots if lot.account_id == target.lot_account_id)
     went = wallet.find(own.meaning.activated()) if own.meaning.awaits else None
-    return [own.account_id] if went is None else [own.account_id, went.account_id]
+    before = [own] if went is None else [own, went]
+    kept = [lot for lot in wallet.lots if any(each.went_to(lot.meaning) for each in before)]
+    # The latest first: there they are, once all is booked.
+    return [*before, *sorted(kept, key=HeldLot.consumption_order, reverse=True)]
+
+
+def _booked(wallet: Wallet, target: Home, past: Past) -> list[int]:
+    """Return the lots, empty by now, that points had gone to before they expired."""
+    own = _own(wallet, target)
+    return [
+        account
+        for account, lot in past.lots.items()
+        if any(each.went_to(lot.meaning) for each in own)
+    ]
 
 
 def _taken(account: int, target: Home, points: int, cost: Fraction) -> Posting:
@@ -208,7 +235,7 @@ def _other_lots(wallet: Wallet, day: date) -> list[int]:
     alive = [
         lot
         for lot in wallet.lots
-        if _holds(lot.meaning) and not lot.meaning.ended(day) and lot.meaning.active(day)
+        if _holds(lot.meaning) and not lot.ended(day) and lot.meaning.active(day)
     ]
     return [lot.account_id for lot in sorted(alive, key=lambda lot: lot.consumption_order())]
 

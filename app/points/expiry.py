@@ -133,13 +133,13 @@ def plan(session: Session, wallets: Iterable[Wallet], directory: Directory, *, d
     breakage gets the rest.
     """
     due = [(wallet, wallet.expired(day)) for wallet in wallets]
-    keys = _keys(session, [lot.account_id for _, expired in due for lot in expired])
+    keys = keys_of(session, [lot.account_id for _, expired in due for lot in expired])
     journals, told = [], []
     points = netted = 0
     for wallet, expired in due:
         owed, by_day = debts_of(wallet), dict[date, int]()
         for lot in expired:
-            ended = lot.meaning.expires_on
+            ended = lot.last_day
             if ended is None:
                 raise ValueError(f"lot {lot.account_id} never expires")
             heir = directory.merchants[lot.meaning.issuer_id].breakage_account_id
@@ -160,12 +160,14 @@ def plan(session: Session, wallets: Iterable[Wallet], directory: Directory, *, d
     return Plan(journals=journals, news=told, points=points, netted_points=netted)
 
 
-def _keys(session: Session, accounts: Sequence[int]) -> Mapping[int, str]:
+def keys_of(
+    session: Session, accounts: Sequence[int], *, kind: Kind = Kind.EXPIRE
+) -> Mapping[int, str]:
     """Return the keys that a sweep of the ledger would give: account name and version."""
     if not accounts:
         return {}
     rows: Sequence[Any] = session.execute(_VERSIONS, {"accounts": list(accounts)}).all()
-    return {row.account_id: f"{Kind.EXPIRE}:{row.name}:{row.version}" for row in rows}
+    return {row.account_id: f"{kind}:{row.name}:{row.version}" for row in rows}
 
 
 def _news(member: str, ended: date, points: int) -> News:

@@ -8,6 +8,7 @@
 --   'expired' points of a member that ended on a day, booked now; `lots` lots of them
 --   'busy', 'owing' members to be looked at by themselves
 -- The day of a journal is the one after the lot's last: a late run writes what one in time would.
+-- What activity has kept (lasting.sql) is left where it is; the step before this moves it.
 CREATE OR REPLACE FUNCTION points_expire_next(
     p_now timestamptz, p_day date, p_after_day date, p_after_member bigint, p_lots int
 ) RETURNS TABLE (
@@ -19,6 +20,7 @@ DECLARE
     chosen bigint[];
     wallets bigint[];
     ours bigint[];
+    promised boolean;
 BEGIN
     SELECT array_agg(DISTINCT s.member_id),
            (array_agg(s.expires_on ORDER BY s.expires_on DESC, s.member_id DESC))[1],
@@ -41,10 +43,11 @@ BEGIN
     WHERE m.id = ANY (chosen) AND (m.wallet_id <> ALL (ours) OR EXISTS (
         SELECT FROM lot l JOIN account_balance b ON b.account_id = l.account_id
         WHERE l.member_id = m.id AND l.kind = 'debt' AND b.posted < 0));
+    promised := EXISTS (SELECT FROM points_promise p WHERE p.member_id = ANY (chosen));
     RETURN QUERY
-    WITH due AS MATERIALIZED (
-        SELECT l.account_id, l.member_id, l.expires_on, i.breakage_account_id,
-               ((l.expires_on + 1)::timestamp AT TIME ZONE k.zone) AS ended
+    WITH found AS MATERIALIZED (
+        SELECT l.account_id, l.member_id, i.breakage_account_id, k.zone,
+               CASE WHEN promised THEN (points_days(l, p_day))[2] ELSE l.expires_on END AS last_day
         FROM lot l
         JOIN member m ON m.id = l.member_id
         JOIN merchant i ON i.id = l.issuer_id
@@ -54,6 +57,10 @@ BEGIN
             AND NOT EXISTS (
                 SELECT FROM lot o JOIN account_balance d ON d.account_id = o.account_id
                 WHERE o.member_id = l.member_id AND o.kind = 'debt' AND d.posted < 0)
+    ), due AS MATERIALIZED (
+        SELECT f.account_id, f.member_id, f.last_day AS expires_on, f.breakage_account_id,
+               ((f.last_day + 1)::timestamp AT TIME ZONE f.zone) AS ended
+        FROM found f WHERE f.last_day < p_day
     ), swept AS MATERIALIZED (
         SELECT s.account_id, s.amount FROM (
             SELECT array_agg(d.account_id ORDER BY d.account_id) AS accounts,

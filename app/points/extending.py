@@ -48,7 +48,7 @@ def extend(
             merchants={each.meaning.restriction_merchant_id or 0 for each in wallet.lots},
             issuer_id=None if issuer is None else issuer.id,
         )
-        if lot.meaning.expires_on is not None and lot.meaning.expires_on < until
+        if lot.kept_until is not None and lot.kept_until < until
     ]
     if not shorter:
         raise Invalid(
@@ -78,7 +78,7 @@ def extend(
         actor=by,
         action="points.extend",
         object=member.public_id,
-        before={"expires_on": sorted({str(lot.meaning.expires_on) for lot in shorter})},
+        before={"expires_on": sorted({str(lot.kept_until) for lot in shorter})},
         after={"expires_on": until.isoformat(), "points": points, "grant": grant},
         reason=reason,
     )

@@ -187,15 +187,15 @@ def _postings(session: Session, mine: Wallet, theirs: Wallet, points: int) -> li
 
 def _homes(session: Session, theirs: Wallet, given: Sequence[HeldLot]) -> Mapping[int, int]:
     """Return where points of a lot go in the other wallet, opened as old as they are."""
-    known = {lot.account_id: theirs.find(lot.meaning) for lot in given}
+    known = {lot.account_id: theirs.find(lot.lasting) for lot in given}
     missing = [
-        NewLot(member=theirs.member, meaning=lot.meaning, earned_at=lot.first_earned_at)
+        NewLot(member=theirs.member, meaning=lot.lasting, earned_at=lot.first_earned_at)
         for lot in given
         if known[lot.account_id] is None
     ]
     opened = lots.open_many(session, missing)
     return {
-        lot.account_id: (known[lot.account_id] or opened[theirs.member.id, lot.meaning]).account_id
+        lot.account_id: (known[lot.account_id] or opened[theirs.member.id, lot.lasting]).account_id
         for lot in given
     }
 

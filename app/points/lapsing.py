@@ -72,7 +72,7 @@ def plan(
     postings: list[Posting] = []
     for lot in sorted(filled, key=HeldLot.consumption_order):
         heir = merchants[lot.meaning.issuer_id].breakage_account_id
-        if donated is not None and not lot.meaning.ended(day):
+        if donated is not None and not lot.ended(day):
             heir = donated
         postings += leave(lot, owed, heir=heir).postings
     issuers = {lot.account_id: lot.meaning.issuer_id for lot in wallet.lots}

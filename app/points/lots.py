@@ -58,10 +58,6 @@ class Meaning:
         """Return the fen that a point pays a merchant; its own issuer gets back the cost (52)."""
         return self.cost if merchant_id == self.issuer_id else self.redemption
 
-    def ended(self, day: date) -> bool:
-        """Whether its last day lies before a business date (semantics 26)."""
-        return self.expires_on is not None and self.expires_on < day
-
     def active(self, day: date) -> bool:
         """Whether its points are not pending any more on a business date (E3)."""
         return self.awaits is None and (self.activates_on is None or self.activates_on <= day)
@@ -79,18 +75,42 @@ class Meaning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldLot:
-    """A lot of a locked wallet and its balance in points: below zero in a debt lot."""
+    """A lot of a locked wallet and its balance in points: below zero in a debt lot.
+
+    Its points last until `last_day`, which activity may have made later than the meaning's own; so
+    much of it as `kept_until` no refund takes back any more (ADR 0021).
+    """
 
     account_id: int
     meaning: Meaning
     first_earned_at: datetime
     posted: int
     held: int
+    kept_until: date | None
+    last_day: date | None
 
     @property
     def free(self) -> int:
         """Points that no hold keeps."""
         return self.posted - self.held
+
+    @property
+    def lasting(self) -> Meaning:
+        """What its points are by when they go to another lot: of the day they have for good."""
+        if self.kept_until == self.meaning.expires_on:
+            return self.meaning
+        return replace(self.meaning, expires_on=self.kept_until)
+
+    def ended(self, day: date) -> bool:
+        """Whether its last day lies before a business date, not after today (semantics 26)."""
+        return self.last_day is not None and self.last_day < day
+
+    def went_to(self, meaning: Meaning) -> bool:
+        """Whether points that activity has kept may have gone from here to a lot of a meaning."""
+        own, later, last = self.meaning.expires_on, meaning.expires_on, self.kept_until
+        if own is None or later is None or last is None:
+            return False
+        return own < later <= last and replace(meaning, expires_on=own) == self.meaning
 
     def spendable_at(self, day: date, *, merchants: Collection[int], issuer_id: int | None) -> bool:
         """Whether its points may be spent with one of some merchants on a day (semantics 26).
@@ -100,7 +120,7 @@ class HeldLot:
         meaning = self.meaning
         return (
             meaning.kind is LotKind.LOT
-            and not meaning.ended(day)
+            and not self.ended(day)
             and meaning.active(day)
             and (
                 meaning.restriction_merchant_id is None
@@ -113,7 +133,7 @@ class HeldLot:
         """Sort key of a burn: restricted, soonest expiry, oldest; never-expiring last (B4)."""
         return (
             self.meaning.restriction_merchant_id is None,
-            self.meaning.expires_on or date.max,
+            self.last_day or date.max,
             self.first_earned_at,
             self.meaning.issuer_id,
             self.account_id,
@@ -139,7 +159,7 @@ class Wallet:
 
     def expired(self, day: date) -> list[HeldLot]:
         """Return the lots that expired before a business date with points in them, oldest first."""
-        left = [lot for lot in self.lots if lot.meaning.ended(day) and lot.free > 0]
+        left = [lot for lot in self.lots if lot.ended(day) and lot.free > 0]
         return sorted(left, key=HeldLot.consumption_order)
 
     def spendable(
@@ -158,9 +178,7 @@ class Wallet:
         return sum(
             lot.free
             for lot in self.lots
-            if lot.meaning.kind is LotKind.LOT
-            and not lot.meaning.ended(day)
-            and lot.meaning.active(day)
+            if lot.meaning.kind is LotKind.LOT and not lot.ended(day) and lot.meaning.active(day)
         ) - self.debt_points(day)
 
     def after(
@@ -250,6 +268,8 @@ def _wallet(member: KnownMember, rows: Sequence[Any], now: datetime) -> Wallet:
             first_earned_at=row.first_earned_at,
             posted=row.posted,
             held=row.held,
+            kept_until=row.kept_until,
+            last_day=row.last_day,
         )
         for row in rows
         if row.account_id is not None
@@ -332,6 +352,8 @@ def open_many(session: Session, lots: Iterable[NewLot]) -> Mapping[tuple[int, Me
             first_earned_at=lot.earned_at,
             posted=0,
             held=0,
+            kept_until=lot.meaning.expires_on,
+            last_day=lot.meaning.expires_on,
         )
         for name, lot in missing.items()
     }

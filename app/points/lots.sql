@@ -9,30 +9,38 @@ CREATE OR REPLACE FUNCTION points_lock_lots(
     member_id bigint, status text, account_id bigint, issuer_id bigint, kind text, expires_on date, cost_num bigint,
     cost_den bigint, redemption_num bigint, redemption_den bigint, restriction_merchant_id bigint,
     activates_on date, courtesy boolean, awaits text, awaits_for text,
-    first_earned_at timestamptz, posted bigint, held bigint
+    first_earned_at timestamptz, posted bigint, held bigint, kept_until date, last_day date
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     each bigint;
+    today date;
 BEGIN
     FOREACH each IN ARRAY p_wallets LOOP
         PERFORM ledger_lock_wallet(each, p_now);
     END LOOP;
+    -- Without promises each lot ends on its own day, and nobody asks further (lasting.sql).
+    IF EXISTS (SELECT FROM points_promise p WHERE p.member_id = ANY (p_members)) THEN
+        SELECT (p_now AT TIME ZONE k.zone)::date INTO today FROM book k;
+    END IF;
     -- Lots that expired before `p_today` are wanted only while something is left in them, which
     -- nets against debt (semantics 33). `p_also` names lots that are wanted all the same, such as
     -- those that a refund gives back to.
     RETURN QUERY
-    SELECT m.id, m.status, l.account_id, l.issuer_id, l.kind, l.expires_on, l.cost_num, l.cost_den,
-           l.redemption_num, l.redemption_den,
-           l.restriction_merchant_id, l.activates_on, l.courtesy, l.awaits, l.awaits_for,
-           l.first_earned_at,
-           b.posted, b.held
-    FROM member m
-    LEFT JOIN (lot l JOIN account_balance b ON b.account_id = l.account_id)
-        ON l.member_id = m.id
-            AND (l.expires_on >= p_today OR l.expires_on IS NULL OR b.posted <> 0
-                 OR l.account_id = ANY (p_also))
-    WHERE m.id = ANY (p_members);
+    SELECT f.id, f.status, f.account_id, f.issuer_id, f.kind, f.expires_on, f.cost_num, f.cost_den,
+           f.redemption_num, f.redemption_den,
+           f.restriction_merchant_id, f.activates_on, f.courtesy, f.awaits, f.awaits_for,
+           f.first_earned_at,
+           f.posted, f.held, coalesce(f.days[1], f.expires_on), coalesce(f.days[2], f.expires_on)
+    FROM (
+        SELECT m.id, m.status, l.*, b.posted, b.held,
+               CASE WHEN today IS NOT NULL THEN points_days(l, today) END AS days
+        FROM member m
+        LEFT JOIN (lot l JOIN account_balance b ON b.account_id = l.account_id)
+            ON l.member_id = m.id
+                AND (l.expires_on >= p_today OR l.expires_on IS NULL OR b.posted <> 0
+                     OR l.account_id = ANY (p_also))
+        WHERE m.id = ANY (p_members) OFFSET 0) f;
 END $$;
 
 -- Find or open lots by their meaning, with their accounts. The caller holds the wallets' locks.

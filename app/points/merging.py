@@ -22,7 +22,7 @@ from app.members import consents, joint_standing, merges
 from app.members.identification import KnownMember, get_by_any, list_unmerged
 from app.members.merges import Merge, Pair
 from app.merchants.directory import get_directory
-from app.points import lots
+from app.points import lots, promises
 from app.points.lots import HeldLot, NewLot, Wallet, meaning_of
 from app.points.models import Lot, LotKind, MergedLot
 from app.points.programme import burn_terms_at
@@ -257,6 +257,7 @@ def _merge(
     merges.require_mergeable(session, pair)
     row = merges.link(session, pair, by=by, now=now_of(session))
     moves = _move_over(session, row, pair)
+    promises.pass_on(session, loser=pair.loser, survivor=pair.survivor)
     ledger.post(session, _journals(session, f"{row.public_id}:merge", row, moves))
     outcome = _outcome(row, pair, moves)
     _record(session, outcome, agreed, by=by, action="member.merge")
@@ -304,9 +305,9 @@ def _move_over(session: Session, row: Merge, pair: Pair) -> list[_Move]:
     loser, survivor = wallets[pair.loser.id], wallets[pair.survivor.id]
     leaving = [lot for lot in loser.lots if _movable(lot)]
     missing = [
-        NewLot(member=survivor.member, meaning=lot.meaning, earned_at=lot.first_earned_at)
+        NewLot(member=survivor.member, meaning=lot.lasting, earned_at=lot.first_earned_at)
         for lot in leaving
-        if survivor.find(lot.meaning) is None
+        if survivor.find(lot.lasting) is None
     ]
     for opened in lots.open_many(session, missing).values():
         survivor = survivor.with_lot(opened)
@@ -319,7 +320,7 @@ def _move_over(session: Session, row: Merge, pair: Pair) -> list[_Move]:
             kind=lot.meaning.kind,
         )
         for lot in leaving
-        if (heir := survivor.find(lot.meaning)) is not None
+        if (heir := survivor.find(lot.lasting)) is not None
     ]
     rows = [
         {

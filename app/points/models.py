@@ -141,6 +141,12 @@ class ProgrammeVersion(Base):
         CheckConstraint(
             "courtesy_days >= 0 AND hold_minutes > 0 AND quote_minutes > 0", name="durations"
         ),
+        CheckConstraint(
+            "CASE WHEN extend_months IS NULL THEN extended_by = '{}'"
+            " ELSE extend_months > 0 AND expiry_months IS NOT NULL AND extended_by <> '{}'"
+            " AND extended_by <@ ARRAY['purchase', 'check_in', 'burn'] END",
+            name="extension",
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -157,6 +163,8 @@ class ProgrammeVersion(Base):
     quote_minutes: Mapped[int]
     breakage_num: Mapped[int] = mapped_column(server_default=text("1"))
     breakage_den: Mapped[int] = mapped_column(server_default=text("1"))
+    extend_months: Mapped[int | None]
+    extended_by: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
     created_at: Mapped[datetime]
 

@@ -62,6 +62,7 @@ def _tell(session: Session, topic: Topic, *, on: date, lead: int, after: int, mo
             "after": after,
             "most": most,
             "now": now_of(session),
+            **({"today": business_date(now_of(session))} if topic is Topic.EXPIRING else {}),
         },
     ).all()
     told = [row for row in rows if row.fresh]
@@ -82,11 +83,10 @@ def _news(topic: Topic, row: Any, *, on: date, lead: int) -> News:
 _TELL = """
     WITH due AS MATERIALIZED (
         SELECT l.member_id, m.public_id AS member, sum(b.posted - b.held)::bigint AS points
-        FROM lot l
+        FROM ($LOTS) l
         JOIN account_balance b ON b.account_id = l.account_id
         JOIN member m ON m.id = l.member_id
-        WHERE l.$DAY = :on AND l.member_id > :after AND b.posted > b.held AND l.awaits IS NULL
-            AND m.status <> 'closed'
+        WHERE b.posted > b.held AND m.status <> 'closed'
         GROUP BY l.member_id, m.public_id ORDER BY l.member_id LIMIT :most
     ), told AS (
         INSERT INTO points_notice (member_id, topic, day, days_ahead, points, told_at)
@@ -96,5 +96,23 @@ _TELL = """
     SELECT d.*, t.member_id IS NOT NULL AS fresh
     FROM due d LEFT JOIN told t ON t.member_id = d.member_id ORDER BY d.member_id
     """
-_EXPIRING = text(_TELL.replace("$DAY", "expires_on"))
-_ACTIVATED = text(_TELL.replace("$DAY", "activates_on"))
+
+# A lot ends on its own day, or on one that a promise names (lasting.sql).
+_ENDING = """
+    SELECT l.member_id, l.account_id FROM lot l
+    WHERE l.expires_on = :on AND l.member_id > :after AND l.awaits IS NULL
+        AND (NOT EXISTS (SELECT FROM points_promise p WHERE p.member_id = l.member_id)
+             OR (points_days(l, :today))[2] = :on)
+    UNION ALL
+    SELECT l.member_id, l.account_id
+    FROM (SELECT DISTINCT p.member_id FROM points_promise p
+          WHERE p.until = :on AND p.member_id > :after) p
+    JOIN lot l ON l.member_id = p.member_id
+    WHERE l.expires_on < :on AND l.awaits IS NULL AND (points_days(l, :today))[2] = :on
+    """
+_STARTING = """
+    SELECT l.member_id, l.account_id FROM lot l
+    WHERE l.activates_on = :on AND l.member_id > :after AND l.awaits IS NULL
+    """
+_EXPIRING = text(_TELL.replace("$LOTS", _ENDING))
+_ACTIVATED = text(_TELL.replace("$LOTS", _STARTING))

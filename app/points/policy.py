@@ -1,6 +1,6 @@
 """The district's points policy as values: what the programme promises, how points may be burned."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -43,6 +43,14 @@ class ReturnFirst(StrEnum):
     POINTS = "points_first"
 
 
+class Activity(StrEnum):
+    """What a member does that may let points last longer (semantics 34)."""
+
+    PURCHASE = "purchase"
+    CHECK_IN = "check_in"
+    BURN = "burn"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Programme:
     """The district's points policy from an instant on. Defaults are those of a new district.
@@ -50,7 +58,9 @@ class Programme:
     `point_value_fen` is what a burned point pays for. `debt_floor_points` (not above 0) is how
     deep a member's debt to all issuers together may go; None: without limit. `courtesy_days` is how
     long points stay that come back after their expiry (B5). `breakage_share` of what expired points
-    had cost goes back to their issuers at the close of a period; the district keeps the rest.
+    had cost goes back to their issuers at the close of a period; the district keeps the rest. Each
+    of `extended_by` lets all points of the member last to the end of the month `extend_months`
+    after it at least; without months nothing does.
     """
 
     effective_from: datetime
@@ -64,6 +74,8 @@ class Programme:
     hold_minutes: int = 15
     quote_minutes: int = 5
     breakage_share: Fraction = Fraction(1)
+    extend_months: int | None = None
+    extended_by: frozenset[Activity] = frozenset()
 
     def __post_init__(self) -> None:
         _check_rate("point_value_fen", self.point_value_fen)
@@ -76,9 +88,17 @@ class Programme:
             raise Invalid("expiry_months", "须在 1 到 1200 之间", "from 1 to 1200")
         if self.debt_floor_points is not None and not -LIMIT <= self.debt_floor_points <= 0:
             raise Invalid("debt_floor_points", "不能大于 0", "not above 0")
+        _check_extension(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the policy as JSON fields, rates written `3/2`."""
+        """Return the policy as JSON fields, rates written `3/2`.
+
+        What extends points stands there only if something does: older proposals keep their text.
+        """
+        extension: dict[str, Any] = {
+            "extend_months": self.extend_months,
+            "extended_by": sorted(self.extended_by),
+        }
         return {
             "effective_from": self.effective_from.isoformat(),
             "expiry_months": self.expiry_months,
@@ -91,6 +111,7 @@ class Programme:
             "hold_minutes": self.hold_minutes,
             "quote_minutes": self.quote_minutes,
             "breakage_share": str(self.breakage_share),
+            **(extension if self.extend_months is not None else {}),
         }
 
     @classmethod
@@ -103,6 +124,7 @@ class Programme:
             "negative_policy": NegativePolicy(fields["negative_policy"]),
             "return_first": ReturnFirst(fields["return_first"]),
             "breakage_share": Fraction(fields.get("breakage_share", 1)),
+            "extended_by": frozenset(map(Activity, fields.get("extended_by") or ())),
         }
         return cls(**{**fields, **read})
 
@@ -114,6 +136,15 @@ class Programme:
         if self.expiry_months is None:
             return None
         return month_end(earned_on, months_ahead=self.expiry_months)
+
+    def extends_until(self, activities: Iterable[Activity], *, on: date) -> date | None:
+        """Return the day until which points last at least for what a member did on a business date.
+
+        None: none of these activities is listed (semantics 34).
+        """
+        if self.extend_months is None or self.extended_by.isdisjoint(activities):
+            return None
+        return month_end(on, months_ahead=self.extend_months)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +189,18 @@ class BurnTerms:
             "max_share": Fraction(fields["max_share"]),
         }
         return cls(**{**fields, **read})
+
+
+def _check_extension(programme: Programme) -> None:
+    months, listed = programme.extend_months, programme.extended_by
+    if months is None and not listed:
+        return
+    if months is None or not 1 <= months <= 1200:
+        raise Invalid("extend_months", "须在 1 到 1200 之间", "from 1 to 1200")
+    if not listed:
+        raise Invalid("extended_by", "须列出使积分延期的活动", "names what lets points last longer")
+    if programme.expiry_months is None:
+        raise Invalid("extend_months", "积分本就永久有效", "points last for ever as it is")
 
 
 def _check_rate(name: str, rate: Fraction) -> None:

@@ -20,7 +20,7 @@ from app.merchants.directory import ListedMerchant, get_directory
 from app.points.burning import most_specific
 from app.points.errors import NoProgrammeInForce
 from app.points.models import BurnTermVersion, ProgrammeVersion
-from app.points.policy import BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
+from app.points.policy import Activity, BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
 from config.database import district_of, forget, now_of, remember
 
 KIND = "points.programme"
@@ -233,6 +233,8 @@ def _programme(row: ProgrammeVersion) -> Programme:
         hold_minutes=row.hold_minutes,
         quote_minutes=row.quote_minutes,
         breakage_share=Fraction(row.breakage_num, row.breakage_den),
+        extend_months=row.extend_months,
+        extended_by=frozenset(map(Activity, row.extended_by)),
     )
 
 
@@ -282,6 +284,8 @@ def _row(
         quote_minutes=change.quote_minutes,
         breakage_num=change.breakage_share.numerator,
         breakage_den=change.breakage_share.denominator,
+        extend_months=change.extend_months,
+        extended_by=sorted(change.extended_by),
         change_request_id=request_id,
         created_at=now_of(session),
     )

@@ -8,7 +8,6 @@ came: into the lot, and on from there.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from fractions import Fraction
 from functools import cached_property
 
 from sqlalchemy import text
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.books import Code, move
 from app.members.identification import KnownMember
 from app.merchants.directory import get_directory
+from app.points.lots import Meaning, meaning_of
 from ledger import Posting
 
 
@@ -26,7 +26,7 @@ class Booked:
 
     account_id: int
     breakage_account_id: int
-    cost: Fraction
+    meaning: Meaning
     points: int
 
 
@@ -54,7 +54,7 @@ class Past:
             row.account_id: Booked(
                 account_id=row.account_id,
                 breakage_account_id=merchants[row.issuer_id].breakage_account_id,
-                cost=Fraction(row.cost_num, row.cost_den),
+                meaning=meaning_of(row),
                 points=row.points,
             )
             for row in rows
@@ -78,8 +78,7 @@ class Past:
 # The transfers say it, so it is right whatever came in between.
 _BOOKED = text(
     """
-    SELECT l.account_id, l.issuer_id, l.cost_num, l.cost_den,
-           (gone.points - back.points)::bigint AS points
+    SELECT l.*, (gone.points - back.points)::bigint AS points
     FROM lot l,
     LATERAL (SELECT coalesce(sum(t.amount), 0) AS points FROM transfer t
              JOIN account a ON a.id = t.credit_id AND a.code = :breakage

@@ -114,14 +114,14 @@ def balance_at(session: Session, member: KnownMember, *, at: datetime) -> Balanc
     of the member: for a look by staff.
     """
     today = business_date(at)
-    lots = session.scalars(select(Lot).where(Lot.member_id == member.id)).all()
+    lots = session.execute(_LOTS_AT, {"member": member.id, "today": today, "at": at}).all()
     found = statements.balances_at(session, [lot.account_id for lot in lots], at=at)
     return _balance_of(
         [
             _PastLot(
                 kind=lot.kind,
-                expires_on=lot.expires_on,
-                expired=lot.expires_on is not None and lot.expires_on < today,
+                expires_on=lot.last_day,
+                expired=lot.last_day is not None and lot.last_day < today,
                 posted=found[lot.account_id].posted,
                 held=found[lot.account_id].held,
                 activates_on=lot.activates_on,
@@ -240,13 +240,23 @@ _JOURNAL = text(
 )
 _BALANCE = text(
     """
-    SELECT l.kind, l.expires_on, coalesce(l.expires_on < :today, false) AS expired, b.posted,
-        l.activates_on, l.awaits, l.awaits_for,
+    SELECT l.kind, d.last_day AS expires_on, coalesce(d.last_day < :today, false) AS expired,
+        b.posted, l.activates_on, l.awaits, l.awaits_for,
         l.awaits IS NOT NULL OR coalesce(l.activates_on > :today, false) AS waits,
         b.held - coalesce((
         SELECT sum(h.amount)::bigint FROM hold_line h JOIN hold o ON o.id = h.hold_id
         WHERE h.account_id = l.account_id AND o.state = 'open' AND o.until <= :now), 0) AS held
-    FROM lot l JOIN account_balance b ON b.account_id = l.account_id
+    FROM lot l JOIN account_balance b ON b.account_id = l.account_id,
+    LATERAL (SELECT CASE WHEN EXISTS (SELECT FROM points_promise WHERE member_id = :member)
+                         THEN (points_days(l, :today))[2] ELSE l.expires_on END AS last_day
+             OFFSET 0) d
     WHERE l.member_id = :member AND b.posted <> 0
+    """
+)
+_LOTS_AT = text(
+    """
+    SELECT l.account_id, l.kind, l.activates_on, l.awaits, l.awaits_for,
+        (points_days(l, :today, :at))[2] AS last_day
+    FROM lot l WHERE l.member_id = :member
     """
 )

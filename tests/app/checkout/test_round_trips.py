@@ -21,7 +21,8 @@ from app.points.policy import NegativePolicy
 from config.database import Database, now_of
 from migrations.run import create_district
 from tests.app.checkout.shops import Shop, give_points, open_shop, points_of, set_policy
-from tests.counting import sent_by_all
+from tests.app.points.activity import allow
+from tests.counting import sent_by, sent_by_all
 from tests.factories import make_member, unique
 
 T = TypeVar("T")
@@ -58,6 +59,27 @@ def test_a_sale_takes_at_most_twelve_round_trips_whatever_its_lines(
         shop.sell(session, known, *[100] * lines, burn=50)
 
     assert len(statements) + 1 <= 12  # and COMMIT
+
+
+def test_a_sale_that_lets_points_last_longer_takes_no_more(session: Session) -> None:
+    """Semantics 34: a promise is written with its sale, and read with the wallet."""
+    shop, member = open_shop(session), make_member(session)
+    give_points(session, shop, member, 5_000)
+
+    def sell() -> int:
+        shop.sell(session, member, 1_000, burn=50)  # Whoever comes first after a change reads more.
+        with sent_by(session) as statements:
+            shop.sell(session, member, 1_000, burn=50)
+        return len(statements)
+
+    plain = sell()
+    allow(session, "purchase", "burn", expiry_months=12)
+    promising = sell()
+
+    assert promising == plain
+    assert session.scalar(
+        text("SELECT count(*) FROM points_promise WHERE member_id = :id"), {"id": member.id}
+    ) == 2  # fmt: skip
 
 
 @pytest.mark.parametrize("lines", [1, 9, 200])

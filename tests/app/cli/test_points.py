@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.clock import business_date
+from app.clock import business_date, month_end
 from app.merchants.models import Staff
 from app.merchants.staff import Role
 from config.database import Database, now_of
@@ -45,6 +45,24 @@ def test_points_are_listed_by_issuer_and_age_until_they_are_booked(
     assert after == {"0-30": 10, "91-180": 20}
     assert plaza.json("points", "expire")["lots"] == 0
     assert shop_code in plaza("points", "age")
+
+
+def test_a_member_is_told_until_when_points_last(
+    plaza: Plaza, database: Database, district: str
+) -> None:
+    """Semantics 34; a reason stands there where an activity has made the day later."""
+    with database.transaction(district) as session:
+        shop, member = open_shop(session), make_member(session)
+        give_points(session, shop, member, 10)
+        last = month_end(business_date(now_of(session)), months_ahead=12)
+
+    assert plaza.json("points", "lasts", member.public_id) == [
+        {
+            "issuer": shop.merchant.code, "points": 10, "own_day": last.isoformat(),
+            "last_day": last.isoformat(), "activity": None, "source": None, "promised_on": None,
+        }
+    ]  # fmt: skip
+    assert last.isoformat() in plaza("points", "lasts", member.public_id)
 
 
 def test_a_day_that_has_not_come_is_refused(

@@ -72,7 +72,8 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
         policies, "propose", "--expiry-months", "3", "--point-value-fen", "3/2",
         "--combine", "product", "--negative-policy", "refuse", "--debt-floor-points", "-500",
         "--courtesy-days", "0", "--return-first", "points_first", "--hold-minutes", "10",
-        "--quote-minutes", "2", "--breakage-share", "1/2", "--from", "2017-01-01",
+        "--quote-minutes", "2", "--breakage-share", "1/2", "--extend-months", "6",
+        "--extended-by", "purchase,burn", "--from", "2017-01-01",
     )  # fmt: skip
 
     assert "  expiry_months: 12 → 3\n" in printed
@@ -94,16 +95,21 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
         "hold_minutes": 10,
         "quote_minutes": 2,
         "breakage_share": "1/2",
+        "extend_months": 6,
+        "extended_by": ["burn", "purchase"],
     }
+    assert "burn,purchase" in policies("programme", "show", "--at", "2017-01-01")
 
     request, printed = propose(
-        policies, "propose", "--never-expires", "--no-debt-floor", "--from", "2018-01-01"
-    )
+        policies, "propose", "--never-expires", "--no-debt-floor", "--no-extension",
+        "--from", "2018-01-01",
+    )  # fmt: skip
     policies("programme", "approve", request, "--as", "wang")
 
     assert "  expiry_months: 3 → —\n" in printed
     assert "courtesy_days" not in printed
     lifted = {"expiry_months": None, "debt_floor_points": None}
+    del agreed["extend_months"], agreed["extended_by"]
     assert policies.json("programme", "show", "--at", "2018-01-01")["programme"] == {
         **agreed, **lifted, "effective_from": "2017-12-31T16:00:00+00:00"
     }  # fmt: skip
@@ -180,6 +186,10 @@ def test_it_takes_two_people_with_the_right(policies: Plaza) -> None:
         ("propose", "--debt-floor-points", "5"),
         ("propose", "--courtesy-days", "100001"),
         ("propose", "--from", "2026-01-01T00:00", "--courtesy-days", "1"),
+        ("propose", "--extend-months", "6"),
+        ("propose", "--extended-by", "purchase"),
+        ("propose", "--extend-months", "6", "--extended-by", "purchase,sleep"),
+        ("propose", "--no-extension"),
         ("burn-terms", "propose"),
         ("burn-terms", "propose", "--max-share", "3/2"),
         ("burn-terms", "propose", "--merchant", "nowhere", "--max-share", "1/2"),

@@ -1,6 +1,6 @@
 """Expired points in the books: late, twice, interrupted or never, the balance is the same (27)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -322,13 +322,20 @@ def test_whenever_expiry_is_booked_the_member_has_and_owes_the_same(
     shops = [open_shop(session), open_shop(session)]
     with_job, without = make_member(session), make_member(session)
     seen = []
-    for member, booked in ((without, [False] * 9), (with_job, nightly)):
+    for member, jobs in (
+        (without, [nothing] * 9),
+        (with_job, [expire if runs else nothing for runs in nightly]),
+    ):
         at(session, today - timedelta(days=3_600))
-        seen.append(live(session, shops, member, steps, booked))
+        seen.append(live(session, shops, member, steps, jobs))
         at(session, today)
 
     assert seen[0] == seen[1]
     assert sum(ledger.statements.trial_balance(session).values()) == 0
+
+
+def nothing(_: Session) -> None:
+    """Run no job."""
 
 
 def live(
@@ -336,12 +343,12 @@ def live(
     shops: list[Shop],
     member: KnownMember,
     steps: list[tuple[object, ...]],
-    booked: list[bool],
-) -> list[int]:
-    """Go through a life and return the balance after each step."""
+    jobs: Sequence[Callable[[Session], object]],
+) -> list[tuple[int, object]]:
+    """Go through a life, a job after each step; return the balance and its days after each."""
     sales: list[tuple[Shop, str]] = []
-    seen = []
-    for step, books in zip(steps, booked, strict=False):
+    seen: list[tuple[int, object]] = []
+    for step, job in zip(steps, jobs, strict=False):
         match step:
             case ("sell", int(place), int(fen), int(burn)):
                 points = max(min(burn, fen, points_of(session, member)), 0)
@@ -358,7 +365,6 @@ def live(
                     shop.refund(session, order)
             case ("wait", int(days)):
                 at(session, now_of(session) + timedelta(days=days))
-        if books:
-            expire(session)
-        seen.append(points_of(session, member))
+        job(session)
+        seen.append((points_of(session, member), statements.balance(session, member).buckets))
     return seen
