@@ -16,7 +16,7 @@ from app.checkout.drafts import Draft, Sale, Written, write
 from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderState
 from app.checkout.orders import SALE_COLUMNS, known_sale, paid_news
-from app.checkout.pricing import Priced, price
+from app.checkout.pricing import Priced, gives_none, price
 from app.checkout.settling import accrual_of, agree, earn_journal, given_by, settled_of
 from app.checkout.sharing import Shared
 from app.clock import business_date
@@ -26,6 +26,7 @@ from app.points import lots
 from app.points.accruals import Home, meanings_of
 from app.points.caps import Used
 from app.points.earning import Earned
+from app.points.explaining import Silent
 from app.points.lots import NewLot, Wallet
 from config.database import fetch, new_id, now_of
 from ledger import Journal
@@ -48,6 +49,7 @@ class _Agreed:
     priced: Priced
     shared: Shared
     earned: Earned
+    silent: Sequence[Silent]
 
 
 def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
@@ -116,7 +118,14 @@ def _find_known(session: Session, sales: Sequence[Paid]) -> dict[int, Sale]:
 def _agree(session: Session, paid: Paid, wallets: Mapping[int, Wallet], used: Used) -> _Agreed:
     priced = price(session, paid.basket, _of(wallets, paid.basket))
     shared, earned = agree(session, priced, paid.tenders, used=used)
-    return _Agreed(paid=paid, public_id=new_id("ord"), priced=priced, shared=shared, earned=earned)
+    return _Agreed(
+        paid=paid,
+        public_id=new_id("ord"),
+        priced=priced,
+        shared=shared,
+        earned=earned,
+        silent=gives_none(session, priced, shared),
+    )
 
 
 def _post(session: Session, agreed: Sequence[_Agreed], wallets: dict[int, Wallet]) -> list[Draft]:
@@ -132,7 +141,7 @@ def _post(session: Session, agreed: Sequence[_Agreed], wallets: dict[int, Wallet
                 public_id=sale.public_id,
                 state=OrderState.PAID,
                 fingerprint=sale.paid.basket.fingerprint(sale.paid.tenders),
-                settled=settled_of(sale.shared, sale.earned, homes),
+                settled=settled_of(sale.shared, sale.earned, homes, silent=sale.silent),
             )
         )
     ledger.post(session, journals)

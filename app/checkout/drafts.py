@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.checkout.discounts import NO_COUPONS, Stack
 from app.checkout.models import OrderKind, OrderState
 from app.checkout.pricing import Priced
-from app.checkout.settling import Settled, dump_homes
+from app.checkout.settling import GaveNone, Settled, dump_homes
 from app.checkout.slices import dump
 from app.members import growth, standing
 from app.members.growth import Gain
@@ -25,7 +25,10 @@ from config.errors import Collision
 
 @dataclass(frozen=True, kw_only=True)
 class Sale:
-    """An order as its till hears of it; `replayed` when the till's number was known already."""
+    """An order as its till hears of it; `replayed` when the till's number was known already.
+
+    `silent` are the rules that gave nothing because a merchant may give no points.
+    """
 
     public_id: str
     number: str
@@ -38,6 +41,7 @@ class Sale:
     earned_points: int
     until: datetime | None
     stack: Stack = NO_COUPONS
+    silent: Sequence[GaveNone] = ()
     replayed: bool = False
 
 
@@ -68,6 +72,7 @@ class Draft:
             earned_points=self.settled.earned_points if self.settled else 0,
             until=self.until,
             stack=self.priced.stack,
+            silent=self.settled.silent if self.settled else (),
         )
 
 

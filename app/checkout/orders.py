@@ -16,7 +16,7 @@ from app.checkout.drafts import Draft, Sale, write
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState
 from app.checkout.pricing import Priced, price
-from app.checkout.settling import Settled, settle
+from app.checkout.settling import Settled, load_silent, settle
 from app.checkout.stacks import require_all
 from app.clock import business_date
 from app.errors import NotFound
@@ -326,6 +326,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
         earned_points=row.earned_points,
         until=row.until,
         stack=discounts.load(row.coupons),
+        silent=load_silent(row.earnings),
         replayed=True,
     )
 
@@ -333,7 +334,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
 #: What `known_sale` reads of an order.
 SALE_COLUMNS: LiteralString = (
     "public_id, number, state, fingerprint, total_fen, discount_fen, burned_points, burned_fen, "
-    "due_fen, earned_points, until, coupons"
+    "due_fen, earned_points, until, coupons, earnings"
 )
 _KNOWN: LiteralString = (
     f"SELECT {SALE_COLUMNS} "  # noqa: S608  (names of columns)

@@ -15,7 +15,7 @@ from app.checkout.errors import CouponNotUsable, LockExpired, OrderNotPayable, P
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import announce_paid, get_locked, lock_wallet
 from app.checkout.pricing import Priced, bound, price, usable_lots
-from app.checkout.settling import Settled, dump_homes, settle
+from app.checkout.settling import Settled, dump_homes, load_silent, settle
 from app.checkout.slices import dump
 from app.checkout.stacks import holders_of
 from app.clock import business_date
@@ -85,6 +85,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         _sale(found, replayed=False),
         state=OrderState.PAID,
         earned_points=settled.earned_points,
+        silent=settled.silent,
     )
 
 
@@ -284,6 +285,7 @@ def _sale(order: Order, *, replayed: bool) -> Sale:
         earned_points=order.earned_points,
         until=order.until,
         stack=discounts.load(order.coupons),
+        silent=load_silent(order.earnings),
         replayed=replayed,
     )
 

@@ -22,7 +22,8 @@ from app.merchants.models import MayBurn
 from app.points import burns
 from app.points.burning import Burn, Burning, burn, may_burn
 from app.points.caps import Used, limited
-from app.points.earning import Earned, PaidLine, PaidOrder, earn
+from app.points.earning import Earned, PaidLine, PaidOrder, Why, earn
+from app.points.explaining import Silent, preview
 from app.points.lots import HeldLot, Wallet
 from app.points.policy import Programme
 from app.points.programme import burn_terms_at, programme_at
@@ -165,6 +166,21 @@ def earn_points(
     )
     earned = earn(rules, order, combine=priced.programme.combine)
     return limited(session, earned, member_id=basket.member.id, day=basket.business_date, used=used)
+
+
+def gives_none(session: Session, priced: Priced, shared: Shared) -> list[Silent]:
+    """Return the rules that give nothing because a merchant may give no points, as a quote does.
+
+    Looks at the rules only where some merchant of the sale may give none.
+    """
+    if priced.basket.member is None or all(merchant.issues for merchant in priced.merchants):
+        return []
+    found = preview(
+        get_rule_book(session),
+        paid_order(session, priced, shared),
+        combine=priced.programme.combine,
+    )
+    return [each for each in found.silent if each.why is Why.MERCHANT_GIVES_NONE]
 
 
 def paid_order(session: Session, priced: Priced, shared: Shared) -> PaidOrder:

@@ -15,7 +15,7 @@ from app.books import Kind, rates
 from app.checkout import discounts
 from app.checkout.baskets import Tender, check_tenders
 from app.checkout.errors import PaymentMismatch
-from app.checkout.pricing import Priced, allot, earn_points
+from app.checkout.pricing import Priced, allot, earn_points, gives_none
 from app.checkout.returns import difference, sold
 from app.checkout.sharing import Shared, allocate
 from app.checkout.slices import Allocation
@@ -25,8 +25,19 @@ from app.points.accruals import Accrual, Given, Home, accrue
 from app.points.caps import Used
 from app.points.definitions import Pending
 from app.points.earning import Earned
+from app.points.explaining import Silent
 from app.points.lots import Meaning, Wallet
 from ledger import Journal
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaveNone:
+    """A rule (its code) that gave a sale nothing, since a merchant may give no points, and why."""
+
+    rule: str
+    why: str
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,7 @@ class Settled:
     shared: Shared
     earned: Earned
     homes: Sequence[Home]
+    silent: Sequence[GaveNone] = ()
 
     @property
     def line_points(self) -> Sequence[int]:
@@ -68,8 +80,8 @@ class Settled:
         return {name: fen for name, fen in money.items() if fen}
 
     def earnings(self) -> list[Any]:
-        """Return what each rule gave, for the order and its journal (E10)."""
-        return earnings(self.earned)
+        """Return what each rule gave, for the order (E10), then the rules that had to be silent."""
+        return [*earnings(self.earned), *map(vars, self.silent)]
 
 
 def settle(
@@ -123,7 +135,7 @@ def settle(
             if dry is None:
                 raise
             earned = earned.on([owner.id != dry.id for owner in priced.merchants])
-    return settled_of(shared, earned, homes)
+    return settled_of(shared, earned, homes, silent=gives_none(session, priced, shared))
 
 
 def agree(
@@ -144,13 +156,19 @@ def agree(
     return shared, earn_points(session, priced, shared, used=used)
 
 
-def settled_of(shared: Shared, earned: Earned, homes: Sequence[Home]) -> Settled:
+def settled_of(
+    shared: Shared, earned: Earned, homes: Sequence[Home], *, silent: Sequence[Silent]
+) -> Settled:
     """Return what a sale leaves once its points are posted."""
     return Settled(
         allocation=allocate(shared, earned_points=earned.line_points),
         shared=shared,
         earned=earned,
         homes=homes,
+        silent=[
+            GaveNone(rule=each.rule.code, why=each.why.value, zh=each.zh, en=each.en)
+            for each in silent
+        ],
     )
 
 
@@ -194,6 +212,11 @@ def earnings(earned: Earned) -> list[Any]:
         for version, each in given.items()
     ]
     return told
+
+
+def load_silent(stored: Sequence[Any] | None) -> list[GaveNone]:
+    """Return the rules of an order's earnings that had to give nothing."""
+    return [GaveNone(**each) for each in stored or () if "why" in each]
 
 
 def dump_homes(homes: Sequence[Home]) -> list[Any]:

@@ -38,6 +38,7 @@ from app.api.pos.asking import (
 )
 from app.api.pos.changes import AskedChanges, ChangesQuerySchema, OrdersSchema, list_orders
 from app.api.pos.coupons import refuse_coupons, require_patience
+from app.api.pos.quotes import SilentSchema
 from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
 from app.checkout import discounts, orders, payments, quotes
@@ -47,6 +48,7 @@ from app.checkout.drafts import Sale
 from app.checkout.errors import CouponNotUsable, QuoteExpired, TapNeeded
 from app.checkout.models import Order, OrderLine
 from app.checkout.orders import find_by_number
+from app.checkout.settling import load_silent
 from app.errors import NotFound
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedStore, get_directory
@@ -128,6 +130,7 @@ class OrderSchema(DoorSchema):
     due_fen = Fen(required=True)
     earned_points = Points(required=True)
     until = Instant(required=True, allow_none=True)
+    silent = Items(Part(SilentSchema), most=1000, required=True)
     receipt = Part(ReceiptSchema, required=True)
 
 
@@ -284,6 +287,7 @@ def _told(order: Order, printed: Receipt) -> dict[str, Any]:
         "due_fen": order.due_fen,
         "earned_points": order.earned_points,
         "until": order.until,
+        "silent": load_silent(order.earnings),
         "receipt": printed,
     }
 

@@ -82,6 +82,7 @@ def sale(
         paper.append(row("状态 State", _STATES.get(order.state, order.state)))
     if order.until is not None and order.state == "awaiting_payment":
         paper.append(row("请在此前付款 Pay before", f"{order.until.astimezone(SHANGHAI):%H:%M}"))
+    paper += [f"· {rule.zh} / {rule.en}" for rule in order.silent]
     return [*paper, *_points(order.receipt), *_again(replayed=order.replayed)]
 
 

@@ -132,7 +132,7 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True)
 class Silent:
-    """A rule that would give nothing, and why."""
+    """A rule that gives nothing, and why; an order tells only of merchants that may give none."""
 
     rule: str
     why: str
@@ -201,6 +201,7 @@ class Order:
     receipt: Receipt
     discount_fen: int = 0
     coupons: Sequence[CouponUse] = ()
+    silent: Sequence[Silent] = ()
     terminal_id: str | None = None
     cashier_id: str | None = None
     occurred_at: datetime | None = None
@@ -461,6 +462,7 @@ _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Refund, "coupons"): _each(CouponBack),
     (Order, "lines"): _each(OrderLine),
     (Order, "coupons"): _each(CouponUse),
+    (Order, "silent"): _each(Silent),
     (Quote, "coupons"): _each(CouponUse),
     (Quote, "left_out"): _each(LeftOut),
     (Validated, "coupons"): _each(CouponUse),

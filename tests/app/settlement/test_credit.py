@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.checkout import quotes
+from app.checkout import orders, payments, quotes
+from app.checkout.baskets import Tender
+from app.checkout.bulk import Paid, sell_many
 from app.errors import StateConflict
 from app.merchants.directory import get_directory
 from app.merchants.models import Funding
@@ -81,10 +83,47 @@ def test_a_merchant_at_its_limit_sells_on_and_gives_no_points(
     whys = {each.why: each.en for each in quoted.preview.silent if each.why != "wrong-merchant"}
     assert list(whys) == ["merchant-gives-none"]
     assert "credit is used up" in whys.popitem()[1]
+    assert [(each.why, each.zh, each.en) for each in sale.silent] == [
+        (each.why, each.zh, each.en)
+        for each in quoted.preview.silent
+        if each.why == "merchant-gives-none"
+    ]
     with pytest.raises(StateConflict, match="credit-used-up"):
         adjusting.adjust(
             books, member, points=5, issuer=limited.merchant.code, reason="补发", by="mei"
         )
+
+
+def test_an_order_says_why_it_earned_nothing_whenever_it_is_told(
+    books: Session, limited: Shop
+) -> None:
+    """The same reason at once, at a repeat of the till's number, and for one that was placed."""
+    member = make_member(books)
+    limited.sell(books, member, 70_00)
+    credit.watch(books)
+
+    sold = limited.sell(books, member, 10_00, number="N1")
+    again = limited.sell(books, member, 10_00, number="N1")
+    placed = orders.place(books, limited.basket(books, member, 5_00))
+    paid = payments.pay(books, order=placed.public_id, tenders=[Tender(name="cash", fen=5_00)])
+    told = payments.pay(books, order=placed.public_id, tenders=[Tender(name="cash", fen=5_00)])
+    (uploaded,) = sell_many(
+        books,
+        [
+            Paid(
+                basket=limited.basket(books, member, 5_00),
+                tenders=[Tender(name="cash", fen=5_00)],
+            )
+        ],
+    )
+
+    assert [each.why for each in sold.silent] == ["merchant-gives-none"]
+    assert placed.silent == ()
+    for sale in (again, paid, told, uploaded):
+        assert list(sale.silent) == list(sold.silent)
+    assert again.replayed
+    assert told.replayed
+    assert limited.sell(books, None, 10_00).silent == []
 
 
 def test_points_of_other_merchants_in_one_order_are_given_all_the_same(
