@@ -4,7 +4,7 @@ Pure: a sale is a `Basket` of lines with codes, a shopper and an instant. Amount
 """
 
 from calendar import isleap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -213,14 +213,19 @@ def _is_birthday(wanted: Birthday, basket: Basket) -> bool:
     return kept == (local.month, local.day)
 
 
+def wrong_tender(tenders: Iterable[str]) -> Unmet:
+    """Return that only some tenders may pay for what a coupon counts on."""
+    names = sorted(tenders)
+    return Unmet(
+        code="wrong-tender",
+        zh=f"限用 {'、'.join(names)} 付款",
+        en=f"only if paid by {', '.join(names)}",
+    )
+
+
 def _wrong_tender(offer: Offer, basket: Basket) -> Iterator[Unmet]:
     if offer.tenders and basket.tenders is not None and not basket.tenders <= offer.tenders:
-        names = sorted(offer.tenders)
-        yield Unmet(
-            code="wrong-tender",
-            zh=f"限用 {'、'.join(names)} 付款",
-            en=f"only if paid by {', '.join(names)}",
-        )
+        yield wrong_tender(offer.tenders)
 
 
 def _too_little(offer: Offer, basket: Basket, lines: Sequence[int]) -> Iterator[Unmet]:

@@ -31,6 +31,7 @@ from app.points.programme import programme_at
 from config.database import now_of
 from config.errors import Collision
 from coupons import redemptions
+from coupons.conditions import wrong_tender
 
 
 def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
@@ -101,15 +102,13 @@ def _redeem(
     if not priced.stack.uses:
         return
     names = {tender.name for tender in tenders if tender.fen}
-    bound = [use for use in priced.stack.uses if use.tenders and not names <= set(use.tenders)]
-    if bound:
-        raise CouponNotUsable(
-            [
-                (use.coupon, f"限用 {'、'.join(use.tenders)} 付款",
-                 f"only if paid by {', '.join(use.tenders)}")
-                for use in bound
-            ]
-        )  # fmt: skip
+    unmet = {
+        use.coupon: wrong_tender(use.tenders)
+        for use in priced.stack.uses
+        if use.tenders and not names <= set(use.tenders)
+    }
+    if unmet:
+        raise CouponNotUsable([(coupon, each.zh, each.en) for coupon, each in unmet.items()])
     redemptions.redeem(
         session,
         order=order,
