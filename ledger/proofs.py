@@ -30,18 +30,19 @@ class NotSealedYet(LedgerError):
 
     def __init__(self, day: date) -> None:
         super().__init__(
-            f"{day} 尚未封账，次日封账后再取证明 / {day} is not sealed yet; the next day seals it"
+            f"{day} 尚未封账；该日关账后才封账 / "
+            f"{day} is not sealed yet; a day is sealed once it is closed"
         )
         self.day = day
 
 
 class NothingSealed(LedgerError):
-    """The day lies before the first that was sealed: nothing was booked by then."""
+    """The day lies before the first on which anything was booked: it is never sealed."""
 
     def __init__(self, day: date, *, first: date) -> None:
         super().__init__(
-            f"{day} 没有可证明的账目：首个封账日是 {first} / "
-            f"nothing was booked by {day}: the first day that is sealed is {first}"
+            f"{day} 没有可证明的账目：首个有账的日子是 {first} / "
+            f"nothing was booked by {day}: the first day with a booking is {first}"
         )
         self.day = day
         self.first = first
@@ -334,10 +335,15 @@ def _record(
     )
 
 
+_FIRST = text(
+    "SELECT coalesce((SELECT min(day) FROM day_seal), (SELECT min(booked_on) FROM journal))"
+)
+
+
 def _sealed(session: Session, day: date) -> DaySeal:
     seal = session.get(DaySeal, day)
     if seal is None:
-        first = session.scalar(select(func.min(DaySeal.day)))
+        first = session.scalar(_FIRST)
         if first is not None and day < first:
             raise NothingSealed(day, first=first)
         raise NotSealedYet(day)

@@ -18,7 +18,7 @@ from app import sealing
 from config.database import Database, new_id, schema_of
 from config.embedded import wait_until
 from ledger import Journal, proofs, upkeep, verifying
-from ledger.proofs import NotSealedYet, SealBroken
+from ledger.proofs import NothingSealed, NotSealedYet, SealBroken
 from migrations.run import create_district, drop_district
 from tests.ledger.conftest import Books, move, open_books
 
@@ -319,6 +319,19 @@ def test_what_is_not_sealed_is_not_proven(books_of_2027: District) -> None:
         read.transfer(key, 2)
     with pytest.raises(ledger.NoSuchJournal):
         read.transfer("nobody:earn")
+
+
+def test_a_day_before_the_first_booking_is_never_sealed_and_says_so(
+    books_of_2027: District,
+) -> None:
+    """Whether or not anything has been sealed so far."""
+    books_of_2027.earn(5)
+    before = FIRST - timedelta(days=1)
+
+    for _ in range(2):
+        with pytest.raises(NothingSealed, match=f"nothing was booked by {before}.*{FIRST}"):
+            books_of_2027.read().day(before)
+        books_of_2027.seal()
 
 
 DAMAGES = [
