@@ -1,5 +1,6 @@
 """Going through months in one transaction: sales at an instant, then the close."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.merchants.models import Merchant
 from app.settlement import periods
+from app.settlement.errors import PostingsRunning
 from app.settlement.models import Line, Period
 from app.settlement.periods import Month
 from config.database import forget
@@ -25,9 +27,18 @@ def at(session: Session, month: int, day: int, hour: int = 12) -> datetime:
 
 
 def close(session: Session, month: Month, *, share: str = "1") -> Period:
-    """Close a month as the command does, in this one transaction."""
+    """Close a month as the command does, in this one transaction.
+
+    Transactions of other tests in the database may be slow to end: it asks again, for a minute.
+    """
     periods.close_days(session, month)
-    return periods.close(session, month, by="mei", breakage_share=Fraction(share))
+    patience = time.monotonic() + 60
+    while True:
+        try:
+            return periods.close(session, month, by="mei", breakage_share=Fraction(share))
+        except PostingsRunning:
+            if time.monotonic() > patience:
+                raise
 
 
 def lines(session: Session, period: Period) -> Mapping[tuple[str, str], tuple[int, int]]:

@@ -1,5 +1,6 @@
 """S1, S6, G3: the member's own data, and of which merchants he is."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_member_says_the_birthday_once(phone: Phone) -> None:
     export = told(phone.post("exports"), 201)["export_id"]
     kept = told(phone.post(f"exports/{export}/download"))["profile"]
     assert kept["birthday"] == "05-20"
-    assert "1990" not in str({**kept, "phone": ""}), "the year is not kept"
+    assert not re.search(r"\b1990\b", str(kept)), "the year is not kept"
 
 
 @pytest.mark.parametrize("birthday", ["05-32", "2030-05-20", "5-20", "1990-02-29", ""])
