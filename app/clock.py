@@ -3,8 +3,9 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+
+from config.database import server_now_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -22,7 +23,7 @@ def server_now(session: Session) -> datetime:
 
     For what phones and people do by real time: one-time passwords, sign-in codes, tokens.
     """
-    return session.scalars(select(func.now())).one().astimezone(UTC)
+    return server_now_of(session)
 
 
 def day_start(day: date) -> datetime:

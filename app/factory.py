@@ -15,6 +15,7 @@ from app.api.member.routes import member
 from app.api.policy import POLICY, deny_by_default
 from app.api.pos.routes import pos
 from app.api.reading.routes import reading
+from app.api.rush import RushGate
 from app.wiring import build
 from config.settings import Settings
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings) -> APIFlask:
     app.extensions["plaza"] = services
     POOL_SIZE.set(settings.web.threads)
     app.extensions["plaza_gate"] = Gate(services)
+    app.extensions["plaza_rush"] = RushGate(services)
     app.extensions["plaza_policy"] = dict(POLICY)
     watch_requests(app)
     deny_by_default(app)

@@ -324,14 +324,14 @@ class Database:
     def _inform(
         self, session: Session, district: str, row: tuple[Any, ...], *, at: datetime | None
     ) -> District:
-        schema, name, sandbox, revision, stopped, now, _, _, created_at = row
+        schema, name, sandbox, revision, stopped, now, _, _, created_at, server_now = row
         if at is not None and not sandbox:
             raise NotASandbox(district)
         found = District(
             id=district, schema=schema, name=name, sandbox=sandbox, revision=revision,
             stopped=stopped, created_at=created_at,
         )  # fmt: skip
-        session.info.update(self._info, district=found, now=at or now)
+        session.info.update(self._info, district=found, now=at or now, server_now=server_now)
         session.info["memory"] = self._remembered(found)
         return found
 
@@ -394,6 +394,11 @@ def is_disk_full(error: DBAPIError) -> bool:
 def now_of(session: Session) -> datetime:
     """Return the transaction's instant: the database's, or the sandbox's own."""
     return cast("datetime", session.info["now"]).astimezone(UTC)
+
+
+def server_now_of(session: Session) -> datetime:
+    """Return the database's own instant of the transaction, in a sandbox too."""
+    return cast("datetime", session.info["server_now"]).astimezone(UTC)
 
 
 def district_of(session: Session) -> District:
@@ -459,6 +464,6 @@ SELECT schema, name, sandbox, revision, stopped,
        set_config('transaction_read_only',
                   CASE WHEN {read_only} OR (stopped IS NOT NULL AND NOT {even_stopped})
                        THEN 'on' ELSE 'off' END, true),
-       created_at
+       created_at, now()
 FROM public.district WHERE id = {district}
 """

@@ -6,6 +6,7 @@ template may say is changed in its document. Amounts are fen, rates basis points
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from coupons.benefits import WHOLE_BPS, AmountOff, Benefit, Kind, PercentOff, Units
 from coupons.funding import FunderKind, Funding, Mode, Part
@@ -21,8 +22,8 @@ from coupons.offers import (
     When,
     Who,
 )
+from coupons.templates import MOST_IN_A_RUSH, Template
 from coupons.templates import Part as PackPart
-from coupons.templates import Template
 from coupons.terms import Budget, Ceiling, Limits, Terms, Validity
 
 DISTRICT_PAYS = Funding(
@@ -98,7 +99,10 @@ def birthday(*, code: str, title_zh: str, title_en: str, fen: int) -> Template:
 def flash_sale(
     *, code: str, title_zh: str, title_en: str, sku: str, pay_fen: int, total: int
 ) -> Template:
-    """秒杀: one piece of an article at a price, few of them, on the day of the claim."""
+    """秒杀: one piece of an article at a price, few of them, on the day of the claim.
+
+    Up to `MOST_IN_A_RUSH` pieces have a gate, for the crowd that comes at once.
+    """
     return Template(
         code=code,
         title_zh=title_zh,
@@ -107,7 +111,9 @@ def flash_sale(
             Units(kind=Kind.FIXED_PRICE, most=1, pay_fen=pay_fen),
             scope=Scope(include=Chosen(skus=frozenset({sku}))),
         ),
-        terms=_terms(days=0, claim=True, limits=Limits(total=total)),
+        terms=replace(
+            _terms(days=0, claim=True, limits=Limits(total=total)), rush=total <= MOST_IN_A_RUSH
+        ),
     )
 
 

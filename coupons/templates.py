@@ -18,6 +18,9 @@ from coupons.terms import Return, Terms
 MOST_OFFLINE_FEN = 2_000
 """The most that a coupon may take off which a till redeems without the network (reliability 10)."""
 
+MOST_IN_A_RUSH = 10_000
+"""The most coupons of a batch that has a gate: their takers are named to it."""
+
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", re.ASCII)
 _TITLE = re.compile(r"\S(?:[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,58}\S)?")
 
@@ -147,6 +150,13 @@ def _check(template: Template, path: str) -> None:
             f"{path}.offline_ok",
             f"仅一次性、不超过 {MOST_OFFLINE_FEN} 分的立减券可离线核销",
             f"only an amount off of one use and at most {MOST_OFFLINE_FEN} fen goes offline",
+        )
+    few = said.limits.total is not None and said.limits.total <= MOST_IN_A_RUSH
+    if said.rush and not (said.claim and few):
+        raise BadTemplate(
+            f"{path}.rush",
+            f"仅供会员自领、总量不超过 {MOST_IN_A_RUSH} 张的券可设抢券闸门",
+            f"only what members claim, at most {MOST_IN_A_RUSH} in all, has a gate for a rush",
         )
     if template.pack and (said.uses != 1 or said.transfer or any(_budgeted(said))):
         raise BadTemplate(

@@ -119,7 +119,8 @@ class Terms:
 
     Members take what they may `claim`; anything else is granted, or comes by a code or in a pack.
     `uses` None: as often as the money on it lasts. A `personal` coupon serves its holder alone; one
-    that is not serves whoever shows its code. `transfer` is how often it may change hands.
+    that is not serves whoever shows its code. `transfer` is how often it may change hands. In a
+    `rush` for few coupons most who come too late hear so before they reach the database.
     """
 
     validity: Validity
@@ -132,6 +133,7 @@ class Terms:
     personal: bool = False
     transfer: int = 0
     offline_ok: bool = False
+    rush: bool = False
     code: CodeLength = CodeLength.LONG
 
 
@@ -145,7 +147,7 @@ def load(document: object, path: str = "terms", *, stored: bool = False) -> Term
     """
     known = {
         "validity", "limits", "budget", "uses", "returns", "funding", "claim", "personal",
-        "transfer", "offline_ok", "code",
+        "transfer", "offline_ok", "rush", "code",
     }  # fmt: skip
     given = reading.fields(document, path=path, known=known)
     for name in ("validity", "funding"):
@@ -173,6 +175,7 @@ def load(document: object, path: str = "terms", *, stored: bool = False) -> Term
         personal=personal,
         transfer=transfer,
         offline_ok=reading.flag(given, "offline_ok", path=path, default=False),
+        rush=reading.flag(given, "rush", path=path, default=False),
         code=reading.choice(CodeLength, given, "code", path=path, default=CodeLength.LONG),
     )
 
@@ -211,6 +214,7 @@ def dump(terms: Terms) -> dict[str, object]:
         "personal": terms.personal,
         "transfer": terms.transfer,
         "offline_ok": terms.offline_ok,
+        "rush": terms.rush or None,  # No coupon depends on it: documents without it stay the same.
         "code": terms.code.value,
     }
     return _given(**written)

@@ -143,10 +143,12 @@ def writes(
     status: HTTPStatus = HTTPStatus.CREATED,
     keyed: bool = True,
     again: bool = False,
+    admits: Callable[[Any], None] | None = None,
 ) -> Callable[[View], View]:
     """Make a view answer in one transaction, once a key; not `keyed`: as often as it is asked.
 
-    A view that may return `Again` says so by `again`.
+    A view that may return `Again` says so by `again`. `admits` may refuse what was asked before
+    the transaction begins; nothing is stored of that.
     """
 
     def decorate(view: View) -> View:
@@ -155,6 +157,8 @@ def writes(
             key = idempotency.check_key(auth.idempotency_key()) if keyed else ""
             body = sent_body()
             asked = load(takes, body)
+            if admits is not None:
+                admits(asked)
             claim = auth.caller()
             fingerprint = bodies.fingerprint(request.method, request.path, body)
 

@@ -1,7 +1,7 @@
 """A template is one strict document; presets make ready ones (A6; semantics 42)."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -71,6 +71,22 @@ def test_what_makes_no_sense_is_refused_with_its_path(change: Any, path: str) ->
         templates.load(document)
 
     assert refused.value.path == path
+
+
+def test_only_few_coupons_that_members_claim_have_a_gate_for_a_rush() -> None:
+    """Reliability 12; a flash sale has one by itself, and who has none says nothing of it."""
+    flash: Any = templates.dump(MADE[5])
+    assert flash["terms"]["rush"] is True
+    assert "rush" not in cast("Any", templates.dump(MADE[0]))["terms"]
+
+    changes: list[dict[str, object]] = [
+        {"claim": False}, {"limits": {}}, {"limits": {"total": 10_001}}
+    ]  # fmt: skip
+    for change in changes:
+        with pytest.raises(BadTemplate, match=r"terms\.rush"):
+            templates.load({**flash, "terms": {**flash["terms"], **change}})
+    many = presets.flash_sale(**NAMED, sku="TEA", pay_fen=100, total=10_001)
+    assert templates.load(templates.dump(many)) == many
 
 
 def test_a_pack_has_no_budget_and_names_a_batch_once() -> None:

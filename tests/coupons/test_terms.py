@@ -52,6 +52,7 @@ CEILINGS = st.builds(Ceiling, all=AMOUNTS, day=AMOUNTS, store=AMOUNTS)
         claim=st.booleans(),
         transfer=st.integers(0, 3),
         offline_ok=st.booleans(),
+        rush=st.booleans(),
         code=st.sampled_from(CodeLength),
     )
 )
@@ -65,6 +66,7 @@ def test_what_is_left_out_has_the_default_of_the_rules() -> None:
 
     assert (said.uses, said.transfer, said.personal, said.offline_ok) == (1, 0, False, False)
     assert not said.claim
+    assert not said.rush
     assert said.returns == Returns(policy=Return.WHOLE, courtesy_days=0)
     assert said.limits == Limits(per_member=1)
 

@@ -7,12 +7,11 @@ codes or in packs are not: their stock is for who has the code or claims the pac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString, cast
 
-from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from app.api import limits
+from app.api import auth, limits, rush
 from app.api.auth import Role, SignedIn, requires
 from app.api.edge import Again, reads, writes
 from app.api.fields import Code, DoorSchema, Instant, Items, Part, Text, Whole, YesNo
@@ -20,10 +19,12 @@ from app.api.member import member
 from app.api.member.coupon_terms import CouponTermsSchema, terms_view
 from app.api.member.coupons import GotCouponSchema
 from app.api.member.paging import LIMIT, PageSchema, read_cursor, write_cursor
+from app.api.tokens import MemberClaim
 from app.errors import NotFound
 from app.members.birthdays import birthday_of
+from app.members.identification import KnownMember
 from app.merchants.directory import ListedStore, get_directory
-from config.database import now_of
+from config.database import fetch, now_of
 from coupons import conditions, issuing
 from coupons.batches import read_template
 from coupons.conditions import Basket, Shopper
@@ -103,6 +104,10 @@ class ClaimedSchema(DoorSchema):
     coupons = Items(Part(GotCouponSchema), most=_MOST_OF_A_BATCH, required=True)
 
 
+def _past_the_gate(asked: AskedClaim) -> None:
+    rush.gate().admit(cast("MemberClaim", auth.caller()), asked.batch)
+
+
 @member.get("/coupons/offers")
 @requires(Role.MEMBER)
 @reads(OffersSchema, query=OffersQuerySchema)
@@ -110,34 +115,55 @@ def list_offers(session: Session, caller: SignedIn, asked: AskedOffers) -> Mappi
     """Return what may be claimed, newest first, and whether it may be used now, at a store."""
     store = None if asked.store_id is None else get_directory(session).get_store(asked.store_id)
     before = read_cursor(session, caller, asked.cursor, of="offers")
-    now = now_of(session)
-    rows = session.execute(
-        _OFFERS,
-        {
-            "now": now,
-            "day": day_of(now).isoformat(),
-            "holder": caller.member.public_id,
-            "member": caller.member.id,
-            "before": before[0] if before else None,
-            "limit": asked.limit + 1,
-        },
-    ).all()
-    shown = rows[: asked.limit]
-    last = (shown[-1].id,) if len(shown) < len(rows) else None
-    shopper = _shopper(session, caller, shown)
+    found = offers_for(
+        session, caller.member, store=store, before=before[0] if before else None,
+        most=asked.limit + 1,
+    )  # fmt: skip
+    shown = found[: asked.limit]
+    last = (shown[-1]["id"],) if len(shown) < len(found) else None
     return {
-        "offers": [_view(row, shopper, store, now) for row in shown],
+        "offers": shown,
         "next_cursor": last and write_cursor(session, caller, of="offers", at=last),
     }
 
 
+def offers_for(
+    session: Session,
+    member: KnownMember,
+    *,
+    store: ListedStore | None,
+    before: int | None = None,
+    most: int,
+) -> list[Mapping[str, Any]]:
+    """Return what a member may claim, newest first, and whether it serves now at a store.
+
+    One statement, whatever the offers ask for. `before` is the `id` of an offer, which comes last
+    on the page before.
+    """
+    now = now_of(session)
+    rows = fetch(
+        session,
+        _OFFERS,
+        {
+            "now": now,
+            "day": day_of(now).isoformat(),
+            "holder": member.public_id,
+            "member": member.id,
+            "before": before,
+            "most": most,
+        },
+    )
+    shopper = _shopper(session, member, rows)
+    return [_view(row, shopper, store, now) for row in rows]
+
+
 @member.post("/coupons/claims")
 @requires(Role.MEMBER, limit=limits.CLAIMS)
-@writes(ClaimCouponSchema, ClaimedSchema, again=True)
+@writes(ClaimCouponSchema, ClaimedSchema, again=True, admits=_past_the_gate)
 def claim_coupon(session: Session, caller: SignedIn, asked: AskedClaim) -> object:
     """Take the n-th coupon of a batch; asked for again, it is the same one."""
     caller.member.require_active()
-    if not session.scalar(_OFFERED, {"batch": asked.batch}):
+    if not fetch(session, _OFFERED, {"batch": asked.batch}):
         raise NotFound("coupon-batch", asked.batch)
     taken = issuing.claim(session, batch=asked.batch, holder=caller.member.public_id, n=asked.n)
     told = {"coupons": [{**vars(each), "coupon_id": each.coupon} for each in taken]}
@@ -145,7 +171,7 @@ def claim_coupon(session: Session, caller: SignedIn, asked: AskedClaim) -> objec
 
 
 def _view(
-    row: Row[Any], shopper: Shopper, store: ListedStore | None, now: datetime
+    row: Any, shopper: Shopper, store: ListedStore | None, now: datetime
 ) -> Mapping[str, Any]:
     template = read_template(row.document)
     why_not = [_why_not(code) for code in _claim_refusals(row, now)]
@@ -165,7 +191,7 @@ def _view(
     }
 
 
-def _claim_refusals(row: Row[Any], now: datetime) -> Iterator[str]:
+def _claim_refusals(row: Any, now: datetime) -> Iterator[str]:
     if now < row.starts_at:
         yield "not-yet"
     if read_template(row.document).terms.validity.window(now) is None:
@@ -210,14 +236,14 @@ def _shut_out(exclude: Chosen, store: ListedStore) -> bool:
     )
 
 
-def _shopper(session: Session, caller: SignedIn, rows: Sequence[Row[Any]]) -> Shopper:
+def _shopper(session: Session, member: KnownMember, rows: Sequence[Any]) -> Shopper:
     """Return the member as offers see him; his birthday is opened only where one asks for it."""
     offers = [offer for row in rows if (offer := read_template(row.document).offer) is not None]
     asked = any(offer.who.birthday for offer in offers)
     return Shopper(
-        tier=caller.member.tier,
+        tier=member.tier,
         first_purchase=bool(rows) and not rows[0].bought,
-        birthday=birthday_of(session, caller.member) if asked else None,
+        birthday=birthday_of(session, member) if asked else None,
     )
 
 
@@ -227,33 +253,30 @@ _WHY_NOT = {
     "sold-out": ("已领完", "there is no more"),
     "already-claimed": ("已达领取上限", "nobody may have more"),
 }
-_IS_OFFERED = """(v.document -> 'terms' -> 'claim')::boolean
+_IS_OFFERED: LiteralString = """(v.document -> 'terms' -> 'claim')::boolean
     AND NOT EXISTS (SELECT FROM coupon_code_run r WHERE r.batch_id = b.id)
     AND NOT EXISTS (SELECT FROM coupon_pack p WHERE p.batch_id = b.id)"""
-_OFFERED = text(
-    f"""
+_OFFERED: LiteralString = f"""
     SELECT true FROM coupon_batch b JOIN coupon_template_version v ON v.id = b.version_id
-    WHERE b.code = :batch AND {_IS_OFFERED}
-    """  # noqa: S608
-)
-_OFFERS = text(
-    f"""
+    WHERE b.code = %(batch)s AND {_IS_OFFERED}
+"""  # noqa: S608
+_OFFERS: LiteralString = f"""
     SELECT b.id, b.code AS batch, b.starts_at, b.ends_at, b.per_member,
         v.document::text AS document,
         (SELECT count(*) FROM coupon_taking t
-         WHERE t.batch_id = b.id AND t.holder = :holder) AS claimed,
+         WHERE t.batch_id = b.id AND t.holder = %(holder)s) AS claimed,
         EXISTS (
             SELECT FROM coupon_ceiling c JOIN coupon_tally y
                 ON y.batch_id = c.batch_id AND y.what = c.what AND y.scope = c.scope
-                AND y.slot = CASE c.scope WHEN 'day' THEN :day ELSE '' END
+                AND y.slot = CASE c.scope WHEN 'day' THEN %(day)s ELSE '' END
             WHERE c.batch_id = b.id AND c.what = 'issued' AND c.scope <> 'store'
                 AND y.reserved + y.used >= c.ceiling) AS sold_out,
         EXISTS (
             SELECT FROM "order" o JOIN member m ON m.id = o.member_id
-            WHERE (m.id = :member OR m.merged_into_id = :member) AND o.state = 'paid') AS bought
+            WHERE (m.id = %(member)s OR m.merged_into_id = %(member)s)
+                AND o.state = 'paid') AS bought
     FROM coupon_batch b JOIN coupon_template_version v ON v.id = b.version_id
-    WHERE b.closed_at IS NULL AND b.ends_at > :now AND {_IS_OFFERED}
-        AND (CAST(:before AS bigint) IS NULL OR b.id < :before)
-    ORDER BY b.id DESC LIMIT :limit
-    """  # noqa: S608
-)
+    WHERE b.closed_at IS NULL AND b.ends_at > %(now)s AND {_IS_OFFERED}
+        AND (%(before)s::bigint IS NULL OR b.id < %(before)s)
+    ORDER BY b.id DESC LIMIT %(most)s
+"""  # noqa: S608

@@ -103,6 +103,34 @@ def test_offers_come_in_pages_and_in_one_query_each(phone: Phone, database: Data
     assert 3 <= len(statements) + 1 <= 5  # BEGIN, who calls, the offers, and COMMIT
 
 
+def test_thirty_offers_are_evaluated_in_one_statement_whatever_they_ask_for(
+    phone: Phone, database: Database
+) -> None:
+    """Issue 5: BEGIN, who calls, the offers; tiers, birthdays and places are known by then."""
+    with database.transaction("test") as session:
+        shop = open_shop(session)
+    asked: list[dict[str, object]] = [
+        {"who": {"tiers": ["gold"]}},
+        {"who": {"birthday": "month"}},
+        {"who": {"first_purchase": "district"}},
+        {"scope": {"include": {"merchants": [shop.merchant.code]}}},
+        {"when": {"weekdays": [1, 2, 3]}},
+    ]
+    for each in asked * 6:
+        opened(database, off(100) | each)
+    told(phone.send("PATCH", "profile", {"birthday": "06-01"}))
+    path = f"coupons/offers?limit=30&store_id={shop.till.store.code}"
+    told(phone.get(path))
+
+    inside = phone.client.application.extensions["plaza"].database
+    with sent_by_all(inside) as statements:
+        found = told(phone.get(path))["offers"]
+
+    assert len(found) == 30
+    assert len(statements) == 3
+    assert {each["code"] for offer in found for each in offer["unusable"]} >= {"wrong-tier"}
+
+
 def test_what_comes_by_code_is_neither_offered_nor_claimed(
     phone: Phone, database: Database
 ) -> None:
