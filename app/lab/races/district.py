@@ -1,12 +1,18 @@
 """The district that races are run in: tills with keys, and a batch with too little in it."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.api import tokens
+from app.api.tokens import MemberClaim
 from app.lab import bench_sale
+from app.members import devices, enrolment
+from app.members.arrivals import NewMember
+from app.members.models import Source
 from app.members.sealing import coupon_keys
 from app.merchants import keys, registration
 from app.tasks import audit_in_full
@@ -28,6 +34,7 @@ FACE_FEN = 500
 #: How many times the usual limits a store may send.
 PACE = 1_000
 _BY = "system:race"
+_ENROLLED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +72,32 @@ def drop_district(settings: Settings) -> None:
     run.drop_district(settings.database.owner_url, DISTRICT)
 
 
-def open_batch(
-    database: Database, *, total: int | None = None, budget_fen: int | None = None
-) -> None:
-    """Open the batch of a race: coupons of ¥5 off, so many of them, or so much for their uses."""
+def sign_in(settings: Settings, database: Database, *, members: int) -> list[str]:
+    """Enrol so many members, each signed in on a phone; return their access tokens.
+
+    A token is good for a quarter of an hour.
+    """
+    people = [NewMember(source=Source.WEB, phone=f"136{number:08d}") for number in range(members)]
+    claims = []
+    for first in range(0, members, _ENROLLED_AT_ONCE):
+        with database.transaction(DISTRICT) as session:
+            for each in enrolment.enrol_many(session, people[first : first + _ENROLLED_AT_ONCE]):
+                device = devices.open_on(
+                    session, member=each.member, source="web", now=now_of(session)
+                )
+                claims.append(
+                    MemberClaim(
+                        district=DISTRICT, member=each.member.public_id, device=device.public_id
+                    )
+                )
+    keys_of_tokens, now = tokens.token_keys(settings.token_key), int(time.time())
+    return [tokens.issue(keys_of_tokens, claim, now=now) for claim in claims]
+
+
+def open_batch(database: Database, terms: Terms) -> None:
+    """Open the batch of a race: coupons of ¥5 off."""
     with database.transaction(DISTRICT) as session:
-        batches.add_template(session, _template(total, budget_fen), by=_BY)
+        batches.add_template(session, _template(terms), by=_BY)
         now = now_of(session)
         batches.open_batch(
             session,
@@ -80,6 +107,20 @@ def open_batch(
             ends_at=now + timedelta(days=30),
             by=_BY,
         )
+
+
+def terms_of(
+    *, total: int | None = None, budget_fen: int | None = None, rush: bool = False
+) -> Terms:
+    """Return terms under which members claim so many coupons, or uses cost so much."""
+    return Terms(
+        validity=Validity(days=30),
+        funding=presets.DISTRICT_PAYS,
+        limits=Limits(total=total),
+        budget=Budget(fen=Ceiling(all=budget_fen)),
+        claim=True,
+        rush=rush,
+    )
 
 
 def print_codes(database: Database, *, count: int, exchanged: bool) -> list[str]:
@@ -113,18 +154,13 @@ def _desk(session: Session, code: str) -> Desk:
     return Desk(key_id=issued.key_id, secret=issued.secret)
 
 
-def _template(total: int | None, budget_fen: int | None) -> Template:
+def _template(terms: Terms) -> Template:
     return Template(
         code=BATCH,
         title_zh="抢券",
         title_en="race",
         offer=Offer(benefit=AmountOff(fen=FACE_FEN), stacking=Stacking(place=10)),
-        terms=Terms(
-            validity=Validity(days=30),
-            funding=presets.DISTRICT_PAYS,
-            limits=Limits(total=total),
-            budget=Budget(fen=Ceiling(all=budget_fen)),
-        ),
+        terms=terms,
     )
 
 

@@ -36,15 +36,10 @@ Heard = Callable[[Outcome], None]
 
 
 class Door(Protocol):
-    """What a race goes through: the engine itself, or HTTP. `errors` counts what nobody may see."""
-
-    errors: int
+    """What a race goes through: the tills' door, or the members'."""
 
     def send(self, asks: Sequence[Ask], heard: Heard) -> None:
         """Send all asks, many at once; each is heard of once, also when a worker dies under it."""
-
-    def kill_worker(self) -> None:
-        """Kill one of the processes that do the work, without a word to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
