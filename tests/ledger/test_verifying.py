@@ -64,7 +64,10 @@ def record(
 
 
 def day_file(count: int, *, key: Ed25519PrivateKey = SECRET) -> bytes:
-    entries = [entry(number) for number in range(count)]
+    return day_of([entry(number) for number in range(count)], key=key)
+
+
+def day_of(entries: Sequence[dict[str, object]], *, key: Ed25519PrivateKey = SECRET) -> bytes:
     lines = [verifying.written({"plaza": "day", **signed(record(entries), key=key)})]
     for number, each in enumerate(entries):
         lines.append(f"{number} {leaf(each).hex()} ".encode() + verifying.written(each))
@@ -188,6 +191,37 @@ def test_every_single_byte_that_is_changed_is_found(data: bytes) -> None:
             changed[at] ^= bits
             with pytest.raises(BadProof):
                 check(bytes(changed))
+
+
+@given(names=st.lists(st.text(max_size=8), min_size=1, max_size=4), data=st.data())
+def test_whatever_the_names_a_day_verifies_and_no_byte_of_it_is_free(
+    names: list[str], data: st.DataObject
+) -> None:
+    """L11: what needs escaping is read in another way, and as strictly."""
+    file = day_of([{**entry(n), "debit": name, "key": name} for n, name in enumerate(names)])
+    changed = bytearray(file)
+    changed[data.draw(st.integers(0, len(file) - 1))] ^= data.draw(st.integers(1, 255))
+
+    assert check(file).entries == len(names)
+    assert refused(bytes(changed))
+
+
+def test_the_first_bad_entry_of_a_long_day_is_named() -> None:
+    """L11: a day is read in pieces; what is wrong in one is told by its line."""
+    head, *lines = day_file(3_000).splitlines(keepends=True)
+    bad = lines[2_345].replace(b"earn", b"burn")
+    escaped = day_of([{**entry(n), "credit": '"' if n == 2_000 else "x"} for n in range(3_000)])
+
+    assert check(head + b"".join(lines)).entries == 3_000
+    assert check(escaped).entries == 3_000
+    assert refused(head + b"".join([*lines[:2_345], bad, *lines[2_346:]])) == "entry 2345"
+    assert refused(head + b"".join([*lines[:2_345], *lines[2_346:]])) == "entry 2345"
+    assert refused(head + b"".join([*lines[:2_345], lines[2_345] * 2, *lines[2_346:]])) == (
+        "entry 2346"
+    )
+    assert refused(head + b"".join(lines)[:-1]) == "entry 2999"
+    assert refused(head + b"".join(lines[:-1])) == "entry 2999"
+    assert refused(head + b"".join(lines) + lines[0]) == "entry 3000"
 
 
 def test_the_first_bad_entry_is_named() -> None:
