@@ -30,3 +30,13 @@ class Invalid(AppError):
     def __init__(self, field: str, zh: str, en: str) -> None:
         super().__init__(f"{field}：{zh} / {field}: {en}")
         self.field = field
+
+
+class TooOften(AppError):
+    """Tried too often; `seconds` later there is room again."""
+
+    def __init__(self, *, seconds: int) -> None:
+        super().__init__(
+            f"尝试过于频繁，请 {seconds} 秒后再试 / Too many tries: try again in {seconds} s"
+        )
+        self.seconds = seconds

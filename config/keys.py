@@ -86,6 +86,14 @@ class KeyRing:
         return hmac.new(self.index, message, hashlib.sha256).digest()[:_INDEX_BYTES]
 
 
+def hotp(key: bytes, counter: int, *, digits: int, digest: str) -> str:
+    """Return the one-time password of a counter: HOTP of RFC 4226 §5.3 over a digest of hashlib."""
+    made = hmac.digest(key, counter.to_bytes(8), digest)
+    offset = made[-1] & 15
+    number = int.from_bytes(made[offset : offset + 4]) & 0x7FFFFFFF
+    return f"{number % 10**digits:0{digits}d}"
+
+
 def new_data_key() -> bytes:
     """Return a random key for one member's data."""
     return secrets.token_bytes(KEY_BYTES)

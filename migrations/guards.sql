@@ -16,6 +16,9 @@ GRANT UPDATE (name_zh, name_en, status) ON merchant TO plaza_app;
 GRANT UPDATE (status) ON store, terminal, cashier, staff TO plaza_app;
 
 GRANT UPDATE (state, valid_until, ended_at) ON store_key TO plaza_app;
+GRANT UPDATE (last_step, ended_at) ON staff_credential TO plaza_app;
+GRANT UPDATE (seen_at, ended_at, ended_why) ON staff_session TO plaza_app;
+GRANT DELETE ON staff_miss TO plaza_app;
 
 -- Members.
 GRANT UPDATE (kind, status, tier, tier_until, card_number, phone, phone_index, name, birthday,

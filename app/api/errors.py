@@ -56,6 +56,17 @@ class WrongCode(DoorError):
         )
 
 
+class WrongSignIn(DoorError):
+    """Staff who are not known, or whose password or code does not hold: one text for all."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__(
+            "登录名、密码或动态码不正确 / Name, password and code do not hold together"
+        )
+
+
 class ConsentRequired(DoorError):
     """Becoming a member needs consent to the current text."""
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Identity, Index, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.members.errors import TooOften
+from app.errors import TooOften
 from config.database import Base
 
 MISSES = 5

@@ -129,9 +129,11 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     errors.NotFound: NOT_FOUND,
     errors.StateConflict: CONFLICT,
     errors.Invalid: INVALID,
+    errors.TooOften: RATE_LIMITED,
     door.BadSignature: UNPROVEN,
     door.Unauthenticated: UNAUTHENTICATED,
     door.WrongCode: UNAUTHENTICATED,
+    door.WrongSignIn: UNAUTHENTICATED,
     door.ConsentRequired: Problem(
         code="consent-required", status=403, title="需要同意 / Consent required"
     ),
@@ -184,7 +186,6 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         code="member-code-used", status=409, title="会员码已使用 / Member code was used"
     ),
     members.BurnNotConfirmed: NOT_CONFIRMED,
-    members.TooOften: RATE_LIMITED,
     members.TwoMembers: replace(CONFLICT, tells=False),  # It names other people.
     members.DetailDiffers: CONFLICT,
     members.ChallengeNeeded: replace(CONFLICT, tells=False),
@@ -325,7 +326,7 @@ def answer(
 
 
 def _headers(error: Exception) -> Mapping[str, str] | None:
-    if isinstance(error, members.TooOften):
+    if isinstance(error, errors.TooOften):
         return {"Retry-After": str(error.seconds)}
     return error.headers if isinstance(error, door.DoorError) else None
 
@@ -341,7 +342,16 @@ def _faults(error: Exception) -> list[dict[str, str]]:
     """Return where a refused request is wrong, as pointers into its body."""
     if isinstance(error, errors.Invalid):
         return [{"pointer": f"/{error.field}", "code": "invalid"}]
+    if isinstance(error, coupons.BadTemplate):
+        return [{"pointer": _pointer(error.path), "code": "invalid"}]
     return [vars(fault) for fault in error.faults] if isinstance(error, door.DoorError) else []
+
+
+def _pointer(path: str) -> str:
+    """Return the path of a document's field, such as `trial.lines[0].sku`, as a pointer."""
+    steps = path.replace("[", ".").replace("]", "").split(".")
+    # A trial is the whole body; a template stands in a field of that name.
+    return "".join([f"/{step}" for step in (steps[1:] if steps[0] == "trial" else steps)])
 
 
 def _database_gone(error: OperationalError) -> Response:

@@ -20,8 +20,8 @@ from app.checkout.pricing import Priced
 from app.checkout.settling import Settled, settle
 from app.checkout.slices import load
 from app.clock import business_date
+from app.errors import TooOften
 from app.members import memberships, standing
-from app.members.errors import TooOften
 from app.members.identification import KnownMember, same_person
 from app.members.models import Source
 from app.merchants.directory import get_directory

@@ -1,9 +1,13 @@
-"""`plaza staff …`: who may act in the district."""
+"""`plaza staff …`: who may act in the district, and what they sign in with over HTTP."""
+
+import sys
 
 import click
 
 from app.cli.acting import SOURCE, acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
+from app.clock import server_now
+from app.merchants import credentials
 from app.merchants import staff as room
 from app.merchants.staff import Permission, Role
 
@@ -15,6 +19,7 @@ def staff() -> None:
     \b
     plaza staff add lin --name 林溪 --role admin
     plaza staff add wang --name 王珂 --role finance --as lin
+    plaza staff enrol wang --as lin
     plaza staff list
     """
 
@@ -80,6 +85,30 @@ def list_(command: Command, *, in_json: bool) -> None:
 
 
 @staff.command()
+@click.argument("who", metavar="LOGIN")
+@click.option(
+    "--password-stdin",
+    "from_stdin",
+    is_flag=True,
+    help="从标准输入读密码，一行 / read the password from standard input, one line.",
+)
+@as_staff
+@pass_command
+def enrol(command: Command, *, who: str, from_stdin: bool, login: str) -> None:
+    """设置登录密码与动态码，只显示一次 / a password and the phone's key, shown this once.
+
+    原有的密码、动态码和登录立即失效。把显示的地址做成二维码，用验证器应用扫描。
+
+    What there was before ends at once. Let an authenticator app read the address as a QR code.
+    """
+    password = _password(from_stdin=from_stdin)
+    with acting(command, login, Permission.STAFF_WRITE) as (session, actor):
+        now = server_now(session)
+        enrolled = credentials.enrol(session, who, password, by=actor.public_id, now=now)
+    click.echo(enrolled.uri)
+
+
+@staff.command()
 @click.argument("leaver", metavar="LOGIN")
 @because
 @as_staff
@@ -89,3 +118,12 @@ def disable(command: Command, *, leaver: str, reason: str, login: str) -> None:
     with acting(command, login, Permission.STAFF_WRITE) as (session, actor):
         room.disable(session, leaver, by=actor.public_id, reason=reason)
     click.echo(f"✔ {leaver}")
+
+
+def _password(*, from_stdin: bool) -> str:
+    """Return the new password; it is never a word of the command, which others could list."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(
+        click.prompt("新密码 / new password", hide_input=True, confirmation_prompt=True, err=True)
+    )

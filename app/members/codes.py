@@ -5,7 +5,6 @@ one-time password: HOTP over SHA-256 (RFC 4226, RFC 6238) that changes every thi
 two modes have keys of their own, so a code that was seen at an earn never becomes one that spends.
 """
 
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.members.presence import Mode
+from config.keys import hotp
 
 STEP_SECONDS = 30
 SEED_BYTES = 32
@@ -65,12 +65,4 @@ def one_time_password(seed: bytes, *, mode: Mode, step: int) -> str:
     """Return the eight digits of a step."""
     use = f"member-code/v1/{_USES[mode]}".encode()
     key = HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=use).derive(seed)
-    return hotp(key, step)
-
-
-def hotp(key: bytes, counter: int) -> str:
-    """Return HOTP over SHA-256 in eight digits (RFC 4226 §5.3)."""
-    digest = hmac.new(key, counter.to_bytes(8), hashlib.sha256).digest()
-    offset = digest[-1] & 15
-    number = int.from_bytes(digest[offset : offset + 4]) & 0x7FFFFFFF
-    return f"{number % 10**OTP_DIGITS:0{OTP_DIGITS}d}"
+    return hotp(key, step, digits=OTP_DIGITS, digest="sha256")

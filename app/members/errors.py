@@ -124,16 +124,6 @@ class MemberCodeUsed(AppError):
         )
 
 
-class TooOften(AppError):
-    """Tried too often; `seconds` later there is room again."""
-
-    def __init__(self, *, seconds: int) -> None:
-        super().__init__(
-            f"尝试过于频繁，请 {seconds} 秒后再试 / Too many tries: try again in {seconds} s"
-        )
-        self.seconds = seconds
-
-
 class BurnNotConfirmed(StateConflict):
     """The burn needs the member's tap on the phone, which is not there (reliability §9).
 

@@ -10,8 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app import audit
-from app.errors import NotFound
-from app.members.errors import TooOften
+from app.errors import NotFound, TooOften
 from app.members.identification import KnownMember
 from config.database import Base, new_id
 

@@ -26,10 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from app.errors import TooOften
 from app.members import codes, sealing
 from app.members.codes import ALIAS_DIGITS, SEED_BYTES, STEP_SECONDS, MemberCode
 from app.members.devices import Device, DeviceSession
-from app.members.errors import MemberCodeUsed, TooOften
+from app.members.errors import MemberCodeUsed
 from app.members.identification import KnownMember, Named, known, select_found
 from app.members.presence import Mode
 from config.database import Base

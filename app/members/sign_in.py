@@ -13,8 +13,8 @@ from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, delet
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app import outbox
+from app.errors import TooOften
 from app.members import sealing
-from app.members.errors import TooOften
 from app.members.phones import normalised
 from config.database import Base, district_of, new_id
 from config.keys import Place

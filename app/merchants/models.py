@@ -297,3 +297,71 @@ class Staff(Base):
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
     status: Mapped[str] = mapped_column(server_default=text("'active'"))
     created_at: Mapped[datetime]
+
+
+class StaffCredential(Base):
+    """What a staff member signs in with over HTTP: the newest one that has not ended.
+
+    `password_hash` is scrypt's; `totp_key` is sealed. `last_step` is the newest step whose
+    one-time password was used: only later ones count.
+    """
+
+    __tablename__ = "staff_credential"
+    __table_args__ = (
+        CheckConstraint("octet_length(salt) = 16 AND octet_length(password_hash) = 32", name="kdf"),
+        CheckConstraint("last_step >= 0", name="last_step"),
+        Index(
+            "staff_credential_staff_id_key",
+            "staff_id",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    salt: Mapped[bytes]
+    password_hash: Mapped[bytes]
+    totp_key: Mapped[bytes]
+    key_version: Mapped[int]
+    last_step: Mapped[int]
+    made_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class StaffSession(Base):
+    """A staff member signed in over HTTP; its token is known by its hash alone."""
+
+    __tablename__ = "staff_session"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("token_hash"),
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        CheckConstraint("ended_why IN ('signed_out', 'disabled', 'enrolled')", name="ended_why"),
+        CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    token_hash: Mapped[bytes]
+    opened_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_why: Mapped[str | None]
+
+
+class StaffMiss(Base):
+    """A sign-in that was refused, by a keyed hash of the name that was given, known or not."""
+
+    __tablename__ = "staff_miss"
+    __table_args__ = (
+        CheckConstraint("octet_length(who) = 16", name="who"),
+        Index(None, "who", "at"),
+        Index(None, "at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    who: Mapped[bytes]
+    at: Mapped[datetime]

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.errors import Invalid, NotFound, StateConflict
+from app.merchants import staff_sessions
 from app.merchants.errors import CodeTaken, FirstStaffIsAdmin, LastAdmin, NotPermitted
 from app.merchants.models import Staff, StaffStatus
+from app.merchants.staff_sessions import Ending
 from config.database import new_id, now_of
 
 _LOGIN = re.compile(r"[a-z][a-z0-9._-]{1,39}", re.ASCII)
@@ -46,6 +48,7 @@ class Permission(StrEnum):
     RULE_APPROVE = "rule.approve"
     PROGRAMME_PROPOSE = "programme.propose"
     PROGRAMME_APPROVE = "programme.approve"
+    COUPON_READ = "coupon.read"
     COUPON_WRITE = "coupon.write"
     COUPON_APPROVE = "coupon.approve"
     ORDER_PLACE = "order.place"
@@ -70,6 +73,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.RULE_PROPOSE,
             Permission.RULE_APPROVE,
             Permission.PROGRAMME_PROPOSE,
+            Permission.COUPON_READ,
             Permission.COUPON_WRITE,
         }
     ),
@@ -80,6 +84,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.RULE_APPROVE,
             Permission.PROGRAMME_PROPOSE,
             Permission.PROGRAMME_APPROVE,
+            Permission.COUPON_READ,
             Permission.COUPON_APPROVE,
             Permission.POINTS_SELL,
             Permission.POINTS_APPROVE,
@@ -98,12 +103,13 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.MEMBER_MERGE,
             Permission.MERCHANT_FREEZE,
             Permission.ORDER_PLACE,
+            Permission.COUPON_READ,
             Permission.ORDER_REFUND,
             Permission.POINTS_ADJUST,
             Permission.KEY_WRITE,
         }
     ),
-    Role.AUDITOR: frozenset({Permission.AUDIT_READ}),
+    Role.AUDITOR: frozenset({Permission.COUPON_READ, Permission.AUDIT_READ}),
 }
 
 
@@ -115,12 +121,32 @@ def acting(session: Session, login: str, *, permission: Permission) -> Staff:
         StateConflict: the login is disabled.
         NotPermitted: none of the roles allows it.
     """
+    staff = get_active(session, login)
+    require(staff, permission)
+    return staff
+
+
+def get_active(session: Session, login: str) -> Staff:
+    """Return the staff member of this login, who may act at all.
+
+    Raises:
+        NotFound: nobody has this login.
+        StateConflict: the login is disabled.
+    """
     staff = _get(session, login)
     if staff.status != StaffStatus.ACTIVE:
         raise StateConflict("staff", login, staff.status, "账号已停用", "the login is disabled")
-    if not any(permission in PERMISSIONS[Role(role)] for role in staff.roles):
-        raise NotPermitted(login, permission)
     return staff
+
+
+def require(staff: Staff, permission: Permission) -> None:
+    """Refuse what none of a staff member's roles allows.
+
+    Raises:
+        NotPermitted: none does.
+    """
+    if not any(permission in PERMISSIONS[Role(role)] for role in staff.roles):
+        raise NotPermitted(staff.login, permission)
 
 
 def add(session: Session, *, login: str, name: str, roles: Sequence[Role], by: str | None) -> Staff:
@@ -167,7 +193,7 @@ def add(session: Session, *, login: str, name: str, roles: Sequence[Role], by: s
 
 
 def disable(session: Session, login: str, *, by: str, reason: str) -> None:
-    """Take all rights from a staff member at once; the name stays in the records.
+    """Take all rights from a staff member at once, and sign him out; the name stays.
 
     Raises:
         NotFound: nobody has this login.
@@ -186,6 +212,7 @@ def disable(session: Session, login: str, *, by: str, reason: str) -> None:
     if list(admins) == [login]:
         raise LastAdmin(login)
     staff.status = StaffStatus.DISABLED
+    staff_sessions.end_all(session, staff.id, why=Ending.DISABLED, now=now_of(session))
     audit.record(
         session,
         actor=by,

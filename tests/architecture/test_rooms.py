@@ -136,6 +136,8 @@ CHANGEABLE = {
     "settlement_dispute": {"adjusted_fen", "resolution", "resolved_at", "resolved_by"},
     "sign_in_code": {"tries", "used_at"},
     "staff": {"status"},
+    "staff_credential": {"ended_at", "last_step"},
+    "staff_session": {"ended_at", "ended_why", "seen_at"},
     "store": {"status"},
     "store_key": {"ended_at", "state", "valid_until"},
     "terminal": {"status"},
@@ -171,6 +173,7 @@ def test_the_application_deletes_only_what_is_of_no_more_use(session: Session) -
     assert found == [
         "cashier_member", "channel_identity", "code_miss", "code_seed", "coupon_miss",
         "idempotency", "identification", "outbox", "refresh_token", "sign_in_code",
+        "staff_miss",
     ]  # fmt: skip
 
 

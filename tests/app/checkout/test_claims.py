@@ -17,8 +17,9 @@ from app.checkout.claims import Claimed, Receipt
 from app.checkout.drafts import Sale
 from app.checkout.returns import RefundAmount, RefundWhole
 from app.clock import business_date
+from app.errors import TooOften
 from app.members import freezing, growth
-from app.members.errors import MemberNotActive, TooOften
+from app.members.errors import MemberNotActive
 from app.members.identification import KnownMember
 from app.points import rules
 from app.points.definitions import Conditions, Definition, Kind

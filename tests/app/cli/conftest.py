@@ -41,9 +41,16 @@ class Plaza:
         """Run a command with --json and return what it printed last."""
         return json.loads(self(*words, "--json").splitlines()[-1])
 
-    def run(self, *words: str) -> tuple[int, str]:
+    def typed(self, typed: str, *words: str) -> str:
+        """Run a command that has to succeed while somebody types; return what it printed."""
+        status, printed = self.run(*words, typed=typed)
+        assert status == 0, printed
+        return printed
+
+    def run(self, *words: str, typed: str | None = None) -> tuple[int, str]:
         """Run a command and return its exit status and what it printed."""
-        result = CliRunner().invoke(main, ["--district", self.district, *words], env=self.environ)
+        asked = ["--district", self.district, *words]
+        result = CliRunner().invoke(main, asked, env=self.environ, input=typed)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result.exit_code, result.output

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app import audit
+from app.clock import server_now
+from app.merchants import credentials
 from app.merchants.models import Staff
 from app.merchants.staff import Role
 from config.database import Database
@@ -67,3 +69,27 @@ def test_an_unknown_login_is_refused(plaza: Plaza) -> None:
     refused = plaza.refused("staff", "disable", "lin", "--reason", "x", "--as", "nobody-here")
 
     assert "找不到" in refused
+
+
+def test_staff_are_enrolled_for_signing_in_with_a_password_that_is_no_word_of_the_command(
+    plaza: Plaza, hire: Hire, database: Database
+) -> None:
+    """Reliability §11: shown once, and of use at once."""
+    admin, new = hire(), hire(Role.MARKETER)
+    words = ("staff", "enrol", new.login, "--as", admin.login)
+
+    piped = plaza.typed("correct horse battery\n", *words, "--password-stdin")
+    asked = plaza.typed("another horse battery\nanother horse battery\n", *words)
+    weak = plaza.run(*words, "--password-stdin", typed="short\n")
+    by_marketer = plaza.run(
+        "staff", "enrol", admin.login, "--password-stdin", "--as", new.login, typed="x" * 12
+    )
+
+    assert piped.startswith("otpauth://totp/")
+    uri = asked.splitlines()[-1]
+    assert (weak[0], by_marketer[0]) == (1, 1)
+    with database.transaction(plaza.district) as session:
+        now = server_now(session)
+        code = credentials.one_time_password(uri, at=now)
+        known = credentials.prove(session, new.login, "another horse battery", code, now=now)
+        assert known is not None

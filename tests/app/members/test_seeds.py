@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.errors import TooOften
 from app.members import codes, devices, freezing, seeds
 from app.members.devices import Device, Ending
-from app.members.errors import MemberCodeUsed, MemberNotActive, TooOften
+from app.members.errors import MemberCodeUsed, MemberNotActive
 from app.members.identification import KnownMember, get_by_public_id
 from app.members.presence import Mode
 from app.members.seeds import IssuedSeed, Redeemed

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.errors import TooOften
 from app.members import sign_in
-from app.members.errors import BadPhone, TooOften
+from app.members.errors import BadPhone
 from config.database import Database, now_of
 from tests.factories import new_phone
 

@@ -42,7 +42,7 @@ def test_two_roles_allow_what_either_does(session: Session) -> None:
 def test_every_permission_is_somebodys_and_an_admin_has_all() -> None:
     assert PERMISSIONS[Role.ADMIN] == frozenset(Permission)
     assert set(PERMISSIONS) == set(Role)
-    assert PERMISSIONS[Role.AUDITOR] == {Permission.AUDIT_READ}
+    assert PERMISSIONS[Role.AUDITOR] == {Permission.COUPON_READ, Permission.AUDIT_READ}
 
 
 def test_an_unknown_or_disabled_login_acts_no_more(session: Session) -> None:

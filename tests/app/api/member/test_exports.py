@@ -9,10 +9,9 @@ from sqlalchemy import text
 
 from app import audit
 from app.checkout.returns import RefundWhole
-from app.errors import NotFound
+from app.errors import NotFound, TooOften
 from app.members import enrolment, exporting, referring
 from app.members.arrivals import ChannelName, NewMember
-from app.members.errors import TooOften
 from app.members.models import Source
 from config.database import Database, now_of
 from tests.app.api.phones import Phone, new_member, told
