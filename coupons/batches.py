@@ -104,7 +104,7 @@ def add_template(session: Session, template: Template, *, by: str) -> ListedTemp
         )
         session.add(newest)
         session.flush()
-    return _listed(row, newest)
+    return listed(row, newest)
 
 
 def list_templates(session: Session, *, code: str | None = None) -> list[ListedTemplate]:
@@ -121,7 +121,7 @@ def list_templates(session: Session, *, code: str | None = None) -> list[ListedT
     else:
         query = query.where(CouponTemplate.code == code)
     query = query.order_by(CouponTemplate.code, TemplateVersion.version.desc())
-    found = [_listed(row, version) for row, version in session.execute(query)]
+    found = [listed(row, version) for row, version in session.execute(query)]
     if code is not None and not found:
         raise NoSuchCoupon("coupon-template", code)
     return found
@@ -255,6 +255,17 @@ def standing(session: Session, code: str) -> Standing:
     )
 
 
+def listed(row: CouponTemplate, version: TemplateVersion) -> ListedTemplate:
+    """Return a template as one of its versions says."""
+    return ListedTemplate(
+        template=templates.load(version.document),
+        version=version.version,
+        created_by=version.created_by,
+        created_at=version.created_at,
+        retired_at=row.retired_at,
+    )
+
+
 @lru_cache(maxsize=4096)
 def read_template(written: str) -> Template:
     """Return the template of a document's text; a text that was read before is not read again."""
@@ -271,16 +282,6 @@ def _locked_template(session: Session, code: str) -> CouponTemplate:
     if row is None:
         raise NoSuchCoupon("coupon-template", code)
     return row
-
-
-def _listed(row: CouponTemplate, version: TemplateVersion) -> ListedTemplate:
-    return ListedTemplate(
-        template=templates.load(version.document),
-        version=version.version,
-        created_by=version.created_by,
-        created_at=version.created_at,
-        retired_at=row.retired_at,
-    )
 
 
 def _same(

@@ -5,10 +5,14 @@ given for something (a birthday, a payment, a card of stamps) nobody can claim. 
 template may say is changed in its document. Amounts are fen, rates basis points.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from coupons import reading, templates
 from coupons.benefits import WHOLE_BPS, AmountOff, Benefit, Kind, PercentOff, Units
+from coupons.errors import BadTemplate
 from coupons.funding import FunderKind, Funding, Mode, Part
 from coupons.offers import (
     PLACES,
@@ -194,6 +198,40 @@ PRESETS: Mapping[str, Callable[..., Template]] = {
     "cross-merchant": cross_merchant,
     "stamp-card": stamp_card,
 }
+
+
+def made(name: str, values: Mapping[str, object]) -> Template:
+    """Return what a preset makes of its parameters, read as a document of a template would be.
+
+    Raises:
+        BadTemplate: no such preset; a parameter that is unknown, missing or of no sense.
+    """
+    if name not in PRESETS:
+        known = list(PRESETS)
+        raise BadTemplate("preset", f"须为 {'、'.join(known)} 之一", f"one of {', '.join(known)}")
+    wanted = parameters(name)
+    given = reading.fields(values, path="values", known=wanted)
+    read: dict[str, Any] = {}
+    for each, kind in wanted.items():
+        if each not in given:
+            raise BadTemplate(f"values.{each}", "缺少", "missing")
+        match kind:
+            case "integer":
+                read[each] = reading.integer(given, each, path="values", least=0)
+            case "codes":
+                read[each] = sorted(reading.codes(given, each, path="values"))
+            case _ if isinstance(given[each], str):
+                read[each] = given[each]
+            case _:
+                raise BadTemplate(f"values.{each}", "须为文本", "a text is wanted")
+    return templates.load(templates.dump(PRESETS[name](**read)))
+
+
+def parameters(name: str) -> Mapping[str, str]:
+    """Return what a preset wants to know, each with its kind: `integer`, `text` or `codes`."""
+    wanted = inspect.signature(PRESETS[name]).parameters
+    kinds: Mapping[Any, str] = {int: "integer", str: "text"}
+    return {each: kinds.get(wanted[each].annotation, "codes") for each in wanted}
 
 
 def _offer(

@@ -124,3 +124,35 @@ def test_a_smaller_coupon_takes_off_its_value_from_its_part_of_the_threshold_on(
     assert odd.threshold.min_fen == 10_002
     assert whole.offer_of(None) == whole.offer
     assert replace(whole).value_fen is None
+
+
+def test_a_preset_is_made_of_its_parameters_by_name() -> None:
+    """A6"""
+    values = {**NAMED, "batches": ["B1", "B2"], "total": 100}
+
+    assert presets.made("pack", values) == presets.pack(**NAMED, batches=["B1", "B2"], total=100)
+    assert presets.parameters("pack") == {
+        "code": "text", "title_zh": "text", "title_en": "text", "batches": "codes",
+        "total": "integer",
+    }  # fmt: skip
+    assert [presets.parameters(name)["code"] for name in presets.PRESETS] == ["text"] * 10
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "path"),
+    [
+        ("free", {}, "preset"),
+        ("pack", {**NAMED, "batches": ["B1"]}, "values.total"),
+        ("pack", {**NAMED, "batches": ["B1"], "total": "many"}, "values.total"),
+        ("pack", {**NAMED, "batches": "B1", "total": 1}, "values.batches"),
+        ("pack", {**NAMED, "title_zh": 1, "batches": ["B1"], "total": 1}, "values.title_zh"),
+        ("pack", {**NAMED, "batches": ["B1"], "total": 1, "colour": 1}, "values.colour"),
+    ],
+)
+def test_a_preset_with_other_parameters_is_refused_by_their_name(
+    name: str, values: dict[str, object], path: str
+) -> None:
+    with pytest.raises(BadTemplate) as refused:
+        presets.made(name, values)
+
+    assert refused.value.path == path
