@@ -21,11 +21,13 @@ from sqlalchemy.orm import Session
 
 from app import closing, day_change, nudging, outbox, sealing
 from app.api import answers, guessing
+from app.campaigns.printing import print_waiting
 from app.checkout import invariants, parking, referrals
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
 from app.members.closing import erase_due
+from app.merchants import credentials
 from app.points import merging
 from app.points.lapsing import lapse
 from app.settlement import credit
@@ -124,7 +126,7 @@ def stop_when_broken(session: Session, violations: object) -> None:
         log.error("books_broken", extra={"district": district, "violations": found[:10]})
 
 
-_PURGES = (seeds.purge, refreshing.purge, sign_in.purge, guessing.purge)
+_PURGES = (seeds.purge, refreshing.purge, sign_in.purge, guessing.purge, credentials.purge)
 
 TIMETABLE: Sequence[Job] = (
     Job(name="roll_up", every=1, work=upkeep.roll_up),
@@ -140,6 +142,7 @@ TIMETABLE: Sequence[Job] = (
     Job(name="watch_levels", every=10, work=credit.watch),
     Job(name="expire_holds", every=10, work=holds.expire, dated=True),
     Job(name="apply_parked_refunds", every=5, work=parking.apply_parked),
+    Job(name="print_codes", every=5, portions=print_waiting, minutes=15),
     Job(name="give_referrals", every=300, work=_give_referrals),
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),

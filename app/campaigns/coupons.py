@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import approvals, audit
 from app.approvals import ChangeRequest
-from app.errors import StateConflict
+from app.errors import NotFound, StateConflict
 from app.members.identification import KnownMember
 from coupons import batches, issuing
 from coupons.batches import ListedBatch, ListedTemplate
@@ -154,6 +154,25 @@ def reject(session: Session, request: str, *, by: str, reason: str) -> None:
         actor=by,
         action="coupon.batch_reject",
         object=f"coupon-batch:{rejected.subject}",
+        reason=reason,
+    )
+
+
+def withdraw(session: Session, request: str, *, by: str, reason: str) -> None:
+    """Take back a batch that one has asked for oneself.
+
+    Raises:
+        NotFound: no such request, or somebody else's; the caller rolls back.
+        StateConflict: as `approvals.reject`.
+    """
+    withdrawn = approvals.reject(session, request, kind=KIND, by=by)
+    if withdrawn.proposed_by != by:
+        raise NotFound("change-request", request)
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.batch_withdraw",
+        object=f"coupon-batch:{withdrawn.subject}",
         reason=reason,
     )
 
