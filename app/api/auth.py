@@ -1,4 +1,4 @@
-"""Proves who calls: a store, by the signature of its key (reliability §8); a member, by a token.
+"""Proves who calls: a store by its signature (reliability §8), a member or staff by a token.
 
 The signature is proven before any transaction, with the keys that this process knows; the
 transaction then makes sure, without a statement of its own, that the key still holds.
@@ -28,10 +28,12 @@ from app.clock import server_now
 from app.members import devices
 from app.members.devices import Device
 from app.members.identification import KnownMember
-from app.merchants import keys
+from app.merchants import keys, staff_sessions
 from app.merchants.directory import ListedStore, get_directory
 from app.merchants.keys import ListedKey
-from app.merchants.models import MerchantStatus, Standing
+from app.merchants.models import MerchantStatus, Staff, Standing
+from app.merchants.staff import Permission, require
+from app.merchants.staff_sessions import LiveSession
 from app.wiring import Services
 from config.database import Database, district_of, now_of, remember
 from config.errors import UnknownDistrict
@@ -46,12 +48,13 @@ R = TypeVar("R")
 
 
 class Role(StrEnum):
-    """Who a route is for: whoever runs the service, anybody, a store's tills, a member."""
+    """Who a route is for: whoever runs the service, anybody, a store's tills, a member, staff."""
 
     SUPERVISOR = "supervisor"
     ANYONE = "anyone"
     STORE = "store"
     MEMBER = "member"
+    STAFF = "staff"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,35 @@ class SignedIn:
     def public_id(self) -> str:
         """Whose idempotency keys these are."""
         return self.device.member.public_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffClaim:
+    """A proven token of staff, and what the route allows only to who may; None: to all staff."""
+
+    district: str
+    token_hash: bytes = field(repr=False)
+    permission: Permission | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActingStaff:
+    """A staff member as this transaction sees him, in the session in which he is signed in."""
+
+    live: LiveSession
+
+    @property
+    def staff(self) -> Staff:
+        """The staff member, with the roles that he has now."""
+        return self.live.staff
+
+    @property
+    def public_id(self) -> str:
+        """Whose acts and idempotency keys these are."""
+        return self.live.staff.public_id
+
+
+AnyClaim = Claim | MemberClaim | StaffClaim
 
 
 class Gate:
@@ -222,6 +254,77 @@ class Gate:
             raise Unauthenticated
         return SignedIn(device=device)
 
+    def admit_to_sign_in(self, *, address: str) -> None:
+        """Let an address try to sign staff in, twenty times an hour at most (reliability §12).
+
+        Raises:
+            RateLimited: more often.
+        """
+        self._limiter.pass_through([self._from(address, "staff-sign-in", limits.CODES)])
+
+    def prove_staff(
+        self,
+        *,
+        authorization: str,
+        address: str,
+        permission: Permission | None,
+        few: Bucket | None = None,
+    ) -> StaffClaim:
+        """Return whose token a request carries; half an hour begins anew for its session.
+
+        Tokens are random and known by their hash, so this costs a transaction of its own.
+
+        Raises:
+            Unauthenticated: anything is wrong; callers are not told what.
+            RateLimited: the staff member, the address or the district sends too much.
+        """
+        scheme, _, token = authorization.partition(" ")
+        district = staff_sessions.district_of_token(token) if scheme == "Bearer" else None
+        if district is None:
+            raise self._refusal(Unauthenticated(), None, address)
+        self._limiter.pass_through([self._from(address, "staff", limits.STAFF)])
+        claim = StaffClaim(
+            district=district, token_hash=staff_sessions.hash_of(token), permission=permission
+        )
+        who = self._seen(claim)
+        if who is None:
+            raise self._refusal(Unauthenticated(), None, address)
+        buckets = [
+            Bucket(name=f"{district}:staff:{who}", limit=limits.STAFF),
+            Bucket(name=f"{district}:all", limit=limits.DISTRICT),
+        ]
+        if few is not None:
+            buckets.append(Bucket(name=f"{district}:staff:{who}:{few.name}", limit=few.limit))
+        self._limiter.pass_through(buckets)
+        return claim
+
+    def confirm_staff(self, session: Session, claim: StaffClaim) -> ActingStaff:
+        """Return the staff member who calls, if his roles of this instant allow it.
+
+        Raises:
+            Unauthenticated: the session was ended, or the staff member disabled, meanwhile.
+            NotPermitted: none of his roles allows what the route does.
+        """
+        live = staff_sessions.find(session, claim.token_hash, now=server_now(session))
+        if live is None:
+            raise Unauthenticated
+        if claim.permission is not None:
+            require(live.staff, claim.permission)
+        return ActingStaff(live=live)
+
+    def _seen(self, claim: StaffClaim) -> str | None:
+        """Return whose session it is and note that it was used, in a stopped district too."""
+        try:
+            with self._database.transaction(claim.district, even_stopped=True) as session:
+                now = server_now(session)
+                live = staff_sessions.find(session, claim.token_hash, now=now)
+                if live is None:
+                    return None
+                staff_sessions.note_seen(session, live, now=now)
+                return live.staff.public_id
+        except UnknownDistrict:
+            return None
+
     def token_for(self, session: Session, device: Device) -> str:
         """Return an access token for a device, good for fifteen minutes."""
         claim = MemberClaim(
@@ -262,7 +365,7 @@ class Gate:
 
 
 @contextmanager
-def in_its_district(claim: Claim | MemberClaim) -> Iterator[None]:
+def in_its_district(claim: AnyClaim) -> Iterator[None]:
     """Say of a proven caller whose district is gone no more than of any other that is not let in.
 
     Raises:
@@ -284,18 +387,19 @@ def claim() -> Claim:
     return cast("Claim", g.claim)
 
 
-def caller() -> Claim | MemberClaim:
+def caller() -> AnyClaim:
     """Return whose signature or token the request carries, inside a view that requires one."""
-    return cast("Claim | MemberClaim", g.claim)
+    return cast("AnyClaim", g.claim)
 
 
 def requires(
-    role: Role, *, limit: Limit | None = None
+    role: Role, *, may: Permission | None = None, limit: Limit | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Say whom a view is for; nobody else gets past it. The policy table says the same again.
 
-    `limit` holds for each store or member on this route, beside the common ones; on a route for
-    anybody, for each address in place of the common one.
+    `may` is what staff must be allowed to do; without it the view is for all staff. `limit` holds
+    for each caller on this route, beside the common ones; on a route for anybody, for each address
+    in place of the common one.
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
@@ -318,11 +422,19 @@ def requires(
                     address=address,
                     few=few,
                 )
+            elif role is Role.STAFF:
+                g.claim = gate().prove_staff(
+                    authorization=request.headers.get("Authorization", ""),
+                    address=address,
+                    permission=may,
+                    few=few,
+                )
             elif role is Role.ANYONE:
                 gate().admit_anyone(address=address, few=few)
             return view(*args, **kwargs)
 
         guarded.role = role  # type: ignore[attr-defined]
+        guarded.may = may  # type: ignore[attr-defined]
         return guarded
 
     return decorate

@@ -37,6 +37,20 @@ def parse(body: bytes) -> dict[str, Any]:
     return parsed
 
 
+def lines(body: bytes) -> list[str]:
+    """Return the lines of a text, without their ends and without an empty last one.
+
+    Raises:
+        Malformed: no UTF-8.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Malformed("请求体不是 UTF-8 文本 / The body is no text in UTF-8") from error
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    return found[:-1] if found[-1] == "" else found
+
+
 def fingerprint(method: str, path: str, body: dict[str, Any]) -> bytes:
     """Return what makes two requests the same: method, path and content, however it was written."""
     canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -5,28 +5,34 @@ function of the session, the store or member that calls and a value; it returns 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, request
+from flask import Response, abort, request
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import ContentRange
 
+from app import audit
 from app.api import auth, bodies, idempotency
 from app.api.answers import Answer, Scope
+from app.api.auth import ActingStaff, AnyClaim, StaffClaim
 from app.api.context import request_id, services
 from app.api.errors import Fault, ValidationFailed, WrongMediaType
-from app.api.fields import DoorSchema, instance, load, step_to
+from app.api.fields import DoorSchema, Whole, YesNo, instance, load, step_to
 from app.api.idempotency import Outcome
 from app.api.problems import refuse
-from app.api.tokens import MemberClaim
 from app.errors import AppError
 from app.merchants.directory import ListedStore
+from app.merchants.errors import NotPermitted
 from coupons.errors import CouponError
 
 View = Callable[..., Any]
+
+CSV = "text/csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,8 @@ class Contract:
 
     `again`: there is a business key beside it, and its first result is told again. `pages` is what
     the route gives instead where it is asked for a list and not for one thing. `conflicts`: a
-    reading route that may be asked too early.
+    reading route that may be asked too early. `media`: it streams this, and no JSON. `listed`: the
+    field that may come as lines of text in place of JSON, the others in the query then.
     """
 
     gives: type[DoorSchema]
@@ -46,6 +53,8 @@ class Contract:
     keyed: bool = False
     again: bool = False
     conflicts: bool = False
+    media: str = ""
+    listed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,15 @@ class Refused:
     """What a view returns for a refusal that stands together with what it wrote, as a count."""
 
     error: AppError | CouponError
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """What a view returns that streams: so many bytes, and `parts` of them from any byte on."""
+
+    name: str
+    size: int
+    parts: Callable[[int], Iterator[bytes]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +135,7 @@ def reads(
             asked = {} if query is None else {"asked": load(query, _query())}
             claim = auth.caller()
             with (
-                auth.in_its_district(claim),
+                admitted(claim),
                 services().database.transaction(claim.district, read_only=read_only) as session,
             ):
                 caller = _enter(session, claim)
@@ -136,6 +154,33 @@ def reads(
     return decorate
 
 
+def streams(media: str) -> Callable[[View], View]:
+    """Make a view answer with a file, after its transaction; one `Range` of it may be asked for.
+
+    What the view writes, such as a row of the audit, is committed before the first byte leaves.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def door(**path: str) -> Response:
+            claim = auth.caller()
+
+            def work(session: Session) -> File:
+                file: File = view(session, _enter(session, claim), **path)
+                return file
+
+            with admitted(claim):
+                file = services().database.run(claim.district, work)
+            return _streamed(file, media)
+
+        door.contract = Contract(  # type: ignore[attr-defined]
+            gives=DoorSchema, conflicts=True, media=media
+        )
+        return door
+
+    return decorate
+
+
 def writes(
     takes: type[DoorSchema],
     gives: type[DoorSchema],
@@ -144,18 +189,21 @@ def writes(
     keyed: bool = True,
     again: bool = False,
     admits: Callable[[Any], None] | None = None,
+    listed: str = "",
 ) -> Callable[[View], View]:
     """Make a view answer in one transaction, once a key; not `keyed`: as often as it is asked.
 
     A view that may return `Again` says so by `again`. `admits` may refuse what was asked before
-    the transaction begins; nothing is stored of that.
+    the transaction begins; nothing is stored of that. A body of `text/csv` is the lines of the
+    field `listed`; its other fields stand in the query.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def door(**path: str) -> Response:
             key = idempotency.check_key(auth.idempotency_key()) if keyed else ""
-            body = sent_body()
+            lines = bool(listed) and request.mimetype == CSV
+            body = _sent_lines(takes, listed) if lines else sent_body()
             asked = load(takes, body)
             if admits is not None:
                 admits(asked)
@@ -173,12 +221,12 @@ def writes(
                 scope = Scope(principal=caller.public_id, key=key, fingerprint=fingerprint)
                 return idempotency.once(session, scope, run, refusal=_refusal)
 
-            with auth.in_its_district(claim):
+            with admitted(claim):
                 outcome = services().database.run(claim.district, work)
             return respond(outcome.answer, replayed=outcome.replayed)
 
         door.contract = Contract(  # type: ignore[attr-defined]
-            takes=takes, gives=gives, status=status, keyed=keyed, again=again
+            takes=takes, gives=gives, status=status, keyed=keyed, again=again, listed=listed
         )
         return door
 
@@ -191,10 +239,12 @@ def opens(
     *,
     status: HTTPStatus = HTTPStatus.OK,
     admits: Callable[[], None] | None = None,
+    source: str = "member",
 ) -> Callable[[View], View]:
     """Make a view answer whoever is not signed in yet, in the district that the body names.
 
-    `admits` counts the request before its transaction begins.
+    `admits` counts the request before its transaction begins. `source` is what the audit calls the
+    door.
     """
 
     def decorate(view: View) -> View:
@@ -205,7 +255,7 @@ def opens(
                 admits()
 
             def work(session: Session) -> Answer:
-                session.info.update(source="member", request_id=request_id())
+                session.info.update(source=source, request_id=request_id())
                 return _answer(gives, view(session, asked), status)
 
             return respond(services().database.run(asked.district, work))
@@ -222,10 +272,35 @@ def enter(session: Session, claim: auth.Claim) -> ListedStore:
     return auth.gate().confirm(session, claim)
 
 
-def _enter(session: Session, claim: auth.Claim | MemberClaim) -> ListedStore | auth.SignedIn:
-    """Return the store or the member that calls, as this transaction sees it."""
+@contextmanager
+def admitted(claim: AnyClaim) -> Iterator[None]:
+    """Put it on record if staff ask for what they may not do; the act itself is rolled back.
+
+    Raises:
+        BadSignature, Unauthenticated: the district that the key or token names is no more.
+    """
+    try:
+        with auth.in_its_district(claim):
+            yield
+    except NotPermitted as refused:
+        with services().database.transaction(claim.district, even_stopped=True) as session:
+            session.info.update(source="manage", request_id=request_id())
+            audit.record(
+                session,
+                actor=f"login:{refused.login}",
+                action="staff.refused",
+                object=f"permission:{refused.permission}",
+            )
+        raise
+
+
+def _enter(session: Session, claim: AnyClaim) -> ListedStore | auth.SignedIn | ActingStaff:
+    """Return the store, the member or the staff member that calls, as this transaction sees it."""
     if isinstance(claim, auth.Claim):
         return enter(session, claim)
+    if isinstance(claim, StaffClaim):
+        session.info.update(source="manage", request_id=request_id())
+        return auth.gate().confirm_staff(session, claim)
     session.info.update(source="member", request_id=request_id())
     return auth.gate().confirm_member(session, claim)
 
@@ -235,6 +310,24 @@ def sent_body() -> dict[str, Any]:
     if request.mimetype != "application/json" or request.content_encoding:
         raise WrongMediaType
     return bodies.parse(request.get_data(cache=True))
+
+
+def _sent_lines(takes: type[DoorSchema], listed: str) -> dict[str, Any]:
+    """Return a body of lines as the JSON object that says the same."""
+    if request.content_encoding:
+        raise WrongMediaType
+    known = instance(takes).fields
+    said = {name: _typed(known.get(name), value) for name, value in _query().items()}
+    return {**said, listed: bodies.lines(request.get_data(cache=True))}
+
+
+def _typed(field: object, value: str) -> object:
+    """Return what a text of the query means to a field; what means nothing is refused later."""
+    if isinstance(field, Whole) and value.isascii() and value.isdigit():
+        return int(value[:18])
+    if isinstance(field, YesNo):
+        return {"true": True, "false": False}.get(value, value)
+    return value
 
 
 def _query() -> dict[str, str]:
@@ -258,6 +351,33 @@ def _answer(gives: type[DoorSchema], made: object, status: HTTPStatus) -> Answer
 def _refusal(error: Exception) -> Answer:
     response = refuse(error)
     return Answer(status=response.status_code, body=response.get_data())
+
+
+def _streamed(file: File, media: str) -> Response:
+    asked = request.range
+    start, stop = 0, file.size
+    if asked is not None:
+        found = asked.range_for_length(file.size)
+        if found is None:
+            abort(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+        start, stop = found
+    response = Response(_cut(file.parts(start), stop - start), content_type=media)
+    response.content_length = stop - start
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Content-Disposition"] = f"attachment; filename={file.name}"
+    if asked is not None:
+        response.status_code = HTTPStatus.PARTIAL_CONTENT
+        response.content_range = ContentRange("bytes", start, stop, file.size)
+    return response
+
+
+def _cut(parts: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Return parts up to so many bytes in all."""
+    for part in parts:
+        yield part[:size]
+        size -= len(part)
+        if size <= 0:
+            return
 
 
 def respond(answer: Answer, *, replayed: bool = False) -> Response:

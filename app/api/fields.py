@@ -161,6 +161,13 @@ class Part(fields.Nested):
         super().__init__(schema, error_messages=_CODES, **kwargs)
 
 
+class Document(fields.Dict):
+    """A JSON object that is read by whom it is meant for, strictly, with the paths of its own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(error_messages=_CODES, **kwargs)
+
+
 class Items(fields.List[Any]):
     """A list of so many things."""
 

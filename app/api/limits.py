@@ -61,6 +61,8 @@ READER = Limit(requests=240, seconds=60, burst=120)
 DEBUGGER = Limit(requests=30, seconds=60, burst=30)
 CLAIMS = Limit(requests=5, seconds=1, burst=5)
 RUSH = Limit(requests=200, seconds=1, burst=200)  # Of a batch with a gate, where Redis is gone.
+STAFF = Limit(requests=600, seconds=60, burst=120)
+STAFF_EXPORTS = Limit(requests=5, seconds=3600, burst=5)
 COUPON_CODES = Limit(requests=10, seconds=60, burst=10)
 FORGERS = Limit(requests=60, seconds=60, burst=60)
 

@@ -18,7 +18,7 @@ from werkzeug.routing import Rule
 
 from app import VERSION
 from app.api.auth import Role, requires
-from app.api.edge import Contract
+from app.api.edge import CSV, Contract
 from app.api.fields import DoorSchema, Items, Part, PublicId, Text, Whole, YesNo
 from app.api.policy import role_of
 from app.api.signing import SCHEME
@@ -31,10 +31,19 @@ meta = APIBlueprint("meta", __name__, enable_openapi=False)
 
 BEARER = "Bearer"
 
-_SCHEMES = {Role.STORE: SCHEME, Role.MEMBER: BEARER}
-_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-_PUBLIC_ID = {"type": "string", "pattern": "^[a-z]{3}_[0-9A-Z]{26}$"}
+STAFF_BEARER = "StaffBearer"
+
+_SCHEMES = {Role.STORE: SCHEME, Role.MEMBER: BEARER, Role.STAFF: STAFF_BEARER}
+_PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
+_IN_PATHS = {
+    "public_id": {"type": "string", "pattern": "^[a-z]{3}_[0-9A-Z]{26}$"},
+    "code": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"},
+}
 _KEY = {"type": "string", "pattern": '^"?[A-Za-z0-9_.:-]{16,64}"?$'}
+_AS_LINES = (
+    "text/csv：每行一个 {listed}，其余字段在查询中 / text/csv: a line each of {listed}, "
+    "the other fields in the query"
+)
 _TRUE = {"schema": {"type": "string", "const": "true"}}
 
 
@@ -102,6 +111,7 @@ def describe(app: APIFlask) -> dict[str, Any]:
     spec.components.security_scheme(
         BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     )
+    spec.components.security_scheme(STAFF_BEARER, {"type": "http", "scheme": "bearer"})
     spec.components.schema("Problem", schema=ProblemSchema)
     for rule, contract in _routes(app):
         role = role_of(app, rule.endpoint)
@@ -114,10 +124,10 @@ def describe(app: APIFlask) -> dict[str, Any]:
             "tags": [rule.rule.split("/")[2]],
         }
         operation["parameters"] += [
-            {"name": name, "in": "path", "required": True, "schema": _PUBLIC_ID}
-            for name in rule.arguments
+            {"name": name, "in": "path", "required": True, "schema": _IN_PATHS[kind]}
+            for kind, name in _PARAMETER.findall(rule.rule)
         ]
-        path = _PARAMETER.sub(r"{\1}", rule.rule)
+        path = _PARAMETER.sub(r"{\2}", rule.rule)
         spec.path(path=path, operations={method.lower(): operation})
     described = spec.to_dict()
     for schema in _below(DoorSchema):
@@ -160,7 +170,7 @@ def _routes(app: APIFlask) -> Iterator[tuple[Rule, Contract]]:
 
 
 def _operation(contract: Contract, *, scheme: str | None) -> dict[str, Any]:
-    responses = _responses(contract, proven=scheme is not None)
+    responses = _responses(contract, scheme=scheme)
     operation: dict[str, Any] = {"parameters": [], "responses": responses}
     if scheme is not None:
         operation["security"] = [{scheme: []}]
@@ -175,24 +185,24 @@ def _operation(contract: Contract, *, scheme: str | None) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": contract.takes}},
         }
+    if contract.listed:
+        body = operation["requestBody"]
+        body["content"][CSV] = {"schema": {"type": "string"}}
+        body["description"] = _AS_LINES.format(listed=contract.listed)
     return operation
 
 
-def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
+def _responses(contract: Contract, *, scheme: str | None) -> dict[str, Any]:
     schema: Any = contract.gives
     if contract.pages is not None:
         schema = {"oneOf": [contract.gives, contract.pages]}
+    media = "application/json"
+    if contract.media:
+        media, schema = contract.media, {"type": "string"}
     good: dict[str, Any] = {
         "description": contract.status.phrase,
-        "content": {"application/json": {"schema": schema}},
+        "content": {media: {"schema": schema}},
     }
-    statuses = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR]
-    if proven or contract.takes is not None:
-        statuses += _PROVEN
-    if contract.takes is not None:
-        statuses += _WITH_A_BODY
-    if contract.conflicts:
-        statuses.append(HTTPStatus.CONFLICT)
     responses = {str(int(contract.status)): good}
     if contract.keyed:
         good["headers"] = {"Idempotency-Replayed": _TRUE}
@@ -203,7 +213,7 @@ def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
             "headers": {**good["headers"], "Business-Replayed": _TRUE},
         }
         responses[str(int(HTTPStatus.OK))] = again
-    for status in sorted(set(statuses)):
+    for status in _refusals(contract, scheme=scheme):
         responses[str(int(status))] = {
             "description": status.phrase,
             "content": {"application/problem+json": {"schema": ProblemSchema}},
@@ -211,21 +221,37 @@ def _responses(contract: Contract, *, proven: bool) -> dict[str, Any]:
     return responses
 
 
+def _refusals(contract: Contract, *, scheme: str | None) -> list[HTTPStatus]:
+    """Return the statuses with which a route may refuse, in their order."""
+    statuses = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR}
+    if scheme is not None or contract.takes is not None:
+        statuses |= _PROVEN
+    if scheme == STAFF_BEARER:
+        statuses.add(HTTPStatus.FORBIDDEN)
+    if contract.takes is not None:
+        statuses |= _WITH_A_BODY
+    if contract.conflicts:
+        statuses.add(HTTPStatus.CONFLICT)
+    if contract.media:
+        statuses.add(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+    return sorted(statuses)
+
+
 def _name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     return str(kind.__name__).removesuffix("Schema")
 
 
-_PROVEN = [
+_PROVEN = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.SERVICE_UNAVAILABLE,
-]
-_WITH_A_BODY = [
+}
+_WITH_A_BODY = {
     HTTPStatus.CONFLICT,
     HTTPStatus.GONE,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
-]
+}

@@ -6,6 +6,7 @@ from apiflask import APIFlask
 from flask import abort, request
 
 from app.api.auth import Role
+from app.merchants.staff import Permission
 
 POLICY: Mapping[str, Role] = {
     "health.alive": Role.SUPERVISOR,
@@ -81,13 +82,69 @@ POLICY: Mapping[str, Role] = {
     "member.show_coupon_code": Role.MEMBER,
     "member.exchange_code": Role.MEMBER,
     "member.share_coupon": Role.MEMBER,
+    "manage.start_staff_session": Role.ANYONE,
+    "manage.end_staff_session": Role.STAFF,
+    "manage.get_own_staff": Role.STAFF,
+    "manage.try_quote": Role.STAFF,
+    "manage.list_presets": Role.STAFF,
+    "manage.list_templates": Role.STAFF,
+    "manage.get_template": Role.STAFF,
+    "manage.list_template_versions": Role.STAFF,
+    "manage.list_batches": Role.STAFF,
+    "manage.get_batch": Role.STAFF,
+    "manage.list_batch_requests": Role.STAFF,
+    "manage.add_template": Role.STAFF,
+    "manage.retire_template": Role.STAFF,
+    "manage.open_batch": Role.STAFF,
+    "manage.close_batch": Role.STAFF,
+    "manage.withdraw_batch": Role.STAFF,
+    "manage.grant_coupons": Role.STAFF,
+    "manage.void_coupons": Role.STAFF,
+    "manage.void_batch": Role.STAFF,
+    "manage.make_codes": Role.STAFF,
+    "manage.fetch_codes": Role.STAFF,
+    "manage.import_codes": Role.STAFF,
+    "manage.approve_batch": Role.STAFF,
+    "manage.reject_batch": Role.STAFF,
+    "manage.list_code_runs": Role.STAFF,
+    "manage.get_code_run": Role.STAFF,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
+
+STAFF_MAY: Mapping[str, Permission | None] = {
+    "manage.end_staff_session": None,
+    "manage.get_own_staff": None,
+    "manage.try_quote": Permission.COUPON_READ,
+    "manage.list_presets": Permission.COUPON_READ,
+    "manage.list_templates": Permission.COUPON_READ,
+    "manage.get_template": Permission.COUPON_READ,
+    "manage.list_template_versions": Permission.COUPON_READ,
+    "manage.list_batches": Permission.COUPON_READ,
+    "manage.get_batch": Permission.COUPON_READ,
+    "manage.list_batch_requests": Permission.COUPON_READ,
+    "manage.add_template": Permission.COUPON_WRITE,
+    "manage.retire_template": Permission.COUPON_WRITE,
+    "manage.open_batch": Permission.COUPON_WRITE,
+    "manage.close_batch": Permission.COUPON_WRITE,
+    "manage.withdraw_batch": Permission.COUPON_WRITE,
+    "manage.grant_coupons": Permission.COUPON_WRITE,
+    "manage.void_coupons": Permission.COUPON_WRITE,
+    "manage.void_batch": Permission.COUPON_WRITE,
+    "manage.make_codes": Permission.COUPON_WRITE,
+    "manage.fetch_codes": Permission.COUPON_WRITE,
+    "manage.import_codes": Permission.COUPON_WRITE,
+    "manage.approve_batch": Permission.COUPON_APPROVE,
+    "manage.reject_batch": Permission.COUPON_APPROVE,
+    "manage.list_code_runs": Permission.COUPON_READ,
+    "manage.get_code_run": Permission.COUPON_READ,
+}
+"""Endpoint of staff → what they must be allowed to do; None: nothing more than to be staff."""
 
 
 def deny_by_default(app: APIFlask) -> None:
     """Answer 404 for every route that the policy does not name, or whose view says otherwise."""
     policy: Mapping[str, Role] = app.extensions["plaza_policy"]
+    staff_may: Mapping[str, Permission | None] = app.extensions["plaza_staff_may"]
 
     @app.before_request
     def admit() -> None:
@@ -97,9 +154,20 @@ def deny_by_default(app: APIFlask) -> None:
         row = policy.get(endpoint)
         if row is None or row is not role_of(app, endpoint):
             abort(404)
+        if row is Role.STAFF and staff_may.get(endpoint, _NO_ROW) != may_of(app, endpoint):
+            abort(404)
+
+
+def may_of(app: APIFlask, endpoint: str) -> Permission | None:
+    """Return what the view of an endpoint says that staff must be allowed to do."""
+    may = getattr(app.view_functions[endpoint], "may", None)
+    return may if isinstance(may, Permission) else None
 
 
 def role_of(app: APIFlask, endpoint: str) -> Role | None:
     """Return whom the view of an endpoint says that it is for."""
     role = getattr(app.view_functions[endpoint], "role", None)
     return role if isinstance(role, Role) else None
+
+
+_NO_ROW = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.words_of_coupons import COUPON_WORDS
+from app.api.words_of_manage import MANAGE_WORDS
 from app.api.words_of_rewards import REWARD_WORDS
 from app.api.words_of_signing import SIGNING_WORDS
 
@@ -456,4 +457,4 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
         "T1-0001-5f0c2b9e",
     ),
 }
-_TABLE = {**_WORDS, **REWARD_WORDS, **COUPON_WORDS, **SIGNING_WORDS}
+_TABLE = {**_WORDS, **REWARD_WORDS, **COUPON_WORDS, **MANAGE_WORDS, **SIGNING_WORDS}

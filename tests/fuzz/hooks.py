@@ -31,7 +31,10 @@ from config.database import new_id
 from coupons.rules import spread
 
 GIVEN = json.loads(os.environ["PLAZA_TEST_FUZZ"])
-OPEN = ("/v1/pos/time", "/v1/member/sign-in", "/v1/member/sign-in/code", "/v1/member/tokens")
+OPEN = (
+    "/v1/pos/time", "/v1/member/sign-in", "/v1/member/sign-in/code", "/v1/member/tokens",
+    "/v1/manage/sign-in",
+)  # fmt: skip
 WAITING = ("payment", "cancellation")
 UNSIGNED = "X-Unsigned"  # never leaves
 USES = 80  # of a token: a member may send a hundred requests at once
@@ -41,10 +44,11 @@ _token: list[str] = []
 _phone: list[str] = []
 _orders: dict[str, str] = {}
 _uses = itertools.count(1)
+_consoles = itertools.cycle(GIVEN["consoles"])
 
 
 class Signer(AuthBase):
-    """Signs the very bytes that leave, as a till does; a member's route gets a token.
+    """Signs the very bytes that leave, as a till does; a member's route, or staff's, gets a token.
 
     A request that was drawn without its `Authorization` stays without one.
     """
@@ -57,6 +61,10 @@ class Signer(AuthBase):
             request.headers["Authorization"] = _signature(request, parts.path, parts.query)
         elif parts.path.startswith("/v1/member"):
             request.headers["Authorization"] = f"Bearer {_member_token()}"
+        elif parts.path.startswith("/v1/manage"):
+            leaver = parts.path.endswith("/sign-out")
+            token = GIVEN["leaver"] if leaver else next(_consoles)
+            request.headers["Authorization"] = f"Bearer {token}"
         return request
 
 
@@ -111,12 +119,36 @@ def _body(body: dict[str, Any]) -> dict[str, Any]:
         body["district"] = GIVEN["district"]
     if body.get("birthday") is not None:
         body["birthday"] = "05-20"
+    if "at" in body and "lines" in body:
+        return _trial(body)
+    body = _coupons(body)
     if "string_to_sign" in body or "headers" in body:
         body["headers"] = f'Authorization: {SCHEME} key_id="{GIVEN["key_id"]}"'
     if isinstance(body.get("orders"), list):
         body["orders"] = [_sale(dict(sale), offline=True) for sale in body["orders"]]
         return body
     return _sale(body, offline=False)
+
+
+def _coupons(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body of staff with a template that means something, and days that are not over."""
+    if "starts_at" in body and "ends_at" in body:
+        body |= {"starts_at": "2026-11-01T00:00:00+08:00", "ends_at": "2099-01-01T00:00:00+08:00"}
+    if isinstance(body.get("template"), dict):
+        body["template"] = {**GIVEN["template"], "code": new_id("t")}
+    if body.get("preset") is not None:
+        body |= {"preset": "money-off", "values": {**GIVEN["values"], "code": new_id("t")}}
+    return body
+
+
+def _trial(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a sale of paper at a day that there is, with a template that means something."""
+    body["at"] = "2026-12-01T12:00:00+08:00"
+    if isinstance(body.get("member"), dict) and "birthday" in body["member"]:
+        body["member"] = {**body["member"], "birthday": "05-20"}
+    if "coupons" in body:
+        body["coupons"] = [{"template": GIVEN["template"]}] if body["coupons"] else []
+    return body
 
 
 def _sale(sale: dict[str, Any], *, offline: bool) -> dict[str, Any]:

@@ -20,16 +20,26 @@ import redis
 from apiflask import APIFlask
 from werkzeug.serving import make_server
 
+from app.clock import server_now
 from app.factory import create_app
 from app.members.purposes import Purpose, current_text
+from app.merchants import staff_sessions
 from app.tasks import audit_in_full
 from config.database import Database, new_id
 from config.settings import PROJECT, Settings
+from coupons import templates
+from coupons.presets import PRESETS
 from migrations import run
 from tests.app.api.tills import Till, open_till
+from tests.factories import make_staff
 
 DISTRICT = "fuzz"
 FOLDER = Path(__file__).parent
+
+VALUES = {
+    "code": "FUZZ", "title_zh": "满300减50", "title_en": "50 off 300", "fen": 5_000,
+    "min_fen": 30_000, "days": 30, "total": 100,
+}  # fmt: skip
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -73,17 +83,32 @@ def url(app: APIFlask, till: Till, redis_url: str) -> Iterator[str]:
     connection.close()
 
 
+def _consoles(database: Database) -> list[str]:
+    """Sign twenty of the staff in: one alone would be told to wait, and one leaves."""
+    tokens = []
+    with database.transaction(DISTRICT) as session:
+        for _ in range(20):
+            opened = staff_sessions.open_for(session, make_staff(session), now=server_now(session))
+            tokens.append(opened.token)
+    return tokens
+
+
 def test_the_api_keeps_to_its_description(
     url: str, till: Till, app: APIFlask, database: Database, tmp_path: Path
 ) -> None:
     cases = int(os.environ.get("PLAZA_TEST_CASES", "0"))
     operations = sum(hasattr(view, "contract") for view in app.view_functions.values())
+    consoles = _consoles(database)
     given = {
         "url": url,
         "district": DISTRICT,
         "key_id": till.key_id,
         "secret": base64.b64encode(till.secret).decode(),
         "version": current_text(Purpose.MEMBERSHIP).version,
+        "consoles": consoles[1:],
+        "leaver": consoles[0],
+        "template": templates.dump(PRESETS["money-off"](**VALUES)),
+        "values": VALUES,
     }
 
     done = subprocess.run(

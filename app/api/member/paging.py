@@ -1,4 +1,4 @@
-"""Pages of lists that are a member's or a store's own, stable while new rows come in (P6).
+"""Pages of lists that a member, a store or staff may read, stable while new rows come in (P6).
 
 A cursor says where a page ended. It is sealed for its list and its owner: nobody reads the keys
 of rows out of it, and somebody else's is as good as none.
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.api.auth import SignedIn
+from app.api.auth import ActingStaff, SignedIn
 from app.api.errors import Fault, ValidationFailed
 from app.api.fields import DoorSchema, Text, Whole
 from app.members import sealing
@@ -19,6 +19,8 @@ from app.merchants.directory import ListedStore
 from config.keys import BadSeal, Place
 
 LIMIT = 100
+
+Owner = SignedIn | ListedStore | ActingStaff
 
 
 class CountInQuery(Whole):
@@ -45,9 +47,7 @@ class Page:
     limit: int
 
 
-def write_cursor(
-    session: Session, caller: SignedIn | ListedStore, *, of: str, at: tuple[int, ...]
-) -> str:
+def write_cursor(session: Session, caller: Owner, *, of: str, at: tuple[int, ...]) -> str:
     """Return the cursor of a page of the list `of` that ends at a row."""
     ring = sealing.key_ring(session)
     sealed = ring.wrap(
@@ -57,7 +57,7 @@ def write_cursor(
 
 
 def read_cursor(
-    session: Session, caller: SignedIn | ListedStore, cursor: str | None, *, of: str
+    session: Session, caller: Owner, cursor: str | None, *, of: str
 ) -> tuple[int, ...] | None:
     """Return where the page before ended; None for the first page.
 
@@ -75,5 +75,5 @@ def read_cursor(
     return tuple(map(int, opened.decode().split(".")))
 
 
-def _place(caller: SignedIn | ListedStore, *, of: str, version: int) -> Place:
+def _place(caller: Owner, *, of: str, version: int) -> Place:
     return Place(table="cursor", column=of, row_id=caller.public_id, key_version=version)

@@ -1,4 +1,4 @@
-"""Whoever asks the application: tills that sign, members with a token, and nobody in particular.
+"""Whoever asks the application: tills that sign, members and staff with a token, and nobody.
 
 The application runs in this process and is asked through its WSGI door, each time from another
 address, so that limits by address hold nobody up who does not ask for it.
@@ -102,6 +102,27 @@ class Person:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Console:
+    """A staff member who is signed in, and may do everything."""
+
+    role = Role.STAFF
+    staff: str
+    login: str
+    token: str = field(repr=False)
+
+    @property
+    def principal(self) -> str:
+        """Whose idempotency keys these are."""
+        return self.staff
+
+    def headers(
+        self, method: str, _path: str, _body: bytes = b"", *, key: str = ""
+    ) -> dict[str, str]:
+        """Return the headers of a request with this staff member's token."""
+        return {"Authorization": f"Bearer {self.token}", **_usual(method, key)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Nobody:
     """Somebody who proves nothing."""
 
@@ -114,7 +135,7 @@ class Nobody:
         return _usual(method, key)
 
 
-Caller = Desk | Person | Nobody
+Caller = Desk | Person | Console | Nobody
 
 
 class Door:

@@ -1,4 +1,4 @@
-"""The district `lab`, made anew for each experiment: stores with keys, and members with points."""
+"""The district `lab`, made anew for each experiment: stores with keys, members, and staff."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,14 +17,14 @@ from app.checkout import orders
 from app.checkout.baskets import Basket, BasketLine, Tender
 from app.clock import server_now
 from app.errors import NotFound
-from app.lab.experiments.callers import Desk, Door, Person
+from app.lab.experiments.callers import Console, Desk, Door, Person
 from app.lab.experiments.tables import State, left_alone, roll_up, state_of
 from app.members import devices, enrolment, seeds
 from app.members.arrivals import NewMember
 from app.members.identification import KnownMember, get_by_public_id
 from app.members.models import Source
 from app.members.seeds import IssuedSeed
-from app.merchants import keys, registration
+from app.merchants import keys, registration, staff, staff_sessions
 from app.merchants.directory import ListedTerminal, get_directory
 from app.merchants.models import Funding, MayBurn
 from app.merchants.registration import NewMerchant, NewStore
@@ -48,7 +48,7 @@ _ONE, _OTHER = "stf_lab_one", "stf_lab_other"
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much there is to ask about."""
+    """How much there is to ask about; there are as many staff as stores."""
 
     stores: int
     tills: int = 1
@@ -65,6 +65,7 @@ class Lab:
     door: Door
     desks: tuple[Desk, ...]
     people: tuple[Person, ...]
+    consoles: tuple[Console, ...]
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -79,6 +80,11 @@ class Lab:
             return sign_in(
                 session, member_of(session, person), phone=person.phone, gate=gate_of(self.app)
             )
+
+    def at_another_console(self, console: Console) -> Console:
+        """Sign a staff member in once more, for the same reason."""
+        with self.session() as session:
+            return sign_in_staff(session, console.login)
 
     def broken_books(self) -> int:
         """Return how many invariants of the books do not hold, as `plaza audit` would."""
@@ -109,6 +115,7 @@ def opened(
             with services.database.transaction(DISTRICT) as session:
                 desks = _open_stores(session, size)
                 people = _enrol(session, size, gate=gate_of(app))
+                consoles = _hire(session, size)
             roll_up(services.database, DISTRICT)
             yield Lab(
                 app=app,
@@ -117,6 +124,7 @@ def opened(
                 door=Door(app),
                 desks=desks,
                 people=people,
+                consoles=consoles,
             )
     finally:
         services.close()
@@ -136,6 +144,13 @@ def sign_in(session: Session, member: KnownMember, *, phone: str, gate: Gate) ->
         device=device.public_id,
         access=gate.token_for(session, device),
     )
+
+
+def sign_in_staff(session: Session, login: str) -> Console:
+    """Sign a staff member in; that a password and a code are needed is asked elsewhere."""
+    member = staff.get_active(session, login)
+    opened = staff_sessions.open_for(session, member, now=server_now(session))
+    return Console(staff=member.public_id, login=login, token=opened.token)
 
 
 def seed_of(session: Session, person: Person) -> IssuedSeed:
@@ -247,6 +262,13 @@ def _enrol(session: Session, size: Size, *, gate: Gate) -> tuple[Person, ...]:
         sign_in(session, each.member, phone=phone, gate=gate)
         for each, phone in zip(enrolled, phones, strict=True)
     )
+
+
+def _hire(session: Session, size: Size) -> tuple[Console, ...]:
+    logins = [f"lab{number}" for number in range(1, max(size.stores, 2) + 1)]
+    for login in logins:
+        staff.add(session, login=login, name="林溪", roles=[staff.Role.ADMIN], by="lab")
+    return tuple(sign_in_staff(session, login) for login in logins)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """E17: the table of idempotency, row by row, over every route that wants a key (G13)."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,11 +9,12 @@ from typing import Any
 from app.api import answers, idempotency
 from app.api.answers import Scope
 from app.api.auth import Role
-from app.lab.experiments.callers import Answer, Desk, Person, fresh_key, written
+from app.lab.experiments.callers import Answer, Console, Desk, Person, fresh_key, written
 from app.lab.experiments.district import Lab, Size
 from app.lab.experiments.findings import Tally
 from app.lab.experiments.routes import Ask, Route, routes_of
-from app.lab.experiments.samples import Stage, ask_for
+from app.lab.experiments.samples import ask_for
+from app.lab.experiments.stage import Stage
 from app.lab.experiments.tables import moved
 from config.database import now_of
 
@@ -37,7 +38,7 @@ class Case:
 
     lab: Lab
     route: Route
-    caller: Desk | Person
+    caller: Desk | Person | Console
     ask: Ask
     dice: random.Random
 
@@ -68,10 +69,16 @@ def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:
 
 def _case(lab: Lab, route: Route, dice: random.Random) -> Case:
     desk, person = dice.choice(lab.desks), dice.choice(lab.people)
+    console = dice.choice(lab.consoles)
     with lab.session() as session:
-        ask = ask_for(route, Stage(session=session, desk=desk, person=person))
-    caller = desk if route.role is Role.STORE else person
-    return Case(lab=lab, route=route, caller=caller, ask=ask, dice=dice)
+        stage = Stage(session=session, desk=desk, person=person, console=console)
+        ask = ask_for(route, stage)
+    callers: dict[Role, Desk | Person | Console] = {
+        Role.STORE: desk,
+        Role.MEMBER: person,
+        Role.STAFF: console,
+    }
+    return Case(lab=lab, route=route, caller=callers[route.role], ask=ask, dice=dice)
 
 
 def _missing(case: Case) -> str:
@@ -148,14 +155,19 @@ def _other_principal(case: Case) -> str:
     """The key of one caller says nothing to another."""
     key = fresh_key()
     case.send(key)
-    callers = case.lab.desks if case.route.role is Role.STORE else case.lab.people
-    others = [each for each in callers if each is not case.caller]
+    callers: dict[Role, Sequence[Desk | Person | Console]] = {
+        Role.STORE: case.lab.desks,
+        Role.MEMBER: case.lab.people,
+        Role.STAFF: case.lab.consoles,
+    }
+    others = [each for each in callers[case.route.role] if each is not case.caller]
     stranger = case.dice.choice(others)
     with case.lab.session() as session:
         stage = Stage(
             session=session,
             desk=stranger if isinstance(stranger, Desk) else case.lab.desks[0],
             person=stranger if isinstance(stranger, Person) else case.lab.people[0],
+            console=stranger if isinstance(stranger, Console) else case.lab.consoles[0],
         )
         ask = ask_for(case.route, stage)
     came = case.lab.door.ask(stranger, case.route.method, case.route.path(ask), ask.body, key=key)
@@ -220,6 +232,7 @@ _OTHER_VALUES: dict[str, object] = {
     "decision": "declined",
     "phone": "13912345678",
     "points": "donate",
+    "reason": "另一原因",
 }
 _ROWS: dict[str, tuple[str, Callable[[Case], str]]] = {
     "missing": ("400 idempotency-key-missing", _missing),

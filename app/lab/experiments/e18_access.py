@@ -1,17 +1,22 @@
 """E18: every route of the URL map, by everybody, for one's own, somebody else's and nobody's (G9).
 
-Staff has no door over HTTP yet, so the roles are those of the policy: stores, members, anybody.
+The roles are those of the policy. What staff look at is the district's, and so nobody's own: there
+another one's thing is as good as one's own, and only what nothing is looks as absent.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sqlalchemy.orm import Session
+
 from app.api.auth import Role
-from app.lab.experiments.callers import Answer, Caller, Desk, Nobody, Person
+from app.lab.experiments.callers import Answer, Caller, Console, Desk, Nobody, Person
 from app.lab.experiments.district import Lab, Size
 from app.lab.experiments.findings import Tally
 from app.lab.experiments.routes import Ask, Route, owned_fields, routes_of
-from app.lab.experiments.samples import ANSWERED, USED_WITH, Stage, absent, ask_for, thing
+from app.lab.experiments.samples import ANSWERED, USED_WITH, absent, ask_for, thing
+from app.lab.experiments.stage import Stage
 from app.lab.experiments.tables import moved
 
 SIZE = SHORT_SIZE = Size(stores=2, members=2)
@@ -22,14 +27,20 @@ _NOTHING = "nothing"
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of two who are alike: a store, and a member."""
+    """One of two who are alike: a store, a member, and a staff member."""
 
     desk: Desk
     person: Person
+    console: Console
 
-    def caller(self, role: Role) -> Desk | Person:
-        """Return the one of this side that a route is for."""
-        return self.desk if role is Role.STORE else self.person
+    @property
+    def callers(self) -> Mapping[Role, Desk | Person | Console]:
+        """Whom of this side a route is for."""
+        return {Role.STORE: self.desk, Role.MEMBER: self.person, Role.STAFF: self.console}
+
+    def stage(self, session: Session) -> Stage:
+        """Return where a sample for this side is made."""
+        return Stage(session=session, desk=self.desk, person=self.person, console=self.console)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +56,7 @@ class Attempt:
     def ask_of(self, side: Side) -> Ask:
         """Return a right request, made for that side."""
         with self.lab.session() as session:
-            stage = Stage(session=session, desk=side.desk, person=side.person)
-            return ask_for(self.route, stage)
+            return ask_for(self.route, side.stage(session))
 
     def send(self, caller: Caller, ask: Ask) -> Answer:
         """Send a request as somebody."""
@@ -60,12 +70,20 @@ class Attempt:
 def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:  # noqa: ARG001
     """Ask for everything as everybody: the routes are the cases."""
     sides = [
-        Side(desk=desk, person=person) for desk, person in zip(lab.desks, lab.people, strict=True)
+        Side(desk=desk, person=person, console=console)
+        for desk, person, console in zip(lab.desks, lab.people, lab.consoles, strict=True)
     ]
-    routes = [each for each in routes_of(lab.app) if each.role in (Role.STORE, Role.MEMBER)]
+    routes = [each for each in routes_of(lab.app) if each.role in sides[0].callers]
     for route in dice.sample(routes, len(routes)):
-        # Some routes sign a member out: each is asked on a device of its own.
-        ours, theirs = (replace(side, person=lab.on_another_device(side.person)) for side in sides)
+        # Some routes sign their caller out: each is asked on a device of its own.
+        ours, theirs = (
+            replace(
+                side,
+                person=lab.on_another_device(side.person),
+                console=lab.at_another_console(side.console),
+            )
+            for side in sides
+        )
         for one, other in ((ours, theirs), (theirs, ours)):
             attempt = Attempt(lab=lab, tally=tally, route=route, one=one, other=other)
             _as_somebody_else(attempt)
@@ -77,7 +95,7 @@ def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:  # 
 
 def _as_oneself(attempt: Attempt) -> None:
     """The control: whoever it is for gets it."""
-    answer = attempt.send(attempt.one.caller(attempt.route.role), attempt.ask_of(attempt.one))
+    answer = attempt.send(attempt.one.callers[attempt.route.role], attempt.ask_of(attempt.one))
     good = 200 <= answer.status < 300 or answer.code == ANSWERED.get(attempt.route.endpoint)
     attempt.expect("own role, own thing", wanted="let in", got="let in" if good else answer.code)
 
@@ -86,10 +104,8 @@ def _as_somebody_else(attempt: Attempt) -> None:
     """Whoever is not of the route's role is nobody there, whatever he names."""
     sides = (attempt.one, attempt.other)
     strangers: list[Caller] = [Nobody()]
-    if attempt.route.role is Role.STORE:
-        strangers += [side.person for side in sides]
-    else:
-        strangers += [side.desk for side in sides]
+    for side in sides:
+        strangers += [each for role, each in side.callers.items() if role is not attempt.route.role]
     own, foreign = (attempt.ask_of(side) for side in sides)
     before = attempt.lab.state()
     for caller in strangers:
@@ -105,8 +121,14 @@ def _for_things_of_others(attempt: Attempt) -> None:
     gone = _gone(foreign)
     if gone == foreign:
         return
-    caller = attempt.one.caller(attempt.route.role)
+    caller = attempt.one.callers[attempt.route.role]
     before = attempt.lab.state()
+    if attempt.route.role is Role.STAFF:
+        nobodys = attempt.send(caller, gone)
+        changed = moved(before, attempt.lab.state())
+        attempt.expect("absent thing", wanted="404 not-found", got=nobodys.code)
+        attempt.expect("absent thing changes", wanted=_NOTHING, got=changed or _NOTHING)
+        return
     theirs, nobodys = attempt.send(caller, foreign), attempt.send(caller, gone)
     changed = moved(before, attempt.lab.state())
     attempt.expect("foreign thing", wanted="404 not-found", got=theirs.code)
@@ -123,9 +145,8 @@ def _for_things_in_bodies(attempt: Attempt, name: str) -> None:
     ask = attempt.ask_of(attempt.one)
     owner = attempt.other
     with attempt.lab.session() as session:
-        stage = Stage(session=session, desk=owner.desk, person=owner.person)
-        foreign = thing(name, attempt.route.role, stage)
-    gone, caller = absent(foreign), attempt.one.caller(attempt.route.role)
+        foreign = thing(name, attempt.route.role, owner.stage(session))
+    gone, caller = absent(foreign), attempt.one.callers[attempt.route.role]
     besides = USED_WITH.get((attempt.route.endpoint, name), {})
     before = attempt.lab.state()
     theirs, nobodys = (

@@ -10,7 +10,8 @@ from app.lab.experiments.callers import Answer, Caller, Nobody
 from app.lab.experiments.district import Lab, Size
 from app.lab.experiments.findings import Tally
 from app.lab.experiments.routes import Ask, Route, Spot, routes_of, spots
-from app.lab.experiments.samples import Stage, ask_for
+from app.lab.experiments.samples import ask_for
+from app.lab.experiments.stage import Stage
 from app.lab.experiments.tables import moved
 from migrations.models import metadata
 
@@ -38,6 +39,7 @@ def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:
     callers: dict[Role, Iterator[Caller]] = {
         Role.STORE: itertools.cycle(lab.desks),
         Role.MEMBER: itertools.cycle(lab.people),
+        Role.STAFF: itertools.cycle(lab.consoles),
         Role.ANYONE: itertools.cycle([Nobody()]),
     }
     before = lab.state()
@@ -52,7 +54,7 @@ def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:
                 got=_verdict(answer, f"{spot.pointer}/{name}"),
                 case=f"{route.endpoint} {spot.pointer}/{name}",
             )
-    changed = moved(before, lab.state())
+    changed = moved(before, lab.state(), but=["staff_session"])  # When it was last used.
     tally.hold(
         "tables that they changed", expected="none", got=", ".join(changed) or "none",
         threshold="0", met=not changed,
@@ -65,8 +67,13 @@ def _spots(lab: Lab, dice: random.Random) -> Iterator[tuple[Route, Ask, Spot]]:
         if takes is None:
             continue
         with lab.session() as session:
-            desk, person = dice.choice(lab.desks), dice.choice(lab.people)
-            ask = ask_for(route, Stage(session=session, desk=desk, person=person))
+            stage = Stage(
+                session=session,
+                desk=dice.choice(lab.desks),
+                person=dice.choice(lab.people),
+                console=dice.choice(lab.consoles),
+            )
+            ask = ask_for(route, stage)
         for spot in spots(instance(takes), ask.body or {}):
             yield route, ask, spot
 

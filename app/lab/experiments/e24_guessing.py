@@ -1,6 +1,6 @@
-"""E24: guessing member codes, sign-in codes and ids, and telling known phones by the clock (G12).
+"""E24: guessing member codes, sign-ins and ids, and telling known phones by the clock (G12).
 
-Coupons have no codes yet. Nothing resets: whoever lost his phone's number signs in with another.
+Nothing resets: whoever lost his phone's number signs in with another.
 """
 
 import random
@@ -18,6 +18,7 @@ from app.lab.experiments.findings import Tally
 from app.members import codes, sign_in
 from app.members.codes import OTP_DIGITS, STEP_SECONDS, MemberCode
 from app.members.presence import Mode
+from app.merchants import credentials
 from config.database import CROCKFORD
 
 SIZE = Size(stores=6, members=400)
@@ -47,6 +48,7 @@ def run(lab: Lab, tally: Tally, *, cases: int, dice: random.Random) -> None:
     _odds(tally)
     _lock_out(lab, tally, lab.desks[1])
     _sign_in_codes(lab, tally, dice)
+    _staff(lab, tally)
     _ids(lab, tally, dice, cases // 100)
     _phones(lab, tally)
     _flood(lab, tally, dice, cases)
@@ -116,6 +118,29 @@ def _sign_in_codes(lab: Lab, tally: Tally, dice: random.Random) -> None:
         for code in (*wrong, made.code):
             tally.expect("a sign-in code, the right one last", wanted="401 unauthenticated",
                          got=_signed_in(lab, person.phone, code).code)  # fmt: skip
+
+
+def _staff(lab: Lab, tally: Tally) -> None:
+    """Five wrong passwords for a name that there is, and for one that there is not; then both wait.
+
+    Whoever has the right password and code waits too.
+    """
+    password = "right horse battery"  # noqa: S105  (of the lab, and gone with it)
+    with lab.session() as session:
+        now, login = server_now(session), lab.consoles[0].login
+        uri = credentials.enrol(session, login, password, by=lab.consoles[0].staff, now=now).uri
+        code = credentials.one_time_password(uri, at=now)
+    for name in (login, "nobody"):
+        for _ in range(credentials.MISSES):
+            tally.expect("a wrong password of staff", wanted="401 unauthenticated",
+                         got=_staff_signed_in(lab, name, "wrong horse battery", code))  # fmt: skip
+        tally.expect("the right one after five wrong of staff", wanted="429 rate-limited",
+                     got=_staff_signed_in(lab, name, password, code))  # fmt: skip
+
+
+def _staff_signed_in(lab: Lab, login: str, password: str, code: str) -> str:
+    body = {"district": DISTRICT, "login": login, "password": password, "code": code}
+    return lab.door.ask(_NOBODY, "POST", "/v1/manage/sign-in", body, waits=False).code
 
 
 def _ids(lab: Lab, tally: Tally, dice: random.Random, cases: int) -> None:

@@ -5,11 +5,8 @@ takes a body stops the experiments that would send it, until it has its sample.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-
-from sqlalchemy.orm import Session
 
 from app.api.auth import Role, SignedIn
 from app.api.member.proving import line_of
@@ -17,9 +14,10 @@ from app.api.signing import SCHEME
 from app.checkout import burns, orders, quotes
 from app.clock import business_date, server_now
 from app.errors import NotFound
-from app.lab.experiments.callers import Desk, Person
 from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
 from app.lab.experiments.routes import Ask, Route
+from app.lab.experiments.samples_of_manage import MANAGE_SAMPLES, MANAGE_THINGS, coupon_batch
+from app.lab.experiments.stage import Stage
 from app.members import (
     closing,
     confirming,
@@ -38,7 +36,7 @@ from app.members.purposes import Purpose, current_text
 from app.members.sealing import coupon_keys
 from app.points import statements
 from config.database import new_id, now_of
-from coupons import batches, codes, issuing, runs, templates
+from coupons import codes, issuing, runs
 
 FEN = 3_000
 POINTS = 100
@@ -57,15 +55,6 @@ class NoSample(NotFound):
 
     def __init__(self, endpoint: str) -> None:
         super().__init__("sample", f"{endpoint} (app/lab/experiments/samples.py)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """Who calls, and a member who stands at the till."""
-
-    session: Session
-    desk: Desk
-    person: Person
 
 
 def ask_for(route: Route, stage: Stage) -> Ask:
@@ -259,40 +248,13 @@ def _friend(stage: Stage) -> str:
     return phone
 
 
-def _coupon_batch(stage: Stage) -> str:
-    """Open a batch that anybody may claim, of coupons that may be handed on."""
-    code, now = new_id("b"), now_of(stage.session)
-    document = {
-        "code": code,
-        "title_zh": "实验券",
-        "title_en": "a coupon of the lab",
-        "offer": {"benefit": {"kind": "amount_off", "fen": 100}},
-        "terms": {
-            "validity": {"days": 30},
-            "funding": {"parts": [{"funder": "district", "share_bps": 10_000}]},
-            "claim": True,
-            "transfer": 1,
-        },
-    }
-    batches.add_template(stage.session, templates.load(document), by="system:lab")
-    batches.open_batch(
-        stage.session,
-        code=code,
-        template=code,
-        starts_at=now - timedelta(days=1),
-        ends_at=now + timedelta(days=1),
-        by="system:lab",
-    )
-    return code
-
-
 def _coupon(stage: Stage) -> str:
-    batch = _coupon_batch(stage)
+    batch = coupon_batch(stage)
     return issuing.claim(stage.session, batch=batch, holder=stage.person.member)[0].coupon
 
 
 def _exchanged_code(stage: Stage, **fields: object) -> Ask:
-    batch, keys = _coupon_batch(stage), coupon_keys(stage.session)
+    batch, keys = coupon_batch(stage), coupon_keys(stage.session)
     run = runs.open_run(
         stage.session, batch=batch, name="lab", wanted=None, keys=keys, by="system:lab"
     )
@@ -370,6 +332,7 @@ _THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
     (Role.MEMBER, "burn_id"): _burn,
     (Role.MEMBER, "export_id"): _export,
     (Role.MEMBER, "coupon_id"): _coupon,
+    **{(Role.STAFF, name): make for name, make in MANAGE_THINGS.items()},
 }
 """How a thing of the caller's own comes to be, by the name of its id in a path or a body."""
 
@@ -409,9 +372,10 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.give_points": lambda stage: Ask(body={"phone": stage.person.phone, "points": POINTS}),
     "member.prove_movement": _proof,
     "member.claim_order": _claim,
-    "member.claim_coupon": lambda stage: Ask(body={"batch": _coupon_batch(stage)}),
+    "member.claim_coupon": lambda stage: Ask(body={"batch": coupon_batch(stage)}),
     "member.exchange_code": _exchanged_code,
     "member.share_coupon": _shared_coupon,
     "member.close_account": _close,
     "member.undo_closing": _stay,
+    **MANAGE_SAMPLES,
 }

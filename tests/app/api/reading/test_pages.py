@@ -70,7 +70,9 @@ def test_the_policy_of_a_page_forbids_all_but_its_own(
     assert said["frame-ancestors"] == said["base-uri"] == said["form-action"] == "'none'"
 
 
-@pytest.mark.parametrize(("tag", "name"), [("pos", "tills"), ("member", "members")])
+@pytest.mark.parametrize(
+    ("tag", "name"), [("pos", "tills"), ("member", "members"), ("manage", "manage")]
+)
 def test_the_reference_shows_every_route_with_every_field(
     app: APIFlask, client: FlaskClient, address: dict[str, str], tag: str, name: str
 ) -> None:
