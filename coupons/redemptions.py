@@ -5,7 +5,7 @@ none. Coupons are locked by id, then the counters of their batches: call these a
 own row is locked and before any wallet. A dead lock is free by its instant, without a job.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -219,9 +219,18 @@ def roll_back(
 
 
 def roll_back_order(
-    session: Session, *, order: str, key: str, parts: Sequence[Use], whole_order: bool = False
+    session: Session,
+    *,
+    order: str,
+    key: str,
+    parts: Sequence[Use],
+    whole_order: bool = False,
+    undone: Collection[str] = (),
 ) -> list[RolledBack]:
     """Give back parts of what coupons took off an order, as `roll_back` does, in two round trips.
+
+    `undone` are coupons that may come back as with the whole order, once all they gave is back: the
+    rest of the order does without them.
 
     Raises:
         As `roll_back`.
@@ -240,7 +249,7 @@ def roll_back_order(
         {
             "now": now,
             "key": key,
-            "whole": whole_order,
+            "whole": [whole_order or part.coupon in undone for part in parts],
             "redemptions": [known[part.coupon].redemption for part in parts],
             "fen": [part.discount_fen for part in parts],
             "order_fen": [part.order_fen for part in parts],
@@ -250,6 +259,20 @@ def roll_back_order(
         },
     )
     return [_rolled_back(row, row.redemption, key) for row in rows]
+
+
+def find_rolled_back(session: Session, *, order: str, key: str) -> list[RolledBack]:
+    """Return what a key gave back of an order's coupons, as it was told then."""
+    return [
+        RolledBack(
+            remaining_fen=row.remaining_fen,
+            returned=row.returned,
+            reissued=row.reissued,
+            valid_until=row.valid_until,
+            repeated=True,
+        )
+        for row in fetch(session, _GIVEN_BACK, {"order": order, "key": key})
+    ]
 
 
 def _rolled_back(row: Any, redemption: str, key: str) -> RolledBack:
@@ -336,14 +359,23 @@ SELECT c.public_id AS coupon, r.public_id AS redemption, v.document::text AS doc
 FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
 JOIN coupon_template_version v ON v.id = c.version_id WHERE r.order_ref = %(order)s
 """
+_GIVEN_BACK = """
+SELECT r.discount_fen - (
+        SELECT sum(e.fen) FROM coupon_roll_back e
+        WHERE e.redemption_id = r.id AND e.ordinal <= b.ordinal)::bigint AS remaining_fen,
+    b.returned, n.public_id AS reissued, coalesce(n.valid_until, c.valid_until) AS valid_until
+FROM coupon_roll_back b JOIN coupon_redemption r ON r.id = b.redemption_id
+JOIN coupon c ON c.id = r.coupon_id LEFT JOIN coupon n ON n.id = b.reissued_id
+WHERE r.order_ref = %(order)s AND b.key = %(key)s ORDER BY c.id
+"""
 # In the order of the coupons, as they are locked everywhere.
 _GIVE_BACK_ALL = """
 SELECT w.redemption, g.*
 FROM (
     SELECT u.* FROM unnest(%(redemptions)s::text[], %(fen)s::bigint[], %(order_fen)s::bigint[],
-        %(policies)s::text[], %(courtesies)s::timestamptz[], %(ids)s::text[])
-        AS u (redemption, fen, order_fen, policy, courtesy, id)
+        %(whole)s::boolean[], %(policies)s::text[], %(courtesies)s::timestamptz[], %(ids)s::text[])
+        AS u (redemption, fen, order_fen, whole, policy, courtesy, id)
     JOIN coupon_redemption r ON r.public_id = u.redemption ORDER BY r.coupon_id) w
-CROSS JOIN LATERAL coupon_give_back(%(now)s, w.redemption, %(key)s, w.fen, w.order_fen, %(whole)s,
+CROSS JOIN LATERAL coupon_give_back(%(now)s, w.redemption, %(key)s, w.fen, w.order_fen, w.whole,
                                     w.policy, w.courtesy, w.id) g
 """

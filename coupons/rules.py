@@ -1,6 +1,7 @@
 """Pure arithmetic of discounts; whoever splits money or points splits it here."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 
 def spread(total: int, weights: Sequence[int]) -> list[int]:
@@ -31,4 +32,37 @@ def spread(total: int, weights: Sequence[int]) -> list[int]:
         largest = sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)
         for position in largest[:left]:
             shares[position] += 1
+    return shares
+
+
+def portion(part: int, amounts: Sequence[int]) -> list[int]:
+    """Return what of each amount is in the first `part` of their sum, in proportion, to the fen.
+
+    The parts add up, none exceeds its amount, and none ever falls as `part` grows: where `spread`
+    would go back a step, this does not. The m-th fen of an amount `a` stands at (2m - 1) / 2a of
+    the way, ties by position (the method of Sainte-Laguë, whose shares only grow).
+
+    Raises:
+        ValueError: a negative amount, or a part of more than there is.
+    """
+    whole = sum(amounts)
+    if min(amounts, default=0) < 0 or not 0 <= part <= whole:
+        raise ValueError(f"no part of {list(amounts)}: {part}")
+    if not whole:
+        return [0] * len(amounts)
+    shares = [(2 * amount * part + whole) // (2 * whole) for amount in amounts]
+    while sum(shares) > part:
+        last = max(
+            (Fraction(2 * share - 1, 2 * amount), position)
+            for position, (share, amount) in enumerate(zip(shares, amounts, strict=True))
+            if share
+        )
+        shares[last[1]] -= 1
+    while sum(shares) < part:
+        following = min(
+            (Fraction(2 * share + 1, 2 * amount), position)
+            for position, (share, amount) in enumerate(zip(shares, amounts, strict=True))
+            if share < amount
+        )
+        shares[following[1]] += 1
     return shares

@@ -44,7 +44,7 @@ GRANT UPDATE ON rule_version TO plaza_app;
 
 -- Orders are paid or given up, and refunds move their lines on.
 GRANT UPDATE (state, member_id, earned_points, parts, slices, homes, earnings, money, refunded_fen,
-              refunds, updated_at) ON "order" TO plaza_app;
+              refunds, rolled_back_fen, updated_at) ON "order" TO plaza_app;
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
 GRANT UPDATE (made_good) ON write_off TO plaza_app;
@@ -89,3 +89,5 @@ CREATE OR REPLACE TRIGGER gone_for_good
     FOR EACH ROW WHEN (NEW.refunded_fen < OLD.refunded_fen
                        OR NEW.refunded_quantity < OLD.refunded_quantity)
     EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER rolled_back_for_good BEFORE UPDATE OF rolled_back_fen ON "order"
+    FOR EACH ROW WHEN (NEW.rolled_back_fen < OLD.rolled_back_fen) EXECUTE FUNCTION refuse_change();

@@ -34,6 +34,8 @@ POLICY: Mapping[str, Role] = {
     "pos.list_refunds": Role.STORE,
     "pos.refund_order": Role.STORE,
     "pos.void_order": Role.STORE,
+    "pos.roll_back_coupon": Role.STORE,
+    "pos.try_roll_back": Role.STORE,
     "pos.exchange_order": Role.STORE,
     "pos.authorise_burn": Role.STORE,
     "pos.capture_burn": Role.STORE,

@@ -270,7 +270,11 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
     "updated_since": ("自此刻起的变更，带时区", "changes from this instant on, with offset", _AT),
     "updated_at": ("最后变更时间", "when it last changed, by the real clock", _AT),
     "has_more": ("是否还有下一页", "whether there is more already", False),
-    "ListedOrder.kind": ("sale、exchange 或 burn", "sale, exchange or burn", "sale"),
+    "ListedOrder.kind": (
+        "sale、exchange、burn 或 roll_back（退券补付）",
+        "sale, exchange, burn or roll_back (paid for a coupon that was taken back)",
+        "sale",
+    ),
     "Orders.next_cursor": ("从这里继续", "go on from here, now or later", "eyJ…"),
     "Refunds.next_cursor": ("从这里继续", "go on from here, now or later", "eyJ…"),
     # The clock and errors.

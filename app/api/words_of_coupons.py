@@ -182,6 +182,32 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
         "the smaller coupon that came instead; null without one",
         _COUPON,
     ),
+    # One of them taken back alone.
+    "roll_back_id": (
+        "退券编号，也是补付的单",
+        "the roll back's id: the order by which it was paid",
+        "ord_01KB2N7QX4T5W6Y8Z9ABCDEFGH",
+    ),
+    "remaining_fen": ("该券仍让的优惠，单位分", "what the coupon still gives, in fen", 0),
+    "RollBackCoupon.parts": (
+        "退哪些：行上最后几件、券的多少优惠；省略为全部",
+        "the last units of a line that have it, or an amount of what it gave; without it all",
+    ),
+    "TryRollBack.parts": (
+        "退哪些：行上最后几件、券的多少优惠；省略为全部",
+        "the last units of a line that have it, or an amount of what it gave; without it all",
+    ),
+    "RollBackCoupon.tenders": (
+        "顾客补付的钱，合计须等于试算的 fen",
+        "what the customer pays for it, adding up to the fen of a try",
+    ),
+    "RolledBack.fen": ("顾客补付的优惠，单位分", "what the customer paid for it, in fen", 2000),
+    "TriedRollBack.fen": ("顾客须补付，单位分", "what the customer would pay, in fen", 2000),
+    "rolled_back_fen": (
+        "单独退券后已补付的优惠，单位分",
+        "what of discount_fen was rolled back and paid, in fen",
+        0,
+    ),
     "Refund.coupons": ("各券的去向", "what became of each coupon"),
     "Refund.discount_fen": (
         "退回出资方的优惠，单位分",

@@ -177,29 +177,44 @@ def given_back(
 
 
 def parts_back(
-    stack: Stack, allocation: Allocation, gone: Delta, delta: Delta, *, whole: bool
+    stack: Stack,
+    allocation: Allocation,
+    gone: Delta,
+    delta: Delta,
+    *,
+    rolled: Mapping[str, int],
+    whole: bool,
 ) -> list[Redeemed]:
     """Return what a refund gives back of each coupon: of its discount, and of the goods it counted.
 
-    `gone` is what earlier refunds gave back. Of the goods the same part goes back as of the
-    discount, rounded down over all refunds, so in the end all of them. With the `whole` order every
-    coupon hears of it, also one whose discount went back before: it may be the member's again.
+    `gone` is what earlier refunds gave back, `rolled` what was rolled back of each alone. With the
+    `whole` order every coupon hears of it, also one whose discount went back before: it may be the
+    member's again.
     """
-    before, now = _by_coupon(allocation, gone), _by_coupon(allocation, delta)
+    before, now = by_coupon(allocation, gone), by_coupon(allocation, delta)
     parts = []
     for use in stack.uses:
-        back, had = now.get(use.coupon, 0), before.get(use.coupon, 0)
+        back = now.get(use.coupon, 0)
         if back or whole:
-            goods = _part(use, had + back) - _part(use, had) if use.fen else use.goods_fen
-            parts.append(Redeemed(coupon=use.coupon, discount_fen=back, order_fen=goods))
+            had = before.get(use.coupon, 0) + rolled.get(use.coupon, 0)
+            parts.append(part_back(use, back, had=had))
     return parts
 
 
-def _part(use: Use, fen: int) -> int:
-    return use.goods_fen * fen // use.fen
+def part_back(use: Use, fen: int, *, had: int) -> Redeemed:
+    """Return a part of a use that goes back after `had` fen of it did.
+
+    Of the goods that it counted the same part goes back as of the discount, rounded down over all
+    steps, so in the end all of them.
+    """
+    goods = use.goods_fen
+    if use.fen:
+        goods = use.goods_fen * (had + fen) // use.fen - use.goods_fen * had // use.fen
+    return Redeemed(coupon=use.coupon, discount_fen=fen, order_fen=goods)
 
 
-def _by_coupon(allocation: Allocation, delta: Delta) -> dict[str, int]:
+def by_coupon(allocation: Allocation, delta: Delta) -> dict[str, int]:
+    """Return what went back of each coupon's discount, in fen."""
     fen: dict[str, int] = {}
     for (_, index), amount in delta.funded_fen.items():
         coupon = allocation.funded[index].coupon

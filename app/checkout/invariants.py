@@ -44,8 +44,16 @@ _AUDIT = text(
         SELECT o.id AS order_id, coalesce(sum(t.fen::bigint), 0) AS fen
         FROM "order" o LEFT JOIN LATERAL jsonb_each_text(o.money) AS t (name, fen) ON true
         WHERE o.money IS NOT NULL GROUP BY o.id
+    ), rolled AS (
+        SELECT k.order_id, sum(k.fen) AS fen, sum(p.total_fen) AS paid,
+               sum((SELECT sum((part ->> 2)::bigint) FROM jsonb_array_elements(k.parts) part))
+                   AS parts
+        FROM order_roll_back k JOIN "order" p ON p.id = k.paid_by_id AND p.kind = 'roll_back'
+        GROUP BY k.order_id
     ), facts AS (
-        SELECT o.public_id, o.total_fen, o.discount_fen, o.refunded_fen, o.refunds,
+        SELECT o.public_id, o.rolled_back_fen, coalesce(k.fen, 0) AS rolled,
+               coalesce(k.paid, 0) AS rolled_paid, coalesce(k.parts, 0) AS rolled_parts,
+               o.total_fen, o.discount_fen, o.refunded_fen, o.refunds,
                CASE WHEN o.state = 'paid' THEN o.burned_fen ELSE 0 END AS burned_fen,
                CASE WHEN o.state = 'paid' THEN o.burned_points ELSE 0 END AS burned_points,
                o.earned_points, o.due_fen, coalesce(m.fen, o.due_fen) AS money, l.amount,
@@ -58,6 +66,7 @@ _AUDIT = text(
         FROM "order" o
         LEFT JOIN lines l ON l.order_id = o.id
         LEFT JOIN back b ON b.order_id = o.id
+        LEFT JOIN rolled k ON k.order_id = o.id
         LEFT JOIN money m ON m.order_id = o.id
         LEFT JOIN moved e ON e.kind = 'earn' AND e.order_id = o.public_id
         LEFT JOIN moved u ON u.kind = 'burn' AND u.order_id = o.public_id
@@ -73,6 +82,9 @@ _AUDIT = text(
             ('what went back of an order is what went back of its lines',
              f.refunded_fen + f.back_discount, f.refunded),
             ('what went back of an order is the sum of its refunds', f.refunded_fen, f.back_fen),
+            ('an order counts what was rolled back', f.rolled_back_fen, f.rolled),
+            ('what was rolled back was paid', f.rolled, f.rolled_paid),
+            ('what was rolled back lies on lines', f.rolled, f.rolled_parts),
             ('an order counts its refunds', f.refunds, f.back_times),
             ('what an order''s refunds wrote off somebody bears', f.written_off, f.borne),
             ('an order earned what its journal gave', f.earned_points, f.journal_earned),

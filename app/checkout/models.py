@@ -27,11 +27,15 @@ class OrderState(StrEnum):
 
 
 class OrderKind(StrEnum):
-    """A plain sale, the new order of an exchange, or the burn of a sale that is kept elsewhere."""
+    """A plain sale, the new order of an exchange, or the burn of a sale that is kept elsewhere.
+
+    Or what was paid when a coupon of another order was rolled back: no goods, no points.
+    """
 
     SALE = "sale"
     EXCHANGE = "exchange"
     BURN = "burn"
+    ROLL_BACK = "roll_back"
 
 
 class BurnState(StrEnum):
@@ -62,7 +66,8 @@ class Order(Base):
     """A sale at a till. `slices` say for ever who paid for which unit (ADR 0004).
 
     `number` is the till's own; with store, terminal and kind it is the sale's business key.
-    Coupons take `discount_fen` off it; `coupons` says which, and who gives it on which line.
+    Coupons take `discount_fen` off it; `coupons` says which, and who gives it on which line. Of it
+    `rolled_back_fen` has been taken back since, coupon by coupon: see `OrderRollBack`.
     `parts` are the lots that a waiting order holds. `homes` say where the earned points came from
     and went to; `earnings` which rules gave them, `money` what each tender paid. `sold_to_self`:
     its cashier is the member who bought, which is flagged (semantics 56). `updated_at` is by the
@@ -93,6 +98,7 @@ class Order(Base):
         CheckConstraint(
             "discount_fen >= 0 AND (discount_fen = 0 OR coupons IS NOT NULL)", name="discount"
         ),
+        CheckConstraint("rolled_back_fen BETWEEN 0 AND discount_fen", name="rolled_back"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -119,6 +125,7 @@ class Order(Base):
     earned_points: Mapped[int]
     refunded_fen: Mapped[int] = mapped_column(server_default=text("0"))
     refunds: Mapped[int] = mapped_column(server_default=text("0"))
+    rolled_back_fen: Mapped[int] = mapped_column(server_default=text("0"))
     parts: Mapped[list[Any] | None]
     coupons: Mapped[list[Any] | None]
     slices: Mapped[list[Any] | None]
@@ -197,6 +204,29 @@ class Refund(Base):
     written_off_points: Mapped[int]
     lines: Mapped[list[Any]]
     updated_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class OrderRollBack(Base):
+    """A part of what one coupon took off an order, taken back alone and paid instead (C14).
+
+    `parts` are [line, tender, fen], in the order in which they were taken from the ends of the
+    lines' tapes. It was paid by an order of its own, of kind `roll_back`, `paid_by_id`.
+    """
+
+    __tablename__ = "order_roll_back"
+    __table_args__ = (
+        UniqueConstraint("paid_by_id"),
+        Index(None, "order_id"),
+        CheckConstraint("fen > 0", name="fen"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    coupon: Mapped[str]
+    fen: Mapped[int]
+    parts: Mapped[list[Any]]
+    paid_by_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    recorded_at: Mapped[datetime]
 
 
 class Burn(Base):

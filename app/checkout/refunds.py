@@ -6,7 +6,7 @@ refunds ends where one would (ADR 0004; semantics 1-5, 8, 9, 11, 24).
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -24,6 +24,8 @@ from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
 from app.checkout.refund_rows import INSERT, STATES
 from app.checkout.returns import Delta, LineState, Request, difference, is_whole, refund
+from app.checkout.roll_backs import parts_so_far
+from app.checkout.rolling import fen_by_coupon, rolled_back
 from app.checkout.settling import load_homes
 from app.checkout.slices import Allocation, load
 from app.clock import business_date
@@ -114,6 +116,7 @@ class Planned:
     journals: Sequence[Journal]
     moved: Mapping[int, LineState]
     coupons: Sequence[Use]
+    rolled: Collection[str]
     whole: bool
     member: KnownMember | None
     gain: Gain | None
@@ -151,7 +154,8 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     if order.state != OrderState.PAID or order.slices is None:
         raise OrderNotRefundable(order.public_id, order.state)
     not_ahead(session, request.occurred_at)
-    allocation = load(order.slices)
+    rolled = parts_so_far(session, order)
+    allocation = rolled_back(load(order.slices), rolled)
     homes: Sequence[Home] = load_homes(order.homes or [])
     member = None
     if order.member_id is not None:
@@ -182,8 +186,14 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         ],
         moved={number: state for number, state in after.items() if state != states.get(number)},
         coupons=discounts.parts_back(
-            discounts.load(order.coupons), allocation, gone, delta, whole=whole
+            discounts.load(order.coupons),
+            allocation,
+            gone,
+            delta,
+            rolled=fen_by_coupon(rolled),
+            whole=whole,
         ),
+        rolled={part.coupon for part in rolled},
         whole=whole,
         member=member,
         gain=_gain(session, request, order, member, refund=public_id, gone=gone, delta=delta),
@@ -202,6 +212,7 @@ def roll_back(session: Session, planned: Planned) -> None:
         key=planned.public_id,
         parts=planned.coupons,
         whole_order=planned.whole,
+        undone=planned.rolled,
     )
 
 
@@ -248,9 +259,9 @@ def _gain(
 
 
 def _kept(order: Order, gone: Delta, delta: Delta) -> tuple[int, int]:
-    """Return the money that an order keeps before and after a refund."""
-    before = order.due_fen - sum(gone.money_fen.values())
-    return before, before - sum(delta.money_fen.values())
+    """Return the money of its sale that an order keeps before and after a refund."""
+    before = order.due_fen - sum(gone.money_fen.values()) + gone.added_fen
+    return before, before - sum(delta.money_fen.values()) + delta.added_fen
 
 
 def _journals(

@@ -71,12 +71,14 @@ class Delta:
     `fen` = money by tender + `points_fen`, the worth of the points: what the customer gets.
     `points` are by (merchant that took them, lot); `clawed_points` are the earned points taken
     back, by merchant that gave them. `funded_fen` goes back to who funded coupons, by (merchant
-    that had it, index in the allocation's `funded`).
+    that had it, index in the allocation's `funded`). `added_fen` is what of the money had been paid
+    for roll backs of coupons.
     """
 
     fen: int = 0
     points_fen: int = 0
     money_fen: Mapping[str, int] = field(default_factory=dict)
+    added_fen: int = 0
     points: Mapping[tuple[int, int], int] = field(default_factory=dict)
     clawed_points: Mapping[int, int] = field(default_factory=dict)
     funded_fen: Mapping[tuple[int, int], int] = field(default_factory=dict)
@@ -111,7 +113,7 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
     funded: dict[tuple[int, int], int] = {}
     clawed: dict[int, int] = {}
     moved: list[LineReturn] = []
-    total = points_fen = 0
+    total = points_fen = added = 0
     for line in allocation.lines:
         old, new = before.get(line.number, LineState()), after.get(line.number, LineState())
         if old == new:
@@ -123,10 +125,14 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
         own = 0
         for source, upto in end.fen.items():
             fen = upto - start.fen.get(source, 0)
-            if source >= allocation.first_funded:
+            if source in allocation.funded_sources:
                 _add(funded, (line.merchant_id, source - allocation.first_funded), fen)
                 continue
             own += fen
+            if source >= allocation.funded_sources.stop:
+                _add(money, allocation.added[source - allocation.funded_sources.stop], fen)
+                added += fen
+                continue
             if source < len(allocation.tenders):
                 _add(money, allocation.tenders[source], fen)
                 continue
@@ -141,6 +147,7 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
         fen=total,
         points_fen=points_fen,
         money_fen=money,
+        added_fen=added,
         points=points,
         clawed_points=clawed,
         funded_fen=funded,
@@ -172,7 +179,7 @@ def _step(allocation: Allocation, states: States, request: Request) -> dict[int,
         case RefundQuantity():
             return {line.number: _units(line, states[line.number], request) for line in lines}
         case RefundAmount():
-            return _amount(lines, states, request, allocation.first_funded)
+            return _amount(lines, states, request, allocation.funded_sources)
         case RefundWhole():
             return _all(lines, states, request)
     assert_never(request)
@@ -202,15 +209,13 @@ def _units(line: Line, state: LineState, request: RefundQuantity) -> LineState:
 
 
 def _amount(
-    lines: Sequence[Line], states: States, request: RefundAmount, first_funded: int
+    lines: Sequence[Line], states: States, request: RefundAmount, funded: range
 ) -> dict[int, LineState]:
     gone = {
-        line.number: paid_up_to(line, states[line.number].refunded_fen, first_funded)
-        for line in lines
+        line.number: paid_up_to(line, states[line.number].refunded_fen, funded) for line in lines
     }
     left = {
-        line.number: paid_up_to(line, line.amount_fen, first_funded) - gone[line.number]
-        for line in lines
+        line.number: paid_up_to(line, line.amount_fen, funded) - gone[line.number] for line in lines
     }
     _within(request.fen, sum(left.values()), line=request.line, unit="fen")
     moved: dict[int, LineState] = {}
@@ -220,7 +225,7 @@ def _amount(
         fen -= step
         state = states[line.number]
         if step:
-            position = position_of(line, gone[line.number] + step, first_funded)
+            position = position_of(line, gone[line.number] + step, funded)
             state = LineState(max(state.refunded_fen, position), state.refunded_quantity)
         moved[line.number] = state
     return moved

@@ -40,6 +40,10 @@ class Run:
         """Return what of each unit's price was the customer's own: money, and points' worth."""
         return sum([piece.fen for piece in self.slices if piece.source < first_funded])
 
+    def paid_fen(self, funded: range) -> int:
+        """Return what the customer has paid of each unit, what roll backs added included."""
+        return sum([piece.fen for piece in self.slices if piece.source not in funded])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
@@ -83,17 +87,25 @@ class Allocation:
     """A sale, shared for ever. A slice's source counts the tenders, then the lots, then `funded`.
 
     What is funded lies at the end of every unit: a customer's own money and points go back first.
+    Behind those sources stand the tenders that paid for what was rolled back since, `added`: never
+    stored with the sale, but worked out of its roll backs (`rolling`).
     """
 
     tenders: tuple[str, ...]
     lots: tuple[int, ...]
     lines: tuple[Line, ...]
     funded: tuple[Funded, ...] = field(default=())
+    added: tuple[str, ...] = field(default=())
 
     @property
     def first_funded(self) -> int:
         """The first source that is no customer's."""
         return len(self.tenders) + len(self.lots)
+
+    @property
+    def funded_sources(self) -> range:
+        """The sources that are no customer's."""
+        return range(self.first_funded, self.first_funded + len(self.funded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,8 @@ def returned(line: Line, position_fen: int, first_funded: int) -> Returned:
 
     Within a slice of points the points are rounded down. Within a unit the points it earned are
     taken back rounded up (the kept part is rounded down) by what of the customer's own has gone
-    back, for what funders give earns nothing: nothing is gained by slicing. Both are exact at the
+    back, for what funders give earns nothing, nor does what a roll back added: nothing is gained by
+    slicing. Both are exact at the
     end of every slice and unit, and neither ever falls as the position moves on.
     """
     fen: dict[int, int] = {}
@@ -137,25 +150,25 @@ def returned(line: Line, position_fen: int, first_funded: int) -> Returned:
     return Returned(fen, points, clawed)
 
 
-def paid_up_to(line: Line, position_fen: int, first_funded: int) -> int:
+def paid_up_to(line: Line, position_fen: int, funded: range) -> int:
     """Return what of a tape before a position was the customer's own: money, and points' worth."""
     return sum(
         [
             fen
-            for source, fen in returned(line, position_fen, first_funded).fen.items()
-            if source < first_funded
+            for source, fen in returned(line, position_fen, funded.start).fen.items()
+            if source not in funded
         ]
     )
 
 
-def position_of(line: Line, paid_fen: int, first_funded: int) -> int:
+def position_of(line: Line, paid_fen: int, funded: range) -> int:
     """Return the furthest position before which so much of a tape was the customer's own.
 
     So a unit whose own part has gone back is back with its coupons, and so are free ones behind.
     """
     position = 0
     for run in line.runs:
-        own = run.own_fen(first_funded)
+        own = run.paid_fen(funded)
         whole = run.count if own == 0 else min(run.count, paid_fen // own)
         position += whole * run.unit_fen
         paid_fen -= whole * own

@@ -84,7 +84,10 @@ class ZEntry(Base):
 
 @dataclass(kw_only=True)
 class Sums:
-    """What one cashier did; `taken` and `given` are fen by tender. Burns are not among orders."""
+    """What one cashier did; `taken` and `given` are fen by tender. Burns are not among orders.
+
+    Nor are roll backs of coupons, but what was paid for them was sold.
+    """
 
     orders: int = 0
     refunds: int = 0
@@ -268,7 +271,7 @@ def _add_order(sums: Sums, row: Row[Any]) -> None:
     if row.kind == OrderKind.BURN:
         sums.burns += 1
     else:
-        sums.orders += 1
+        sums.orders += row.kind != OrderKind.ROLL_BACK
         sums.sold_fen += row.total_fen
     sums.discount_fen += row.discount_fen
     sums.burned_points += row.burned_points

@@ -72,6 +72,7 @@ COMMANDS: tuple[click.Command, ...] = (
     till.quote,
     till.sell,
     till.refund,
+    till.roll_back,
     replay.replay_command,
     simulate.simulate,
     lab.lab,

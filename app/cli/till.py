@@ -8,12 +8,14 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from app.checkout import orders, quotes, refunds
+from app.checkout import orders, quotes, refunds, roll_backs
 from app.checkout.baskets import BEST, Basket, BasketLine, Tender
 from app.checkout.drafts import Sale
+from app.checkout.models import Order, OrderKind
 from app.checkout.pricing import price
 from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
+from app.checkout.roll_backs import RollBackRequest, Rolled
 from app.cli.acting import as_json, as_staff, echo_json
 from app.cli.context import Command, pass_command
 from app.cli.parameters import Channel, Instant, Line, PaidBy, PointsOrAll, fen_of
@@ -233,6 +235,97 @@ def refund(
         echo_json(asdict(refunded))
         return
     _show_refund(refunded)
+
+
+@click.command("rollback")
+@click.argument("order")
+@click.argument("coupon")
+@click.option("--line", type=int, help="只退第几行 / only this line.")
+@click.option("--quantity", type=int, help="退几件（需 --line） / so many units of --line.")
+@click.option("--amount", metavar="YUAN", help="退券的多少优惠 / so much of what it gave.")
+@click.option(
+    "--pay", "tenders", type=PaidBy(), multiple=True,
+    help="补付；缺省全部现金 / what pays for it; all in cash by default.",
+)  # fmt: skip
+@click.option("--number", help="收银单号，重复即重放 / the till's own number; again is a repeat.")
+@click.option("--try", "trying", is_flag=True, help="只试算 / only say what it would cost.")
+@as_staff
+@as_json
+@pass_command
+def roll_back(
+    command: Command,
+    *,
+    order: str,
+    coupon: str,
+    line: int | None,
+    quantity: int | None,
+    amount: str | None,
+    tenders: Sequence[Tender],
+    number: str | None,
+    trying: bool,
+    login: str,
+    in_json: bool,
+) -> None:
+    """单独退一张券，由顾客补付 / take one coupon of an order back alone; its customer pays it.
+
+    \b
+    plaza rollback ord_01J… cpn_01J… --try --as lin
+    plaza rollback ord_01J… cpn_01J… --line 1 --quantity 1 --pay wechat=3.30 --as lin
+    """
+    part = _part(line, quantity, amount)
+    number = number or new_id("cli")
+
+    def work(session: Session) -> Rolled | roll_backs.Planned:
+        staff.acting(session, login, permission=Permission.ORDER_REFUND)
+        found = orders.get_locked(session, order)
+        if trying:
+            return roll_backs.plan(session, found, coupon=coupon, parts=[part])
+        terminals = get_directory(session).terminals.values()
+        request = RollBackRequest(
+            order=order,
+            coupon=coupon,
+            terminal=next(till for till in terminals if till.id == found.terminal_id),
+            number=number,
+            occurred_at=now_of(session),
+            parts=[part],
+            tenders=tenders,
+        )
+        return roll_backs.give(session, request if tenders else _in_cash(session, found, request))
+
+    done = command.services().database.run(command.district, work)
+    if isinstance(done, Rolled):
+        _show_roll_back(done, in_json=in_json)
+    elif in_json:
+        echo_json({"fen": done.fen, "remaining_fen": done.remaining_fen})
+    else:
+        click.echo(f"须补付 to pay  {yuan(done.fen)}")
+        click.echo(f"券仍让 it still gives  {yuan(done.remaining_fen)}")
+
+
+def _in_cash(session: Session, order: Order, request: RollBackRequest) -> RollBackRequest:
+    """Return the request paid in cash, or as it was when its number is known."""
+    known = orders.find_by_number(
+        session, terminal=request.terminal, number=request.number, kind=OrderKind.ROLL_BACK.value
+    )
+    if known is not None:
+        money = known.money or {}
+        return replace(request, tenders=[Tender(name=name, fen=money[name]) for name in money])
+    planned = roll_backs.plan(session, order, coupon=request.coupon, parts=request.parts)
+    return replace(request, tenders=[Tender(name="cash", fen=planned.fen)])
+
+
+def _show_roll_back(rolled: Rolled, *, in_json: bool) -> None:
+    if in_json:
+        echo_json(asdict(rolled))
+        return
+    click.echo(f"✔ {rolled.public_id}{'（重放 / replayed）' if rolled.replayed else ''}")
+    for name, fen in rolled.money_fen.items():
+        click.echo(f"补付 {name}  {yuan(fen)}")
+    click.echo(f"券仍让 it still gives  {yuan(rolled.remaining_fen)}")
+    if rolled.returned:
+        click.echo("券已退回 the coupon is back")
+    if rolled.reissued:
+        click.echo(f"补发 instead  {rolled.reissued}")
 
 
 def _part(line: int | None, quantity: int | None, amount: str | None) -> Request:

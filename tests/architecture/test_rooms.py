@@ -123,7 +123,7 @@ CHANGEABLE = {
     "merchant": {"name_en", "name_zh", "status"},
     "merge": {"undone_at", "undone_by"},
     "order": {"earned_points", "earnings", "homes", "member_id", "money", "parts", "refunded_fen",
-              "refunds", "slices", "state", "updated_at"},
+              "refunds", "rolled_back_fen", "slices", "state", "updated_at"},
     "order_line": {"burned_fen", "earned_points", "refunded_fen", "refunded_quantity"},
     "outbox": {"attempts", "ended_at", "lease_until", "next_attempt_at", "state"},
     "parked_refund": {"applied_at", "refusal", "refused_at"},

@@ -153,6 +153,7 @@ class OrderDetailSchema(OrderSchema):
     cashier_id = Text(most=40, required=True, allow_none=True)
     occurred_at = Instant(required=True)
     refunded_fen = Fen(required=True)
+    rolled_back_fen = Fen(required=True)
     lines = Items(Part(OrderLineSchema), most=LIMIT_LINES, required=True)
 
 
@@ -270,6 +271,7 @@ def _detail(session: Session, order: Order) -> Mapping[str, Any]:
         "cashier_id": order.cashier,
         "occurred_at": order.occurred_at,
         "refunded_fen": order.refunded_fen,
+        "rolled_back_fen": order.rolled_back_fen,
         "lines": lines,
     }
 

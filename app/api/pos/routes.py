@@ -10,6 +10,7 @@ from app.api.pos import (
     pos,
     quotes,
     refunds,
+    roll_backs,
     sandbox,
     till,
     totals,
@@ -17,8 +18,8 @@ from app.api.pos import (
 )
 
 RESOURCES = (
-    till, quotes, orders, events, coupons, refunds, changes, exchanges, burns, uploads, totals,
-    sandbox,
+    till, quotes, orders, events, coupons, refunds, roll_backs, changes, exchanges, burns, uploads,
+    totals, sandbox,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "pos"]

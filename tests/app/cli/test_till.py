@@ -171,3 +171,31 @@ def test_somebody_without_the_right_cannot_sell(
     auditor = hire(Role.AUDITOR).login
 
     plaza.refused("sell", "--store", shop.till.store.code, "--line", "5", "--as", auditor)
+
+
+def test_one_coupon_of_an_order_is_taken_back_by_command(
+    plaza: Plaza, shop: Shop, lin: str, database: Database, district: str
+) -> None:
+    """C14; semantics 7: tried, done, and repeated under its number."""
+    with database.transaction(district) as session:
+        member = make_member(session)
+        batch = open_batch(session, off(500, 2_000)).code
+        coupon = issuing.claim(session, batch=batch, holder=member.public_id)[0].coupon
+    words = ["--store", shop.till.store.code, "--member", member.public_id, "--line", "30"]
+    order = plaza.json("sell", *words, "--coupon", coupon, "--as", lin)["public_id"]
+    rollback = ["rollback", order, coupon, "--as", lin]
+
+    tried = plaza("rollback", order, coupon, "--try", "--as", lin)
+    tried_fields = plaza.json(*rollback, "--try", "--amount", "2")
+    part = plaza.json(*rollback, "--amount", "2", "--pay", "wechat=2")
+    number = unique("K")
+    rest = plaza(*rollback, "--number", number)
+    again = plaza.json(*rollback, "--number", number)
+
+    assert "¥5.00" in tried
+    assert tried_fields == {"fen": 200, "remaining_fen": 300}
+    assert (part["fen"], part["money_fen"]) == (200, {"wechat": 200})
+    assert "补付 cash  ¥3.00" in rest
+    assert "券已退回" in rest
+    assert (again["fen"], again["replayed"]) == (300, True)
+    assert "0 分" in plaza.refused(*rollback)

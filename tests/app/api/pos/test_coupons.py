@@ -257,3 +257,31 @@ def test_a_printed_code_becomes_a_coupon_at_the_till_and_sells(
     assert {**foreign, "instance": ""} == {**unknown, "instance": ""}
     assert without["errors"][0]["pointer"] == "/identification_id"
     assert [each["coupon_id"] for each in sold["coupons"]] == [got["coupon_id"]]
+
+
+def test_one_coupon_is_taken_back_alone_and_paid(till: Till, known: str, coupon: str) -> None:
+    """C14; semantics 7: tried first, then done; told again under the till's number."""
+    wish = order(lines=[TEA, CUP], identification_id=known, coupons=[coupon], tenders=cash(10_000))
+    sold = told(till.post("/v1/pos/orders", wish))
+    path = f"/v1/pos/orders/{sold['order_id']}/coupons/{coupon}/roll-backs"
+    part = [{"line": 2, "quantity": 1}]
+
+    tried = told(till.post(f"{path}/try", {**AT, "parts": part}), 200)
+    body = {**AT, "number": "K-1", "parts": part, "tenders": cash(tried["fen"])}
+    done = told(till.post(path, body))
+    again = told(till.post(path, body), 200)
+    short = told(till.post(path, {**AT, "number": "K-2", "tenders": cash(1)}), 409)
+    much = {**AT, "number": "K-3", "parts": [{"amount_fen": 9_999}], "tenders": cash(9_999)}
+    read = told(till.get(f"/v1/pos/orders/{sold['order_id']}"), 200)
+
+    assert (tried["fen"], tried["remaining_fen"]) == (334, 1_666)
+    assert (done["fen"], done["remaining_fen"], done["returned"]) == (334, 1_666, False)
+    assert done["tenders"] == cash(334)
+    assert again == done
+    assert "¥16.66" in short["detail"]
+    assert told(till.post(path, much), 422)["code"] == "refund-exceeds-remaining"
+    assert (read["discount_fen"], read["rolled_back_fen"]) == (2_000, 334)
+    paid = told(till.get(f"/v1/pos/orders/{done['roll_back_id']}"), 200)
+    assert (paid["total_fen"], paid["due_fen"], paid["earned_points"]) == (334, 334, 0)
+    back = told(till.post(f"/v1/pos/orders/{sold['order_id']}/refunds", refund()))
+    assert back["tenders"] == cash(10_334)
