@@ -73,6 +73,8 @@ class Kind(StrEnum):
     COUPON = "coupon"
     CHECK_IN = "check_in"
     REFERRAL = "referral"
+    REWARD = "reward"
+    REWARD_RETURN = "reward_return"
     GRANT = "grant"
     DEPOSIT = "deposit"
     DEPOSIT_USED = "deposit_used"
@@ -127,6 +129,10 @@ RULES: tuple[Line, ...] = (
     Line(event="check-in, issuer prepaid", debit=Code.PREPAID, credit=Code.LOT),
     Line(event="referral, issuer postpaid", debit=Code.ISSUED, credit=Code.LOT),
     Line(event="referral, issuer prepaid", debit=Code.PREPAID, credit=Code.LOT),
+    Line(event="points pay for a reward", debit=Code.LOT, credit=Code.REDEEMED),
+    Line(event="a reward is given up", debit=Code.REDEEMED, credit=Code.LOT),
+    Line(event="a reward is given up, borne, postpaid", debit=Code.REDEEMED, credit=Code.ISSUED),
+    Line(event="a reward is given up, borne, prepaid", debit=Code.REDEEMED, credit=Code.PREPAID),
 )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from app import closing, day_change, nudging, outbox, sealing
 from app.api import answers, guessing
 from app.campaigns.printing import print_waiting
-from app.checkout import invariants, parking, referrals
+from app.checkout import invariants, parking, referrals, takings
 from app.clock import SHANGHAI, business_date, month_end, server_now
 from app.errors import StateConflict
 from app.members import presence, refreshing, seeds, sign_in
@@ -144,6 +144,7 @@ TIMETABLE: Sequence[Job] = (
     Job(name="apply_parked_refunds", every=5, work=parking.apply_parked),
     Job(name="print_codes", every=5, portions=print_waiting, minutes=15),
     Job(name="give_referrals", every=300, work=_give_referrals),
+    Job(name="lapse_takings", every=600, work=takings.lapse_due, dated=True),
     Job(name="alarm_unmatched_refunds", every=3600, work=parking.alarm_unmatched, dated=True),
     Job(name="close_days", every=crontab(minute="0"), work=closing.close_days, dated=True),
     Job(name="mark_month", every=crontab(minute="20"), work=closing.mark_month, dated=True),

@@ -30,6 +30,7 @@ for _module in (
     "app.points.openings",
     "app.points.check_ins",
     "app.points.promises",
+    "app.campaigns.models",
     "app.checkout.models",
     "app.checkout.totals",
     "app.checkout.claims",

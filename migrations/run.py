@@ -36,6 +36,7 @@ REPEATABLES = (
     "app/points/lasting.sql",
     "app/points/lots.sql",
     "app/points/expiry.sql",
+    "app/checkout/mall.sql",
     "app/settlement/close.sql",
     "migrations/guards.sql",
 )

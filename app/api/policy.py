@@ -25,6 +25,8 @@ POLICY: Mapping[str, Role] = {
     "pos.validate_coupons": Role.STORE,
     "pos.look_up_coupon": Role.STORE,
     "pos.exchange_paper": Role.STORE,
+    "pos.look_up_reward": Role.STORE,
+    "pos.pick_up_reward": Role.STORE,
     "pos.place_order": Role.STORE,
     "pos.pay_order": Role.STORE,
     "pos.cancel_order": Role.STORE,
@@ -110,6 +112,12 @@ POLICY: Mapping[str, Role] = {
     "manage.reject_batch": Role.STAFF,
     "manage.list_code_runs": Role.STAFF,
     "manage.get_code_run": Role.STAFF,
+    "member.list_mall": Role.MEMBER,
+    "member.take_item": Role.MEMBER,
+    "member.list_takings": Role.MEMBER,
+    "member.get_taking": Role.MEMBER,
+    "member.show_pick_up_code": Role.MEMBER,
+    "member.cancel_taking": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

@@ -85,6 +85,10 @@ NOT_SEALED = Problem(
 BUDGET_EXHAUSTED = Problem(
     code="budget-exhausted", status=409, title="预算已用完 / Budget exhausted"
 )
+SOLD_OUT = Problem(code="sold-out", status=409, title="已领完 / Sold out")
+ALREADY_CLAIMED = Problem(
+    code="already-claimed", status=409, title="已达领取上限 / No more for this member"
+)
 LOCK_EXPIRED = Problem(code="lock-expired", status=409, title="冻结已失效 / Hold has ended")
 UNPROVEN = Problem(code="bad-signature", status=401, title="签名无效 / Bad signature")
 UNAUTHENTICATED = Problem(code="unauthenticated", status=401, title="请先登录 / Unauthenticated")
@@ -202,10 +206,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     coupons.Retired: CONFLICT,
     coupons.NotYet: CONFLICT,
     coupons.Over: EXPIRED,
-    coupons.SoldOut: Problem(code="sold-out", status=409, title="已领完 / Sold out"),
-    coupons.ClaimLimit: Problem(
-        code="already-claimed", status=409, title="已达领取上限 / No more for this member"
-    ),
+    coupons.SoldOut: SOLD_OUT,
+    coupons.ClaimLimit: ALREADY_CLAIMED,
     coupons.BudgetExhausted: BUDGET_EXHAUSTED,
     coupons.Locked: CONFLICT,
     coupons.AlreadyUsed: Problem(
@@ -229,6 +231,10 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     checkout.TapNeeded: NOT_CONFIRMED,
     checkout.QuoteExpired: EXPIRED,
     checkout.NothingToClaim: CONFLICT,
+    checkout.RewardNotOffered: CONFLICT,
+    checkout.PriceChanged: CONFLICT,
+    checkout.RewardSoldOut: SOLD_OUT,
+    checkout.RewardLimit: ALREADY_CLAIMED,
 }
 ROOTS = (ConfigError, AppError, LedgerError, CouponError)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.words_of_coupons import COUPON_WORDS
+from app.api.words_of_mall import MALL_WORDS
 from app.api.words_of_manage import MANAGE_WORDS
 from app.api.words_of_rewards import REWARD_WORDS
 from app.api.words_of_signing import SIGNING_WORDS
@@ -461,4 +462,6 @@ _WORDS: Mapping[str, tuple[Any, ...]] = {
         "T1-0001-5f0c2b9e",
     ),
 }
-_TABLE = {**_WORDS, **REWARD_WORDS, **COUPON_WORDS, **MANAGE_WORDS, **SIGNING_WORDS}
+_TABLE = {
+    **_WORDS, **REWARD_WORDS, **COUPON_WORDS, **MALL_WORDS, **MANAGE_WORDS, **SIGNING_WORDS,
+}  # fmt: skip

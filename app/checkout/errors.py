@@ -175,3 +175,37 @@ class QuoteExpired(AppError):
             f"Quote {quote} has expired or is for another basket: ask for a new one"
         )
         self.quote = quote
+
+
+class RewardNotOffered(StateConflict):
+    """The item of the mall has not begun, or is over."""
+
+    def __init__(self, item: str, why: str) -> None:
+        super().__init__("mall-item", item, why, "现在不能换购", "it is not offered now")
+
+
+class PriceChanged(StateConflict):
+    """The item costs the member another number of points than he was shown."""
+
+    def __init__(self, item: str, points: int) -> None:
+        super().__init__(
+            "mall-item", item, f"{points}", "价格已变，请按现价确认",
+            "its price has changed: confirm the new one",
+        )  # fmt: skip
+        self.points = points
+
+
+class RewardSoldOut(AppError):
+    """The item of the mall has no stock left."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"{item} 已换完 / {item} is sold out")
+        self.item = item
+
+
+class RewardLimit(AppError):
+    """The member has as many of the item as anybody may."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"{item} 已达换购上限 / nobody may have more of {item} than this")
+        self.item = item

@@ -36,8 +36,15 @@ _AUDIT = text(
             ON w.refund_id = r.id
         GROUP BY r.order_id
     ), made_good AS (
-        SELECT o.member_id, sum(r.made_good_points) AS points
-        FROM refund r JOIN "order" o ON o.id = r.order_id GROUP BY o.member_id
+        SELECT member_id, sum(points) AS points FROM (
+            SELECT o.member_id, r.made_good_points AS points
+            FROM refund r JOIN "order" o ON o.id = r.order_id
+            UNION ALL SELECT member_id, made_good_points FROM mall_taking) g
+        GROUP BY member_id
+    ), rewards AS (
+        SELECT j.kind, j.details ->> 'taking' AS taking, sum(t.amount) AS points
+        FROM journal j JOIN transfer t ON t.journal_id = j.id AND t.booked_on = j.booked_on
+        WHERE j.kind IN ('reward', 'reward_return') GROUP BY 1, 2
     ), got_back AS (
         SELECT member_id, sum(made_good) AS points FROM write_off GROUP BY member_id
     ), money AS (
@@ -99,6 +106,20 @@ _AUDIT = text(
         SELECT b.public_id, 'a captured burn is what its order burned', b.captured_points,
                o.burned_points
         FROM burn b JOIN "order" o ON o.id = b.order_id
+        UNION ALL
+        SELECT m.code, 'an item of the mall counts what was taken of it', m.taken, count(t.id)
+        FROM mall_item m LEFT JOIN mall_taking t
+            ON t.item_id = m.id AND t.state IN ('waiting', 'given', 'picked_up')
+        GROUP BY m.id
+        UNION ALL
+        SELECT t.public_id, 'a reward was paid by its journal', t.points, coalesce(r.points, 0)
+        FROM mall_taking t LEFT JOIN rewards r ON r.kind = 'reward' AND r.taking = t.public_id
+        UNION ALL
+        SELECT t.public_id, 'a reward that was given up is paid back',
+               CASE WHEN t.state IN ('cancelled', 'lapsed') THEN t.points ELSE 0 END,
+               coalesce(r.points, 0)
+        FROM mall_taking t
+        LEFT JOIN rewards r ON r.kind = 'reward_return' AND r.taking = t.public_id
     )
     SELECT invariant, subject, expected, found FROM checks
     WHERE expected IS DISTINCT FROM found ORDER BY invariant, subject LIMIT 50

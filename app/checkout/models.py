@@ -46,6 +46,16 @@ class BurnState(StrEnum):
     VOIDED = "voided"
 
 
+class TakingState(StrEnum):
+    """Goods wait to be picked up, a coupon was given; given up by the member, or by the clock."""
+
+    WAITING = "waiting"
+    GIVEN = "given"
+    PICKED_UP = "picked_up"
+    CANCELLED = "cancelled"
+    LAPSED = "lapsed"
+
+
 class Quote(Base):
     """A price promised until an instant."""
 
@@ -317,3 +327,50 @@ class ParkedRefund(Base):
     applied_at: Mapped[datetime | None]
     refused_at: Mapped[datetime | None]
     refusal: Mapped[str | None]
+
+
+class MallTaking(Base):
+    """What a member took of the mall: `points` of the lots `parts`, one of the item's stock.
+
+    Goods wait until an instant for their code, sealed for the member and found by its hash; with
+    the pick-up `order_id` is the sale of the cash part. A coupon is given at once. Of points that
+    came back `made_good_points` went to merchants that had borne them.
+    """
+
+    __tablename__ = "mall_taking"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("code_index"),
+        UniqueConstraint("order_id"),
+        Index(
+            "mall_taking_seat_key",
+            "item_id",
+            "member_id",
+            "seat",
+            unique=True,
+            postgresql_where=text("state IN ('waiting', 'given', 'picked_up')"),
+        ),
+        Index(None, "member_id", "id"),
+        Index("mall_taking_until_idx", "until", postgresql_where=text("state = 'waiting'")),
+        CheckConstraint("seat BETWEEN 1 AND ceiling", name="seat"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    item_id: Mapped[int] = mapped_column(ForeignKey("mall_item.id"))
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    state: Mapped[str]
+    seat: Mapped[int]
+    ceiling: Mapped[int]
+    points: Mapped[int]
+    parts: Mapped[list[Any]]
+    cash_fen: Mapped[int]
+    coupon_id: Mapped[int | None] = mapped_column(ForeignKey("coupon.id"))
+    code_index: Mapped[bytes | None]
+    sealed_code: Mapped[bytes | None]
+    until: Mapped[datetime]
+    taken_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("order.id"))
+    made_good_points: Mapped[int] = mapped_column(server_default=text("0"))

@@ -49,6 +49,8 @@ _REASONS = {
         "签到，抵还欠分",
         "A check-in, and paid back what was owed",
     ),
+    (books.Kind.REWARD, False, False): ("积分换购", "Taken from the reward mall"),
+    (books.Kind.REWARD_RETURN, True, False): ("换购取消退回积分", "Returned by the reward mall"),
     (books.Kind.REFERRAL, True, False): ("推荐好友奖励", "For a referral"),
     (books.Kind.REFERRAL, False, False): ("推荐奖励收回", "A referral's order went back"),
 }

@@ -9,6 +9,7 @@ from app.api.member import (
     coupons,
     exports,
     gifts,
+    mall,
     member,
     offers,
     orders,
@@ -21,7 +22,7 @@ from app.api.member import (
 
 RESOURCES = (
     sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
-    claims, referrals, exports, closing, offers, coupons,
+    claims, referrals, exports, closing, offers, coupons, mall,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

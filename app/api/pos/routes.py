@@ -6,6 +6,7 @@ from app.api.pos import (
     coupons,
     events,
     exchanges,
+    mall,
     orders,
     pos,
     quotes,
@@ -18,8 +19,8 @@ from app.api.pos import (
 )
 
 RESOURCES = (
-    till, quotes, orders, events, coupons, refunds, roll_backs, changes, exchanges, burns, uploads,
-    totals, sandbox,
+    till, quotes, orders, events, coupons, mall, refunds, roll_backs, changes, exchanges, burns,
+    uploads, totals, sandbox,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "pos"]

@@ -11,7 +11,9 @@ from typing import Any
 from app.api.auth import Role, SignedIn
 from app.api.member.proving import line_of
 from app.api.signing import SCHEME
-from app.checkout import burns, orders, quotes
+from app.campaigns import mall
+from app.campaigns.mall import NewItem
+from app.checkout import burns, orders, quotes, takings
 from app.clock import business_date, server_now
 from app.errors import NotFound
 from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
@@ -273,6 +275,34 @@ def _shared_coupon(stage: Stage) -> Ask:
     return Ask(ids={"coupon_id": _coupon(stage)}, body={"phone": _friend(stage)})
 
 
+def _mall_item(stage: Stage) -> str:
+    """Put goods up that the caller has points for."""
+    sold(stage.session, stage.desk, fen=POINTS * 100, person=stage.person)
+    now = now_of(stage.session)
+    new = NewItem(
+        code=new_id("i"),
+        title_zh="实验品",
+        title_en="A thing of the lab",
+        merchant=till_of(stage.session, stage.desk).store.merchant.code,
+        points=1,
+        stock=1,
+        starts_at=now - timedelta(days=1),
+        ends_at=now + timedelta(days=1),
+    )
+    mall.put_up(stage.session, new, by="system:lab", reason="lab")
+    return new.code
+
+
+def _taking(stage: Stage) -> str:
+    member = member_of(stage.session, stage.person)
+    return takings.take(stage.session, member, item=_mall_item(stage), points=1).public_id
+
+
+def _reward_shown(stage: Stage) -> Ask:
+    member, taking = member_of(stage.session, stage.person), _taking(stage)
+    return Ask(body={**_at(stage), "code": takings.show_code(stage.session, member, taking)})
+
+
 def _close(stage: Stage) -> Ask:
     _leaving(stage, wanted=False)
     return Ask(body={"points": "burn"})
@@ -333,6 +363,7 @@ _THINGS: Mapping[tuple[Role, str], Callable[[Stage], str]] = {
     (Role.MEMBER, "export_id"): _export,
     (Role.MEMBER, "coupon_id"): _coupon,
     **{(Role.STAFF, name): make for name, make in MANAGE_THINGS.items()},
+    (Role.MEMBER, "taking_id"): _taking,
 }
 """How a thing of the caller's own comes to be, by the name of its id in a path or a body."""
 
@@ -342,6 +373,8 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "pos.validate_coupons": lambda stage: Ask(body={**_at(stage), "lines": [LINE]}),
     "pos.look_up_coupon": _code_shown,
     "pos.exchange_paper": lambda stage: _exchanged_code(stage, **_at(stage)),
+    "pos.look_up_reward": _reward_shown,
+    "pos.pick_up_reward": _reward_shown,
     "pos.place_order": lambda stage: Ask(body=_sale(stage)),
     "pos.pay_order": lambda stage: Ask(
         ids={"order_id": _placed(stage)}, body={**_at(stage), "tenders": CASH}
@@ -375,6 +408,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.claim_coupon": lambda stage: Ask(body={"batch": coupon_batch(stage)}),
     "member.exchange_code": _exchanged_code,
     "member.share_coupon": _shared_coupon,
+    "member.take_item": lambda stage: Ask(body={"item": _mall_item(stage), "points": 1}),
     "member.close_account": _close,
     "member.undo_closing": _stay,
     **MANAGE_SAMPLES,

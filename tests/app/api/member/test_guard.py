@@ -21,13 +21,15 @@ from werkzeug.routing import Rule
 from app.api.auth import Role
 from app.api.edge import Contract
 from app.api.policy import POLICY
+from app.checkout import takings
 from app.clock import server_now
 from app.members import confirming, exporting
 from app.members.identification import KnownMember, find_by_phone
 from config.database import Database
 from tests.app.api.phones import Phone, new_member
 from tests.app.api.tills import Till
-from tests.app.checkout.shops import open_shop
+from tests.app.campaigns.test_mall import put_up
+from tests.app.checkout.shops import give_points, open_shop
 from tests.app.checkout.test_coupons import give, off
 from tests.factories import make_member, make_till, new_phone, unique
 
@@ -63,11 +65,20 @@ def _export(session: Session, member: KnownMember) -> str:
     return exporting.ask(session, member=member, now=server_now(session)).public_id
 
 
+def _taking(session: Session, member: KnownMember) -> str:
+    shop = open_shop(session)
+    give_points(session, shop, member, 1)
+    return takings.take(
+        session, member, item=put_up(session, shop, points=1).code, points=1
+    ).public_id
+
+
 MAKERS: dict[str, Callable[[Session, KnownMember], str]] = {
     "order_id": _order,
     "burn_id": _burn,
     "export_id": _export,
     "coupon_id": _coupon,
+    "taking_id": _taking,
 }
 
 
