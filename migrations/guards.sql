@@ -66,6 +66,9 @@ GRANT UPDATE (retired_at) ON coupon_template TO plaza_app;
 GRANT UPDATE (closed_at, closed_why) ON coupon_batch TO plaza_app;
 GRANT UPDATE (voided_at, voided_why) ON coupon_code_run TO plaza_app;
 
+-- What paid orders give ends once.
+GRANT UPDATE (ended_at, ended_why) ON pay_gift TO plaza_app;
+
 -- What the mall offers ends once; its stock and takings move by the functions of app/checkout/mall.sql.
 GRANT UPDATE (ended_at, ended_why) ON mall_item TO plaza_app;
 

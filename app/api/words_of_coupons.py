@@ -86,6 +86,20 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "Reason.coupon_id": ("券编号或所报的券码", "the coupon's id, or the code as named", _COUPON),
     "Reason.zh": ("原因（中文）", "the reason, in Chinese", "券已过期"),
     "Reason.en": ("原因（英文）", "the reason, in English", "it has expired"),
+    "Order.gifts": ("支付所赠的券", "what its payment gave"),
+    "OrderDetail.gifts": ("支付所赠的券", "what its payment gave"),
+    "OrderGift.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
+    "OrderGift.en": ("券名（英文）", "its name, in English", "20 off 100"),
+    "OrderGift.coupon_id": (
+        "所赠的券；未赠为 null",
+        "the coupon; null where there was none",
+        _COUPON,
+    ),
+    "OrderGift.why": (
+        "未赠的原因：sold-out、claim-limit、over 或 not-yet；已赠为 null",
+        "why there was none: sold-out, claim-limit, over or not-yet; else null",
+        None,
+    ),
     # The member's coupons.
     "batch": ("券批次", "the batch's code", "SPRING"),
     "OwnData.coupons": ("持有过的券", "the coupons that are or were the member's"),

@@ -1,4 +1,4 @@
-"""Tables of campaigns: what the mall offers for points."""
+"""Tables of campaigns: what the mall offers for points, what paid orders give."""
 
 from datetime import datetime
 from typing import Any
@@ -48,5 +48,31 @@ class MallItem(Base):
     ends_at: Mapped[datetime]
     put_up_by: Mapped[str]
     put_up_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_why: Mapped[str | None]
+
+
+class PayGift(Base):
+    """A coupon of a batch that paid orders give while it runs (支付有礼). Ended, never deleted.
+
+    `conditions` are those of an offer, on what an order paid.
+    """
+
+    __tablename__ = "pay_gift"
+    __table_args__ = (
+        UniqueConstraint("code"),
+        CheckConstraint("code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$'", name="code"),
+        CheckConstraint("starts_at < ends_at", name="window"),
+        CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    code: Mapped[str]
+    batch_id: Mapped[int] = mapped_column(ForeignKey("coupon_batch.id"))
+    conditions: Mapped[dict[str, Any]]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    opened_by: Mapped[str]
+    opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ended_why: Mapped[str | None]

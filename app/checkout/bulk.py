@@ -4,13 +4,14 @@ Lock order: the members' wallets by id, then the accounts inside `ledger.post`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import LiteralString
 
 from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
+from app.checkout import gifts
 from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Draft, Sale, Written, write
 from app.checkout.errors import BusinessKeyConflict
@@ -77,7 +78,9 @@ def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
     ]
     drafts = _post(session, agreed, wallets)
     if drafts:
-        _announce(session, drafts, write(session, drafts))
+        written = write(session, drafts)
+        drafts = [_with_gifts(session, draft) for draft in drafts]
+        _announce(session, drafts, written)
     new = iter(drafts)
     return [known[at] if at in known else next(new).sale for at in range(len(sales))]
 
@@ -109,7 +112,7 @@ def _find_known(session: Session, sales: Sequence[Paid]) -> dict[int, Sale]:
     )
     return {
         row.position - 1: known_sale(
-            row, sales[row.position - 1].basket, sales[row.position - 1].tenders
+            session, row, sales[row.position - 1].basket, sales[row.position - 1].tenders
         )
         for row in rows
     }
@@ -190,6 +193,13 @@ def _announce(session: Session, drafts: Sequence[Draft], written: Written) -> No
             news.append(paid_news(priced, settled, order=draft.public_id))
     joined = memberships.join_many(session, joining, source=Source.PAYMENT)
     outbox.add_many(session, [*joined, *news, *written.risen])
+
+
+def _with_gifts(session: Session, draft: Draft) -> Draft:
+    if draft.settled is None:
+        return draft
+    given = gifts.give(session, draft.priced, draft.settled, order=draft.public_id)
+    return replace(draft, gifts=given)
 
 
 def _of(wallets: Mapping[int, Wallet], basket: Basket) -> Wallet | None:

@@ -12,7 +12,7 @@ from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, select, te
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app import audit, outbox
-from app.checkout import orders, payments
+from app.checkout import gifts, orders, payments
 from app.checkout.baskets import Tender
 from app.checkout.models import Order, OrderKind, OrderState
 from app.checkout.payments import basket_of, priced_again
@@ -167,6 +167,7 @@ def _settle(session: Session, member: KnownMember, order: Order) -> Claimed:
     priced = priced_again(session, order, basket, wallet)
     settled = settle(session, priced, wallet, _tenders(order), order=order.public_id)
     new_merchants, risen = payments.mark_paid(session, order, settled, priced)
+    gifts.give(session, priced, settled, order=order.public_id)
     _announce(session, priced, settled, order, new_merchants=new_merchants, risen=risen)
     return _claimed(order, settled.earned_points)
 

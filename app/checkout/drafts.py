@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from sqlalchemy.orm import Session
 
 from app.checkout.discounts import NO_COUPONS, Stack
+from app.checkout.gifts import Gift
 from app.checkout.models import OrderKind, OrderState
 from app.checkout.pricing import Priced
 from app.checkout.settling import GaveNone, Settled, dump_homes
@@ -42,6 +43,7 @@ class Sale:
     until: datetime | None
     stack: Stack = NO_COUPONS
     silent: Sequence[GaveNone] = ()
+    gifts: Sequence[Gift] = ()
     replayed: bool = False
 
 
@@ -56,6 +58,7 @@ class Draft:
     quote_id: int | None = None
     settled: Settled | None = None
     until: datetime | None = None
+    gifts: Sequence[Gift] = ()
 
     @property
     def sale(self) -> Sale:
@@ -73,6 +76,7 @@ class Draft:
             until=self.until,
             stack=self.priced.stack,
             silent=self.settled.silent if self.settled else (),
+            gifts=self.gifts,
         )
 
 

@@ -73,7 +73,7 @@ def exchange(
     wallet = _wallet(session, planned)
     # Coupons of the first sale are back before the new order is priced; if the member has yet to be
     # asked, they are not.
-    with session.begin_nested() if planned.coupons else nullcontext():
+    with session.begin_nested() if planned.coupons or planned.gifts else nullcontext():
         refunds.roll_back(session, planned)
         priced = price(session, renewed, wallet, tenders=tenders)
         require_all(renewed, priced.chosen)

@@ -329,6 +329,26 @@ class ParkedRefund(Base):
     refusal: Mapped[str | None]
 
 
+class OrderGift(Base):
+    """What a paid order gave of a pay-gift, once; without a coupon `why` there was none."""
+
+    __tablename__ = "order_gift"
+    __table_args__ = (
+        UniqueConstraint("coupon_id"),
+        CheckConstraint("(coupon_id IS NULL) = (why IS NOT NULL)", name="why"),
+    )
+
+    order_id: Mapped[int] = mapped_column(
+        ForeignKey("order.id"), primary_key=True, autoincrement=False
+    )
+    pay_gift_id: Mapped[int] = mapped_column(
+        ForeignKey("pay_gift.id"), primary_key=True, autoincrement=False
+    )
+    coupon_id: Mapped[int | None] = mapped_column(ForeignKey("coupon.id"))
+    why: Mapped[str | None]
+    at: Mapped[datetime]
+
+
 class MallTaking(Base):
     """What a member took of the mall: `points` of the lots `parts`, one of the item's stock.
 

@@ -1,7 +1,7 @@
 """Orders at the till: sold at once, or placed, paid and cancelled (P2, P3; semantics 12, 38)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, LiteralString
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
-from app.checkout import discounts, taps
+from app.checkout import discounts, gifts, taps
 from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Draft, Sale, write
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
@@ -91,6 +91,7 @@ def settle_priced(
         settled=settled,
     )
     written = write(session, [draft])
+    given = gifts.give(session, priced, settled, order=public_id)
     announce_paid(
         session,
         priced,
@@ -99,7 +100,7 @@ def settle_priced(
         new_merchants=written.new_merchants[public_id],
         risen=written.risen,
     )
-    return draft.sale
+    return replace(draft, gifts=given).sale
 
 
 def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> Sale:
@@ -302,11 +303,13 @@ def look_up(session: Session, basket: Basket, tenders: Sequence[Tender] | None =
         rows = fetch(session, _KNOWN, named)
     known = None
     if rows and rows[0].public_id is not None:
-        known = known_sale(rows[0], basket, tenders)
+        known = known_sale(session, rows[0], basket, tenders)
     return LookedUp(known=known, burns_in_the_hour=burns)
 
 
-def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sale:
+def known_sale(
+    session: Session, row: Any, basket: Basket, tenders: Sequence[Tender] | None
+) -> Sale:
     """Return the sale of a row that bears the till's number.
 
     Raises:
@@ -327,6 +330,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
         until=row.until,
         stack=discounts.load(row.coupons),
         silent=load_silent(row.earnings),
+        gifts=gifts.load(session, row.gifts),
         replayed=True,
     )
 
@@ -334,7 +338,7 @@ def known_sale(row: Any, basket: Basket, tenders: Sequence[Tender] | None) -> Sa
 #: What `known_sale` reads of an order.
 SALE_COLUMNS: LiteralString = (
     "public_id, number, state, fingerprint, total_fen, discount_fen, burned_points, burned_fen, "
-    "due_fen, earned_points, until, coupons, earnings"
+    f"due_fen, earned_points, until, coupons, earnings, {gifts.COLUMN} AS gifts"
 )
 _KNOWN: LiteralString = (
     f"SELECT {SALE_COLUMNS} "  # noqa: S608  (names of columns)

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 import ledger
-from app.checkout import discounts
+from app.checkout import discounts, gifts
 from app.checkout.baskets import Basket, BasketLine, Tender
 from app.checkout.drafts import Sale, activities_of
 from app.checkout.errors import CouponNotUsable, LockExpired, OrderNotPayable, PaidOtherwise
@@ -56,7 +56,7 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     if found.state == OrderState.PAID:
         if found.money != {tender.name: tender.fen for tender in tenders if tender.fen}:
             raise PaidOtherwise(order, found.state)
-        return _sale(found, replayed=True)
+        return replace(_sale(found, replayed=True), gifts=gifts.of_order(session, found.id))
     if found.state != OrderState.AWAITING_PAYMENT:
         raise OrderNotPayable(order, found.state)
     basket = basket_of(session, found)
@@ -81,12 +81,14 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
     except ledger.HoldEnded as ended:  # By the clock, which is ahead of this transaction's now.
         raise Collision("hold", order) from ended
     new_merchants, risen = mark_paid(session, found, settled, priced)
+    given = gifts.give(session, priced, settled, order=order)
     announce_paid(session, priced, settled, order=order, new_merchants=new_merchants, risen=risen)
     return replace(
         _sale(found, replayed=False),
         state=OrderState.PAID,
         earned_points=settled.earned_points,
         silent=settled.silent,
+        gifts=given,
     )
 
 

@@ -4,7 +4,10 @@ from sqlalchemy import text
 
 STATES = text(
     """
-    SELECT l.number, l.refunded_fen, l.refunded_quantity, b.borne
+    SELECT l.number, l.refunded_fen, l.refunded_quantity, b.borne, (
+        SELECT array_agg(c.public_id ORDER BY c.id) FROM order_gift g
+        JOIN coupon c ON c.id = g.coupon_id WHERE g.order_id = l.order_id
+            AND c.state = 'issued' AND c.used = 0) AS gifts
     FROM order_line l, (
         SELECT json_agg(json_build_array(w.id, w.issue_account_id, w.points - w.made_good,
                                          home -> 3, home -> 4) ORDER BY w.id) AS borne

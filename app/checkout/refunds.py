@@ -43,7 +43,7 @@ from app.points.merging import heirs
 from app.points.programme import programme_at
 from config.database import new_id, now_of
 from config.errors import Collision
-from coupons import redemptions
+from coupons import issuing, redemptions
 from coupons.redemptions import Use
 from ledger import Journal, Posting
 
@@ -118,6 +118,7 @@ class Planned:
     coupons: Sequence[Use]
     rolled: Collection[str]
     whole: bool
+    gifts: Sequence[str]
     member: KnownMember | None
     gain: Gain | None
 
@@ -163,7 +164,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     wallet = None
     if member is not None and (order.burned_points or order.earned_points):
         wallet, allocation, homes = _lock(session, member, allocation, homes)
-    states, borne = _read(session, order)
+    states, borne, given = _read(session, order)
     after, delta = refund(allocation, states, request.parts)
     whole = is_whole(allocation, after)
     gone = difference(allocation, {}, states)
@@ -195,6 +196,7 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         ),
         rolled={part.coupon for part in rolled},
         whole=whole,
+        gifts=given if whole else [],
         member=member,
         gain=_gain(session, request, order, member, refund=public_id, gone=gone, delta=delta),
     )
@@ -204,8 +206,11 @@ def roll_back(session: Session, planned: Planned) -> None:
     """Give the coupons of an order their part of a planned refund back; two round trips if any.
 
     Before the accounts are locked, as a sale locks its coupons. Whether one comes back to its
-    holder its template says (semantics 6).
+    holder its template says (semantics 6). With the whole order what its payment gave and nobody
+    has used is taken back, in two round trips more.
     """
+    if planned.gifts:
+        issuing.void(session, planned.gifts, why=f"refund {planned.public_id}")
     redemptions.roll_back_order(
         session,
         order=planned.order.public_id,
@@ -372,17 +377,20 @@ def _points(
     return given_back, clawback
 
 
-def _read(session: Session, order: Order) -> tuple[dict[int, LineState], list[Borne]]:
-    """Return how far the lines have moved, and what issuers bear that the order may make good.
+def _read(
+    session: Session, order: Order
+) -> tuple[dict[int, LineState], list[Borne], Sequence[str]]:
+    """Return how far the lines have moved, what issuers bear that the order may make good, gifts.
 
     Read under the wallet's lock, for another order's refund may make it good too.
     """
     rows = session.execute(STATES, {"order": order.id, "member": order.member_id}).all()
     states = {row.number: LineState(row.refunded_fen, row.refunded_quantity) for row in rows}
-    return states, [
+    borne = [
         Borne(id=key, issue_account_id=account, points=points, cost=Fraction(num, den))
         for key, account, points, num, den in rows[0].borne or []
     ]
+    return states, borne, rows[0].gifts or []
 
 
 def find_known(session: Session, request: RefundRequest) -> Refunded | None:

@@ -129,6 +129,7 @@ CHANGEABLE = {
     "order_line": {"burned_fen", "earned_points", "refunded_fen", "refunded_quantity"},
     "outbox": {"attempts", "ended_at", "lease_until", "next_attempt_at", "state"},
     "parked_refund": {"applied_at", "refusal", "refused_at"},
+    "pay_gift": {"ended_at", "ended_why"},
     "recon_break": {"closed_at", "closed_by", "gone_at", "owned_at", "owner", "reason"},
     "reconciliation": {"bill_fen", "books_fen", "break_fen", "ledger_fen", "pos_fen", "run_at"},
     "referral_bonus": {"taken_at"},

@@ -39,19 +39,22 @@ from app.api.pos.asking import (
 from app.api.pos.changes import AskedChanges, ChangesQuerySchema, OrdersSchema, list_orders
 from app.api.pos.coupons import refuse_coupons, require_patience
 from app.api.pos.quotes import SilentSchema
-from app.api.pos.receipts import Receipt, ReceiptSchema, receipt
+from app.api.pos.receipts import ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
-from app.checkout import discounts, orders, payments, quotes
+from app.checkout import discounts, gifts, orders, payments, quotes
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY, Tender
 from app.checkout.discounts import Stack
 from app.checkout.drafts import Sale
 from app.checkout.errors import CouponNotUsable, QuoteExpired, TapNeeded
+from app.checkout.gifts import Gift
 from app.checkout.models import Order, OrderLine
 from app.checkout.orders import find_by_number
 from app.checkout.settling import load_silent
 from app.errors import NotFound
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedStore, get_directory
+
+_MOST_GIFTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,16 @@ class OrderCouponSchema(DoorSchema):
     fen = Fen(required=True)
 
 
+class OrderGiftSchema(DoorSchema):
+    """A coupon that the order's payment gave; without one `why` says what was in the way."""
+
+    batch = Text(most=40, required=True)
+    zh = Text(most=60, required=True)
+    en = Text(most=60, required=True)
+    coupon_id = PublicId("cpn", required=True, allow_none=True)
+    why = Text(most=40, required=True, allow_none=True)
+
+
 class OrderSchema(DoorSchema):
     order_id = PublicId("ord", required=True)
     number = Text(most=64, required=True)
@@ -125,6 +138,7 @@ class OrderSchema(DoorSchema):
     total_fen = Fen(required=True)
     discount_fen = Fen(required=True)
     coupons = Items(Part(OrderCouponSchema), most=LIMIT_COUPONS, required=True)
+    gifts = Items(Part(OrderGiftSchema), most=_MOST_GIFTS, required=True)
     burned_points = Points(required=True)
     burned_fen = Fen(required=True)
     due_fen = Fen(required=True)
@@ -194,7 +208,7 @@ def cancel_order(session: Session, store: ListedStore, asked: AskedTill, order_i
     terminal_of(session, store, asked.terminal_id)
     order = own_order(session, store, order_id)
     orders.cancel(session, order=order_id)
-    return _told(order, _receipt(session, order))
+    return _told(session, order)
 
 
 @pos.get("/orders/<public_id:order_id>")
@@ -221,11 +235,18 @@ def find_order(session: Session, store: ListedStore, asked: AskedOrders) -> obje
 
 def order_view(session: Session, sale: Sale, member: KnownMember | None) -> Mapping[str, Any]:
     """Return a sale as its till hears of it."""
-    printed = receipt(session, member, earned=sale.earned_points, burned=sale.burned_points)
+    printed = receipt(
+        session,
+        member,
+        earned=sale.earned_points,
+        burned=sale.burned_points,
+        gifts=sale.gifts,
+    )
     return {
         **vars(sale),
         "order_id": sale.public_id,
         "coupons": coupons_view(sale.stack),
+        "gifts": gifts_view(sale.gifts),
         "receipt": printed,
     }
 
@@ -237,6 +258,11 @@ def coupons_view(stack: Stack) -> list[dict[str, object]]:
          "fen": use.fen}
         for use in stack.uses
     ]  # fmt: skip
+
+
+def gifts_view(given: Sequence[Gift]) -> list[dict[str, object]]:
+    """Return what an order gave."""
+    return [{**vars(each), "coupon_id": each.coupon} for each in given]
 
 
 def member_of(session: Session, order: Order) -> KnownMember | None:
@@ -266,7 +292,7 @@ def _detail(session: Session, order: Order) -> Mapping[str, Any]:
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.number)
     ).all()
     return {
-        **_told(order, _receipt(session, order)),
+        **_told(session, order),
         "terminal_id": _terminal(session, order),
         "cashier_id": order.cashier,
         "occurred_at": order.occurred_at,
@@ -276,7 +302,8 @@ def _detail(session: Session, order: Order) -> Mapping[str, Any]:
     }
 
 
-def _told(order: Order, printed: Receipt) -> dict[str, Any]:
+def _told(session: Session, order: Order) -> dict[str, Any]:
+    given = gifts.of_order(session, order.id)
     return {
         "order_id": order.public_id,
         "number": order.number,
@@ -284,25 +311,23 @@ def _told(order: Order, printed: Receipt) -> dict[str, Any]:
         "total_fen": order.total_fen,
         "discount_fen": order.discount_fen,
         "coupons": coupons_view(discounts.load(order.coupons)),
+        "gifts": gifts_view(given),
         "burned_points": order.burned_points,
         "burned_fen": order.burned_fen,
         "due_fen": order.due_fen,
         "earned_points": order.earned_points,
         "until": order.until,
         "silent": load_silent(order.earnings),
-        "receipt": printed,
+        "receipt": receipt(
+            session,
+            member_of(session, order),
+            earned=order.earned_points,
+            burned=order.burned_points,
+            gifts=given,
+        ),
     }
 
 
 def _terminal(session: Session, order: Order) -> str:
     terminals = get_directory(session).terminals.values()
     return next(each.code for each in terminals if each.id == order.terminal_id)
-
-
-def _receipt(session: Session, order: Order) -> Receipt:
-    return receipt(
-        session,
-        member_of(session, order),
-        earned=order.earned_points,
-        burned=order.burned_points,
-    )

@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.api.fields import Day, DoorSchema, Items, Part, Text, Whole
+from app.checkout.gifts import Gift
 from app.members.identification import KnownMember
 from app.points import statements
 from app.points.statements import Balance
 
 _LINE = 80
+_MOST_GIFTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,14 @@ class ReceiptSchema(DoorSchema):
     en = Items(Text(most=_LINE), most=8, required=True)
 
 
-def receipt(session: Session, member: KnownMember | None, *, earned: int, burned: int) -> Receipt:
+def receipt(
+    session: Session,
+    member: KnownMember | None,
+    *,
+    earned: int,
+    burned: int,
+    gifts: Sequence[Gift] = (),
+) -> Receipt:
     """Return the receipt of what was just done; one round trip if there is a member."""
     if member is None:
         return Receipt(
@@ -69,6 +78,9 @@ def receipt(session: Session, member: KnownMember | None, *, earned: int, burned
     if soonest is not None and soonest.expires_on is not None:
         expiry = Expiry(points=soonest.points, on=soonest.expires_on)
     zh, en = _lines(earned, burned, balance, expiry)
+    given = [each for each in gifts if each.coupon is not None][:_MOST_GIFTS]
+    zh += [f"赠券：{each.zh}" for each in given]
+    en += [f"A coupon for you: {each.en}" for each in given]
     return Receipt(
         earned_points=earned,
         burned_points=burned,

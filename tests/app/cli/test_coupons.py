@@ -184,3 +184,26 @@ def test_who_may_not_is_refused(plaza: Plaza, hire: Hire, batch: str, phone: str
     support = hire(Role.SUPPORT).login
 
     assert "没有权限" in plaza.refused("coupons", "claim", batch, phone, "--as", support)
+
+
+def test_orders_are_made_to_give_coupons_and_stopped(
+    plaza: Plaza, marketer: str, batch: str, tmp_path: Path
+) -> None:
+    """C7"""
+    code, file = unique("G"), tmp_path / "conditions.json"
+    file.write_text('{"who": {"tiers": ["gold"]}}', encoding="utf-8")
+    words = ("coupons", "pay-gift", "open", code, "--batch", batch, "--least", "88.80")
+    asked = (*words, "--conditions", str(file), *WINDOW, "--as", marketer)
+
+    assert "¥88.80" in plaza(*asked)
+    assert code in {each["code"] for each in plaza.json("coupons", "pay-gift", "list")}
+    plaza("coupons", "pay-gift", "end", code, "--reason", "够了", "--as", marketer)
+
+    (line,) = [
+        each for each in plaza("coupons", "pay-gift", "list").splitlines() if each.startswith(code)
+    ]
+    assert "已停止" in line
+    file.write_text("[]", encoding="utf-8")
+    assert "an object is wanted" in plaza.refused(*asked)
+    file.write_text("{", encoding="utf-8")
+    assert "not JSON" in plaza.refused(*asked)
