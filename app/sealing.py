@@ -14,6 +14,8 @@ from typing import cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Select, func, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -21,6 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.audit import AuditRecord
 from app.errors import StateConflict
 from config.database import Base, district_of
+from config.keys import KEY_BYTES
 from config.settings import Settings
 from ledger import proofs, verifying
 from ledger.proofs import Signature
@@ -90,6 +93,17 @@ def keys_from(secret: bytes, *, retired: tuple[bytes, ...] = ()) -> ProofKeys:
 def proof_keys(session: Session) -> ProofKeys:
     """Return the keys that the process handed to this transaction."""
     return cast("ProofKeys", session.info["proof_keys"])
+
+
+def offline_key(session: Session) -> Ed25519PrivateKey:
+    """Return the key that signs offline coupons: its own, made of the one that signs days.
+
+    It is replaced with that one. Its public half stays in the database, for tills, until the last
+    token that it signed is over.
+    """
+    secret = proof_keys(session).secret.private_bytes_raw()
+    derived = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"offline-coupon/v1")
+    return Ed25519PrivateKey.from_private_bytes(derived.derive(secret))
 
 
 def seal(session: Session, *, through: date | None = None) -> list[date] | None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from config.database import forget, new_id, now_of, remember
 from coupons import templates
-from coupons.errors import NoSuchCoupon, OtherContent, Over, Retired
+from coupons.errors import BadTemplate, NoSuchCoupon, OtherContent, Over, Retired
 from coupons.models import (
     Batch,
     CeilingRow,
@@ -82,7 +82,14 @@ def add_template(session: Session, template: Template, *, by: str) -> ListedTemp
 
     Raises:
         Retired: the template issues nothing more.
+        BadTemplate: it is to be used offline, and asks what a till cannot look at then.
     """
+    if template.terms.offline_ok and template.unseen:
+        raise BadTemplate(
+            f"template.{template.unseen[0]}",
+            "断网的收银机无法核对，不能与 offline_ok 同用",
+            "a till without the network cannot look at it: not together with offline_ok",
+        )
     now, document = now_of(session), templates.dump(template)
     session.execute(_TEMPLATE, {"id": new_id("ctp"), "code": template.code, "now": now})
     row = _locked_template(session, template.code)

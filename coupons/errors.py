@@ -191,3 +191,51 @@ class TooManyCodes(CouponError):
         )
         self.batch = batch
         self.total = total
+
+
+class BadToken(CouponError):
+    """What was scanned is no offline coupon of ours, or was altered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "不是有效的离线券，或已被改动 / not an offline coupon of ours, or it was altered"
+        )
+
+
+class NotOffline(CouponError):
+    """The coupon is not to be made out for a till without the network, and why."""
+
+    def __init__(self, coupon: str, zh: str, en: str) -> None:
+        super().__init__(
+            f"券 {coupon} 不能离线使用：{zh} / coupon {coupon} does not go offline: {en}"
+        )
+        self.coupon = coupon
+
+
+class MadeOut(CouponError):
+    """The coupon is made out for a store, and stays so until the store has had time to upload.
+
+    It cannot be taken back before: the till that it is for may not be reached, and would take it.
+    """
+
+    def __init__(self, coupon: str, store: str, until: datetime) -> None:
+        super().__init__(
+            f"券 {coupon} 已激活给门店 {store} 离线使用，最迟于 {until:%Y-%m-%d %H:%M} UTC 解锁；"
+            "断网的收银机无法得知撤回，故不能提前收回 / "
+            f"coupon {coupon} is made out for store {store}, and free by {until:%Y-%m-%d %H:%M} "
+            "UTC; a till without the network would not hear that it was taken back"
+        )
+        self.coupon = coupon
+        self.store = store
+        self.until = until
+
+
+class OfflineLimit(CouponError):
+    """The member has as many coupons made out as anybody may at a time."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(
+            f"离线券已达上限，最早于 {until:%Y-%m-%d %H:%M} UTC 可再激活 / "
+            f"no more coupons may be made out before {until:%Y-%m-%d %H:%M} UTC"
+        )
+        self.until = until

@@ -70,6 +70,10 @@ _AUDIT = text(
         FROM coupon_lock GROUP BY coupon_id
     ), spent AS (
         SELECT coupon_id, sum(fen) AS fen FROM kept GROUP BY coupon_id
+    ), out AS (
+        SELECT o.jti, o.holder, o.seat, o.starts_at,
+            least(o.ends_at, o.taken_at, c.voided_at) AS ended_at
+        FROM coupon_offline o JOIN coupon c ON c.id = o.coupon_id
     ), checks AS (
         SELECT b.code || ' ' || coalesce(c.what, t.what) || ' ' || coalesce(c.slot, t.slot)
                 AS subject, x.*
@@ -114,6 +118,18 @@ _AUDIT = text(
         FROM coupon_lock l JOIN coupon c ON c.id = l.coupon_id
         WHERE l.state IN ('redeemed', 'returned')
             AND NOT EXISTS (SELECT FROM coupon_redemption r WHERE r.lock_id = l.id)
+        UNION ALL
+        SELECT o.jti, 'an offline token that was used is redeemed by its order', 1, (
+            SELECT count(*) FROM coupon_redemption r
+            WHERE r.coupon_id = o.coupon_id AND r.order_ref = o.order_ref)
+        FROM coupon_offline o WHERE o.order_ref IS NOT NULL
+        UNION ALL
+        SELECT o.jti, 'a holder''s place for an offline coupon is taken once', 0, (
+            SELECT count(*) FROM out n
+            WHERE n.holder = o.holder AND n.seat = o.seat AND n.jti <> o.jti
+                AND n.starts_at <= o.starts_at
+                AND n.ended_at >= o.starts_at + interval '1 second')  -- Tokens tell whole seconds.
+        FROM out o
         UNION ALL
         SELECT c.public_id, 'a code''s coupon is of its batch', r.batch_id, c.batch_id
         FROM coupon_code k JOIN coupon_code_run r ON r.id = k.run_id

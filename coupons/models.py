@@ -305,6 +305,58 @@ class RollBack(Base):
     at: Mapped[datetime]
 
 
+class OfflineKey(Base):
+    """A public key that has signed tokens. Insert-only."""
+
+    __tablename__ = "coupon_offline_key"
+    __table_args__ = (CheckConstraint("octet_length(public_key) = 32", name="public_key"),)
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    public_key: Mapped[bytes]
+    since: Mapped[datetime]
+
+
+class OfflineCoupon(Base):
+    """A coupon that is made out for one store (C18): `fen` off there, until `ends_at`.
+
+    Its lock bears `jti` as its order, until `until`. With the sale that used it, at `used_at` by
+    the till's clock, it says which order that is. `seat` is one of the three that a holder has.
+    """
+
+    __tablename__ = "coupon_offline"
+    __table_args__ = (
+        UniqueConstraint("order_ref"),
+        Index(None, "coupon_id"),
+        Index(None, "holder", "ends_at"),
+        Index(None, "store", "ends_at"),
+        Index(None, "until"),
+        CheckConstraint("seat BETWEEN 1 AND 3", name="seat"),
+        CheckConstraint("fen BETWEEN 1 AND 2000", name="fen"),
+        CheckConstraint(
+            "starts_at < ends_at AND ends_at <= starts_at + interval '24 hours'"
+            " AND until = ends_at + interval '72 hours'",
+            name="time",
+        ),
+        CheckConstraint("num_nulls(order_ref, used_at, taken_at, skewed) IN (0, 4)", name="use"),
+    )
+
+    jti: Mapped[str] = mapped_column(primary_key=True)
+    coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"))
+    holder: Mapped[str]
+    seat: Mapped[int]
+    store: Mapped[str]
+    kid: Mapped[str] = mapped_column(ForeignKey("coupon_offline_key.kid"))
+    fen: Mapped[int]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    until: Mapped[datetime]
+    sealed: Mapped[bytes]
+    order_ref: Mapped[str | None]
+    used_at: Mapped[datetime | None]
+    taken_at: Mapped[datetime | None]
+    skewed: Mapped[bool | None]
+
+
 class CodeRun(Base):
     """Printed codes of a batch that were made or imported together, under a name."""
 

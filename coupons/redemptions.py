@@ -329,10 +329,11 @@ def _refuse(order: str, rows: Sequence[Any]) -> None:
     """Raise the first refusal; where none is, all were taken."""
     for row in rows:
         if row.verdict not in ("taken", "repeat", "free"):
-            raise _refusal(order, row)
+            raise refusal(order, row)
 
 
-def _refusal(order: str, row: Any) -> CouponError:
+def refusal(order: str, row: Any) -> CouponError:
+    """Return what a verdict of the database says to an order that wanted a coupon."""
     refusals: dict[str, CouponError] = {
         "unknown": NoSuchCoupon("coupon", row.coupon),
         "opened": NoSuchCoupon("coupon", row.coupon),

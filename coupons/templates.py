@@ -12,8 +12,8 @@ from fractions import Fraction
 from coupons import offers, reading, terms
 from coupons.benefits import AmountOff, StoredValue
 from coupons.errors import BadTemplate
-from coupons.offers import Offer
-from coupons.terms import Return, Terms
+from coupons.offers import Offer, When
+from coupons.terms import Ceiling, Return, Terms
 
 MOST_OFFLINE_FEN = 2_000
 """The most that a coupon may take off which a till redeems without the network (reliability 10)."""
@@ -49,6 +49,26 @@ class Template:
         """Return the money that is on a coupon at issue; None: it carries none."""
         benefit = None if self.offer is None else self.offer.benefit
         return benefit.fen if isinstance(benefit, StoredValue) else None
+
+    @property
+    def unseen(self) -> list[str]:
+        """Return what its coupons ask that a till without the network cannot look at, by path.
+
+        A token says a store and an amount alone; what the member is, is looked at before.
+        """
+        offer, budget = self.offer, self.terms.budget
+        if offer is None:
+            return ["pack"]
+        include, exclude = offer.scope.include, offer.scope.exclude
+        asked = {
+            "offer.threshold": offer.threshold.min_fen or offer.threshold.min_quantity,
+            "offer.when": offer.when != When(),
+            "offer.tenders": offer.tenders,
+            "offer.scope.include": include.categories or include.skus,
+            "offer.scope.exclude": exclude.categories or exclude.skus,
+            "terms.budget.order_fen": budget.order_fen != Ceiling(),
+        }
+        return [path for path, wanted in asked.items() if wanted]
 
     def offer_of(self, value_fen: int | None) -> Offer:
         """Return what a coupon gives that has so many fen left on it; None: all of the offer.

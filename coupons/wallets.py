@@ -34,6 +34,7 @@ class Held:
     `value_fen` is the money left on it, or what a re-issued one takes off. `uses_left` None: as
     long as the money lasts. `order` is the order that has a use of it set aside until `until`; the
     other uses of the same coupon may be free. `index` is the keyed hash of its code, if it has one.
+    `made_out_for` is the store that it is made out for, which takes it offline to `made_out_until`.
     """
 
     id: int
@@ -51,6 +52,8 @@ class Held:
     order: str | None
     until: datetime | None
     index: bytes | None = None
+    made_out_for: str | None = None
+    made_out_until: datetime | None = None
 
     @property
     def offer(self) -> Offer:
@@ -118,6 +121,8 @@ def _read(
             order=row.order_ref,
             until=row.until,
             index=row.index,
+            made_out_for=row.made_out_for,
+            made_out_until=row.made_out_until,
         )
         for row in rows
     ]
@@ -128,7 +133,8 @@ SELECT c.id, c.public_id, b.code AS batch, c.holder, v.document::text AS documen
     s.standing, c.valid_from, c.valid_until, c.uses - c.used AS uses_left,
     CASE WHEN c.uses IS NULL THEN c.value_fen - coalesce(l.set_aside, 0)::bigint
          ELSE c.value_fen END AS value_fen,
-    c.transferable - c.transfers AS transfers_left, l.order_ref, l.until, i.index
+    c.transferable - c.transfers AS transfers_left, l.order_ref, l.until, i.index,
+    f.store AS made_out_for, f.ends_at AS made_out_until
 FROM coupon c
 LEFT JOIN coupon_code i ON i.coupon_id = c.id
 JOIN coupon_batch b ON b.id = c.batch_id
@@ -139,6 +145,7 @@ LEFT JOIN LATERAL (
     FROM coupon_lock k
     WHERE k.coupon_id = c.id AND k.state = 'locked' AND k.until > %(now)s
         AND k.order_ref IS DISTINCT FROM %(order)s) l ON true
+LEFT JOIN coupon_offline f ON f.jti = l.order_ref
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN c.state IN ('void', 'used') THEN c.state

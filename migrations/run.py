@@ -34,6 +34,7 @@ REPEATABLES = (
     "coupons/issuing.sql",
     "coupons/redemptions.sql",
     "app/points/lasting.sql",
+    "coupons/offline.sql",
     "app/points/lots.sql",
     "app/points/expiry.sql",
     "app/checkout/mall.sql",

@@ -122,11 +122,13 @@ def reads(
     pages: type[DoorSchema] | None = None,
     conflicts: bool = False,
     read_only: bool = True,
+    kept_seconds: int | None = None,
 ) -> Callable[[View], View]:
     """Make a view answer in a transaction that only reads; `query` checks what stands after `?`.
 
     What it returns as `Paged` is written by `pages`. `conflicts`: it may answer 409. Not
-    `read_only`: what it tells is made when it is first asked for, and the same ever after.
+    `read_only`: what it tells is made when it is first asked for, and the same ever after. The
+    caller may keep an answer for `kept_seconds`; by default for none.
     """
 
     def decorate(view: View) -> View:
@@ -144,7 +146,10 @@ def reads(
                     answer = _answer(pages, made.value, HTTPStatus.OK)
                 else:
                     answer = _answer(gives, made, HTTPStatus.OK)
-            return respond(answer)
+            response = respond(answer)
+            if kept_seconds is not None:
+                response.headers["Cache-Control"] = f"private, max-age={kept_seconds}"
+            return response
 
         door.contract = Contract(  # type: ignore[attr-defined]
             gives=gives, query=query, pages=pages, conflicts=conflicts

@@ -21,7 +21,7 @@ from app.api import answers, auth, bodies, idempotency
 from app.api.answers import Answer, Scope
 from app.api.auth import Claim
 from app.api.context import services
-from app.api.edge import Again, Contract, View, enter, respond, sent_body
+from app.api.edge import Again, Contract, Refused, View, enter, respond, sent_body
 from app.api.errors import DoorError
 from app.api.fields import DoorSchema, instance, load
 from app.api.problems import INTERNAL, problem_of, refuse
@@ -43,7 +43,8 @@ class _Refused(Exception):
 class _Request:
     """What all parts of one request share; a verdict holds what its view made as `each`.
 
-    The view takes some parts and returns what it made of each, all or none.
+    The view takes some parts and returns what it made of each, all or none. Those that are `alone`
+    it gets one by one; such a one it may refuse and keep what it wrote, by `Refused`.
     """
 
     view: View
@@ -52,6 +53,7 @@ class _Request:
     claim: Claim
     key: str
     fingerprint: bytes
+    alone: Callable[[Any], bool]
 
     def judge(
         self, session: Session, *, parts: Sequence[Any], before: Sequence[Verdict], last: bool
@@ -67,19 +69,19 @@ class _Request:
         known = idempotency.begin(session, scope)
         if known is not None:
             return known
-        verdicts = self._verdicts(session, store, parts)
-        refused = verdicts[0]["status"] >= HTTPStatus.BAD_REQUEST
+        verdicts, undone = self._verdicts(session, store, parts)
         if last:
             answer = self._answer([*before, *verdicts])
-            answers.store(session, scope, answer, undone=refused)
+            answers.store(session, scope, answer, undone=undone)
             return answer
-        if refused:
+        if undone:
             answers.undo(session)
         return verdicts
 
     def _verdicts(
         self, session: Session, store: ListedStore, parts: Sequence[Any]
-    ) -> list[Verdict]:
+    ) -> tuple[list[Verdict], bool]:
+        """Return the verdicts, and whether what was written has to go."""
         try:
             made = self.view(session, store, parts)
             session.flush()
@@ -89,13 +91,25 @@ class _Request:
                 raise
             if len(parts) > 1:
                 raise _Refused from error
-            return [{"status": problem.status, "problem": refuse(error).get_json()}]
-        return [
-            {"status": int(HTTPStatus.OK), self.each: one.value}
-            if isinstance(one, Again)
-            else {"status": int(HTTPStatus.CREATED), self.each: one}
-            for one in made
-        ]
+            return [_refusal(error)], True
+        return [self._verdict(one) for one in made], False
+
+    def _verdict(self, one: object) -> Verdict:
+        if isinstance(one, Refused):
+            return _refusal(one.error)
+        if isinstance(one, Again):
+            return {"status": int(HTTPStatus.OK), self.each: one.value}
+        return {"status": int(HTTPStatus.CREATED), self.each: one}
+
+    def chunks(self, parts: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the parts in their order, so many at a time, and some by themselves."""
+        found: list[list[Any]] = []
+        for part in parts:
+            alone = self.alone(part)
+            if alone or not found or len(found[-1]) == CHUNK or self.alone(found[-1][0]):
+                found.append([])
+            found[-1].append(part)
+        return list(found)
 
     def _answer(self, verdicts: Sequence[Verdict]) -> Answer:
         refused = sum(verdict["status"] >= HTTPStatus.BAD_REQUEST for verdict in verdicts)
@@ -110,10 +124,22 @@ class _Request:
         return Answer(status=HTTPStatus.OK, body=body.encode())
 
 
+def _refusal(error: Exception) -> Verdict:
+    return {"status": problem_of(error).status, "problem": refuse(error).get_json()}
+
+
 def writes_each(
-    takes: type[DoorSchema], gives: type[DoorSchema], *, name: str, each: str
+    takes: type[DoorSchema],
+    gives: type[DoorSchema],
+    *,
+    name: str,
+    each: str,
+    alone: Callable[[Any], bool] = lambda _: False,
 ) -> Callable[[View], View]:
-    """Make a view answer for the things in the list `name`, with a verdict on every one."""
+    """Make a view answer for the things in the list `name`, with a verdict on every one.
+
+    `alone` says which of them it gets by themselves.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -128,6 +154,7 @@ def writes_each(
                 claim=auth.claim(),
                 key=key,
                 fingerprint=bodies.fingerprint(request.method, request.path, body),
+                alone=alone,
             )
             return _each(shared, parts)
 
@@ -139,7 +166,7 @@ def writes_each(
 
 def _each(shared: _Request, parts: Sequence[Any]) -> Response:
     verdicts: list[Verdict] = []
-    waiting = [parts[at : at + CHUNK] for at in range(0, len(parts), CHUNK)]
+    waiting = shared.chunks(parts)
     while waiting:
         chunk = waiting.pop(0)
         judge = partial(shared.judge, parts=chunk, before=verdicts, last=not waiting)

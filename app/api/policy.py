@@ -45,6 +45,7 @@ POLICY: Mapping[str, Role] = {
     "pos.get_burn": Role.STORE,
     "pos.find_burn": Role.STORE,
     "pos.upload_orders": Role.STORE,
+    "pos.read_offline_keys": Role.STORE,
     "pos.read_totals": Role.STORE,
     "pos.close_totals": Role.STORE,
     "pos.list_z_totals": Role.STORE,
@@ -118,6 +119,7 @@ POLICY: Mapping[str, Role] = {
     "member.get_taking": Role.MEMBER,
     "member.show_pick_up_code": Role.MEMBER,
     "member.cancel_taking": Role.MEMBER,
+    "member.make_out_coupon": Role.MEMBER,
 }
 """Endpoint → whom it is for; `requires` on the view has to say the same."""
 

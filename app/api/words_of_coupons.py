@@ -188,6 +188,73 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
         1,
     ),
     "Claimed.coupons": ("领到的券", "the coupons that were got"),
+    # Without the network.
+    "OwnCoupon.offline": (
+        "已激活给哪家门店离线使用；否则为 null",
+        "the store that it is made out for, without the network; else null",
+    ),
+    "MadeOut.store_id": ("门店代码", "the store's code", "tea-1"),
+    "MadeOut.store": ("门店名称", "the store's name", "湖滨茶馆"),
+    "MadeOut.ends_at": ("离线可用至（不含）", "until when its till takes it, half-open", _FROM),
+    "MakeOutCoupon.store_id": (
+        "在哪家门店用，门店代码",
+        "the store to use it at, by code",
+        "tea-1",
+    ),
+    "OfflineCoupon.store_id": ("门店代码", "the store's code", "tea-1"),
+    "OfflineCoupon.fen": ("离线抵用金额，单位分", "what it takes off, in fen", 1000),
+    "OfflineCoupon.starts_at": ("何时起可用", "from when on it may be used", _FROM),
+    "OfflineCoupon.ends_at": ("离线可用至（不含）", "until when, half-open", _FROM),
+    "OfflineCoupon.locked_until": (
+        "门店未上传时，何时解锁",
+        "when it is free again, if the store has uploaded nothing",
+        _UNTIL,
+    ),
+    "OfflineCoupon.token": (
+        "向收银员出示的离线券码，文字或二维码",
+        "the token to show at the till, as text or QR code",
+        "OCT1.eyJleHAiOjE3Njg1NTA0MDB9.D7BlAv2l",
+    ),
+    "OfflineKeys.store_id": (
+        "本店编号，须与离线券的 st 相同",
+        "this store: the `st` of its tokens",
+        "sto_01KB2N7QX4T5W6Y8Z9ABCDEFGH",
+    ),
+    "OfflineKeys.now": ("服务器时间", "the server's clock", _FROM),
+    "keys": ("验离线券的公钥", "public keys of offline coupons"),
+    "kid": ("公钥名称", "the key's name", "oct-2f3a5b7c9d1e"),
+    "public_key": (
+        "Ed25519 公钥，32 字节的 base64url",
+        "its 32 bytes (Ed25519) in base64url",
+        "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg",
+    ),
+    "revoked": ("本店已作废的离线券", "this store's tokens that were called back"),
+    "jti": (
+        "离线券编号，每次激活一个",
+        "the token's id, one a making-out",
+        "oct_01KB2N7QX4T5W6Y8Z9ABCDEFGH",
+    ),
+    "Revoked.ends_at": ("原到期时间", "when it would have ended", _FROM),
+    "CapturedOrder.offline_coupon": (
+        "断网时收下的离线券，原样上传；其优惠为 lines 合计减 tenders 合计",
+        "the token that the till took; it gave what the tenders leave of the lines",
+    ),
+    "offline_coupon": ("离线券的结果；没有为 null", "what became of its offline coupon; else null"),
+    "given_fen": ("收银机已让的金额，单位分", "what the till gave by it, in fen", 1000),
+    "honoured": (
+        "是否按券核销；否则为门店自行优惠",
+        "whether the coupon pays; else the store bears it",
+        True,
+    ),
+    "skewed": ("收银机时钟是否有偏差", "whether the till's clock was off", False),
+    "UsedOffline.kind": (
+        "差异类型：coupon_used_twice、coupon_wrong_store、coupon_revoked、coupon_out_of_time、"
+        "coupon_late 或 coupon_unmet；否则为 null",
+        "the kind of its break: coupon_used_twice, coupon_wrong_store, coupon_revoked, "
+        "coupon_out_of_time, coupon_late or coupon_unmet; else null",
+        None,
+    ),
+    "break_id": ("差异编号；否则为 null", "the id of its break; else null", None),
     # What a refund does to them.
     "CouponBack.fen": ("退回的优惠，单位分", "what went back of its discount, in fen", 2000),
     "returned": ("券本身是否退回", "whether the coupon itself may be used again", True),

@@ -71,11 +71,24 @@ class Tap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OfflineUse:
+    """A coupon that a till took without the network and that it may use, by the token's `jti`.
+
+    `holder` made it out, whoever buys. `skewed`: the till's clock was off.
+    """
+
+    jti: str
+    coupon: str
+    holder: str
+    skewed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Basket:
     """A sale as the till asks for it. `number` is the till's own, unique per till for ever.
 
     `coupons` names those to use, by public id or by code; `BEST`: those of the member that save
-    most.
+    most. Offline a till takes one, by its `token` (its jti); `offline` is what of it is honoured.
 
     With `tap` the member is asked before dear points are burned. An exchange earns by the time of
     its first sale and burns by its own, `spent_at`; `replaces` names the order and the refund that
@@ -94,6 +107,8 @@ class Basket:
     spent_at: datetime | None = None
     replaces: tuple[str, str] | None = None
     tap: Tap | None = None
+    token: str | None = None
+    offline: OfflineUse | None = None
 
     def __post_init__(self) -> None:
         if self.occurred_at.tzinfo is None:
@@ -145,6 +160,7 @@ class Basket:
             None if tenders is None else [[tender.name, tender.fen] for tender in tenders],
             *(self.replaces or ()),
             *([list(self.coupons)] if self.coupons else []),
+            *([{"token": self.token}] if self.token else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(shape, ensure_ascii=False).encode()).digest()
 

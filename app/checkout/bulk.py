@@ -66,7 +66,7 @@ def sell_many(session: Session, sales: Sequence[Paid]) -> list[Sale]:
         BusinessKeyConflict: a till's number names another sale, or stands here twice.
         As `orders.sell`; and InsufficientBalance where a prepaid merchant has run dry.
     """
-    if any(sale.basket.burn_points or sale.basket.coupons for sale in sales):
+    if any(sale.basket.burn_points or sale.basket.coupons or sale.basket.token for sale in sales):
         raise ValueError("a sale that burns or uses coupons is sold by itself")
     wallets = _lock(session, sales)
     known = _find_known(session, sales)

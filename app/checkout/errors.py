@@ -62,6 +62,17 @@ class CouponNotUsable(AppError):
         self.reasons = tuple(reasons)
 
 
+class OfflineTooLate(AppError):
+    """A sale with an offline coupon came after its 72 hours; a break says what it gave."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"离线单已超过 72 小时，未入账；其离线券记为差异 {found} / "
+            f"More than 72 hours ago, so it was not sold; what its coupon gave is break {found}"
+        )
+        self.found = found
+
+
 class PaymentMismatch(AppError):
     """The tenders do not add up to what is due."""
 

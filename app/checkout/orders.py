@@ -27,6 +27,7 @@ from app.outbox import News
 from app.points import lots
 from app.points.lots import Wallet
 from config.database import fetch, new_id, now_of
+from coupons import offline as offline_coupons
 from coupons import redemptions
 from ledger import Journal
 
@@ -177,13 +178,23 @@ def redeem(session: Session, priced: Priced, *, order: str) -> None:
     Raises:
         CouponError: one is not to be had any more, or its budget does not cover it.
     """
-    if priced.stack.uses:
+    basket, offline = priced.basket, priced.basket.offline
+    if priced.stack.uses and offline is not None:
+        offline_coupons.redeem(
+            session,
+            jti=offline.jti,
+            order=order,
+            use=priced.stack.redeemed[0],
+            used_at=basket.occurred_at,
+            skewed=offline.skewed,
+        )
+    elif priced.stack.uses:
         redemptions.redeem(
             session,
             order=order,
             uses=priced.stack.redeemed,
             holders=priced.holders,
-            store=priced.basket.terminal.store.public_id,
+            store=basket.terminal.store.public_id,
         )
 
 

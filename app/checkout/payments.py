@@ -114,7 +114,7 @@ def _redeem(
     redemptions.redeem(
         session,
         order=order,
-        holders=holders_of(session, priced.basket) if late else (),
+        holders=holders_of(session, priced.basket.member) if late else (),
         store=priced.basket.terminal.store.public_id,
     )
 

@@ -108,7 +108,7 @@ def price(
     ]
     programme = programme_at(session, basket.occurred_at)
     chosen = None
-    if basket.coupons:
+    if basket.coupons or basket.offline:
         names = None if tenders is None else [tender.name for tender in tenders if tender.fen]
         chosen = choose(session, basket, lines, merchants, directory=directory, tenders=names)
         lines = chosen.stack.taken_off(lines)

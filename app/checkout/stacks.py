@@ -2,27 +2,28 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.checkout.baskets import BEST, Basket
+from app.checkout.baskets import BEST, Basket, OfflineUse
 from app.checkout.discounts import NO_COUPONS, Stack, Use
 from app.checkout.errors import CouponNotUsable
 from app.checkout.sharing import Gift, SaleLine
 from app.checkout.slices import Funded
 from app.members.birthdays import birthday_of
-from app.members.identification import same_person
+from app.members.identification import KnownMember, same_person
 from app.members.models import Member
 from app.members.sealing import coupon_keys
 from app.merchants.directory import Directory, ListedMerchant
+from config.database import now_of
 from coupons import codes, conditions, funding, stacking, wallets
 from coupons.candidates import Held
 from coupons.conditions import Item, Shopper, Unmet
 from coupons.errors import BadCode
 from coupons.funding import Funder, FunderKind
-from coupons.offers import FirstPurchase, Offer
+from coupons.offers import FirstPurchase, Offer, Who
 from coupons.stacking import Answer, LeftOut, Why
 from coupons.terms import CodeLength
 from coupons.wallets import Standing
@@ -59,14 +60,17 @@ def choose(
     those of them that save most, with the reason of every one that is left out. Whoever is not told
     of a coupon hears that there is none of the name (C17, C19). Without `tenders` none is refused.
     """
-    holders = holders_of(session, basket)
+    if basket.offline is not None:
+        items = tuple(_items(basket, lines, merchants))
+        return _choose_offline(session, basket.offline, items, merchants, directory=directory)
+    holders = holders_of(session, basket.member)
     held, not_usable = _held(session, basket, holders)
     if not held:
         return Chosen(holders=holders, not_usable=not_usable)
     offers = [each.offer for each in held]
     asked = conditions.Basket(
         items=tuple(_items(basket, lines, merchants)),
-        shopper=_shopper(session, basket, merchants, offers),
+        shopper=shopper_of(session, basket.member, merchants, offers),
         at=basket.burns_at,
         tenders=None if tenders is None else frozenset(tenders),
     )
@@ -98,17 +102,37 @@ def require_all(basket: Basket, chosen: Chosen | None) -> None:
         raise CouponNotUsable([(each.coupon, each.zh, each.en) for each in left_out])
 
 
-def holders_of(session: Session, basket: Basket) -> list[str]:
-    """Return the names under which the member's coupons are kept, those of merged members too."""
-    if basket.member is None:
+def holders_of(session: Session, member: KnownMember | None) -> list[str]:
+    """Return the names under which a member's coupons are kept, those of merged members too."""
+    if member is None:
         return []
     return list(
         session.scalars(
             select(Member.public_id)
-            .where(Member.id.in_(same_person(basket.member.id)))
-            .order_by(Member.id != basket.member.id, Member.id)
+            .where(Member.id.in_(same_person(member.id)))
+            .order_by(Member.id != member.id, Member.id)
         )
     )
+
+
+def _choose_offline(
+    session: Session,
+    offline: OfflineUse,
+    items: tuple[Item, ...],
+    merchants: Sequence[ListedMerchant],
+    *,
+    directory: Directory,
+) -> Chosen:
+    """Return what the coupon takes off that a till took offline, be its last day over by now.
+
+    Whom it serves was looked at when it was made out: its holder need not be known at the till.
+    """
+    held = wallets.find(session, coupons=[offline.coupon], order=offline.jti)[0]
+    asked = conditions.Basket(items=items, shopper=Shopper(), at=now_of(session))
+    serves_all = replace(_candidate(held), offer=replace(held.offer, who=Who()))
+    answer = stacking.best([serves_all], asked)
+    uses = [_use(held, use.shares, asked, merchants, directory) for use in answer.best.uses]
+    return Chosen(stack=Stack(uses=uses), answer=answer, holders=[offline.holder])
 
 
 def _held(
@@ -189,11 +213,13 @@ def _items(
         )
 
 
-def _shopper(
-    session: Session, basket: Basket, merchants: Sequence[ListedMerchant], offers: Sequence[Offer]
+def shopper_of(
+    session: Session,
+    member: KnownMember | None,
+    merchants: Sequence[ListedMerchant],
+    offers: Sequence[Offer],
 ) -> Shopper:
-    """Return the member as offers see him; what none of them asks for is not looked up."""
-    member = basket.member
+    """Return a member as offers see him; what none of them asks for is not looked up."""
     if member is None:
         return Shopper()
     asked = {offer.who.first_purchase for offer in offers}

@@ -146,7 +146,7 @@ def list_(
         echo_json([asdict(each) for each in found])
         return
     for each in found:
-        what = each.order or each.refund or each.order_number
+        what = each.order or each.refund or each.order_number or each.reference
         end = f"已关闭 closed：{each.reason}" if each.closed else (each.owner or "无人负责 unowned")
         click.echo(
             f"{each.public_id} · {each.gateway} {each.day} · {each.kind} · {yuan(each.fen)} · "

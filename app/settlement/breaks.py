@@ -1,4 +1,7 @@
-"""Breaks between our books and the gateways' bills: aged, owned, closed with a reason (L10)."""
+"""Breaks, aged, owned, closed with a reason: between our books and the gateways' bills (L10).
+
+And of coupons that were taken offline and are not honoured (C18): what a store gave away by them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +19,20 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app import audit
+from app.checkout.models import Order
 from app.clock import business_date
 from app.errors import Invalid, NotFound, StateConflict
 from app.settlement.bill_files import Gateway
-from config.database import Base, now_of
+from config.database import Base, new_id, now_of
 
 PAGE = 500
+
+#: What stands in a coupon's break in the place of a gateway.
+COUPONS = "coupons"
 
 #: Ages in days, each from the one before on: 0-1, 2-3, 4-7, more.
 AGES = ((1, "0-1"), (3, "2-3"), (7, "4-7"))
@@ -53,20 +61,33 @@ class Reconciliation(Base):
 
 
 class Break(Base):
-    """One difference of a day. `gone_at`: a later run did not find it any more."""
+    """One difference of a day. `gone_at`: a later run did not find it any more.
+
+    A coupon's has a `reference`: its token, the terminal, and the till's number of the sale.
+    """
 
     __tablename__ = "recon_break"
     __table_args__ = (
         UniqueConstraint("public_id"),
         UniqueConstraint(
-            "gateway", "day", "kind", "order_id", "refund_id", "bill_row_id",
+            "gateway", "day", "kind", "order_id", "refund_id", "bill_row_id", "reference",
             name="recon_break_what_key", postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint(
             "kind IN ('missing_at_gateway', 'missing_here', 'amount_differs',"
             " 'refund_missing_at_gateway', 'refund_missing_here', 'duplicate', 'wrong_day',"
-            " 'books_differ')",
+            " 'books_differ', 'coupon_used_twice', 'coupon_wrong_store', 'coupon_revoked',"
+            " 'coupon_out_of_time', 'coupon_late', 'coupon_unmet')",
             name="kind",
+        ),
+        CheckConstraint(
+            "(gateway = 'coupons') = (reference IS NOT NULL)"
+            " AND (gateway = 'coupons') = starts_with(kind, 'coupon_')",
+            name="reference",
+        ),
+        Index(
+            "recon_break_reference_key", "reference", unique=True,
+            postgresql_where=text("reference IS NOT NULL"),
         ),
         CheckConstraint("fen <> 0", name="fen"),
         CheckConstraint("(owner IS NULL) = (owned_at IS NULL)", name="owner"),
@@ -96,6 +117,7 @@ class Break(Base):
     closed_by: Mapped[str | None]
     reason: Mapped[str | None]
     gone_at: Mapped[datetime | None]
+    reference: Mapped[str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +157,16 @@ class Listed:
     owner: str | None
     closed: bool
     reason: str | None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CouponBreak:
+    """A coupon's break as the store hears of it; it bears the `fen`."""
+
+    public_id: str
+    kind: str
+    fen: int
 
 
 def list_days(
@@ -198,6 +230,40 @@ def list_breaks(
     )
     today = business_date(now_of(session))
     return [_listed(row, today) for row in rows]
+
+
+def open_coupon(
+    session: Session,
+    *,
+    kind: str,
+    day: date,
+    fen: int,
+    order: str | None,
+    reference: str,
+    owner: str,
+) -> CouponBreak:
+    """Write down what a store gave by a coupon that is not honoured; the first word stands.
+
+    `owner` looks into it from the start. The store bears the `fen`, which its sale says too.
+    """
+    now = now_of(session)
+    row = {
+        "public_id": new_id("brk"),
+        "gateway": COUPONS,
+        "day": day,
+        "kind": kind,
+        "order_id": select(Order.id).where(Order.public_id == order).scalar_subquery(),
+        "fen": fen,
+        "opened_at": now,
+        "owner": owner,
+        "owned_at": now,
+        "reference": reference,
+    }
+    session.execute(insert(Break).values(row).on_conflict_do_nothing())
+    stands = session.execute(
+        select(Break.public_id, Break.kind, Break.fen).where(Break.reference == reference)
+    ).one()
+    return CouponBreak(public_id=stands.public_id, kind=stands.kind, fen=stands.fen)
 
 
 def own(session: Session, public_id: str, *, owner: str, by: str) -> None:
@@ -277,12 +343,14 @@ def _listed(row: Row[Any], today: date) -> Listed:
         owner=row.owner,
         closed=row.closed_at is not None,
         reason=row.reason,
+        reference=row.reference,
     )
 
 
 _BREAKS = text(
     """
     SELECT b.public_id, b.gateway, b.day, b.kind, b.fen, b.owner, b.closed_at, b.reason,
+        b.reference,
         o.public_id AS "order", r.public_id AS refund, w.transaction_id, w.order_number
     FROM recon_break b
     LEFT JOIN "order" o ON o.id = b.order_id

@@ -8,6 +8,7 @@ from config.database import Database
 from coupons import invariants, issuing
 from migrations.run import create_district
 from tests.coupons.makers import make_batch, make_card, make_coupon, use_up
+from tests.coupons.test_offline import claimed, made_out
 
 DAMAGE = [
     ("UPDATE coupon_tally SET used = used - 1 WHERE what = 'issued'", "a batch's counter is"),
@@ -16,7 +17,20 @@ DAMAGE = [
     ("UPDATE coupon SET used = 0, state = 'issued' WHERE used = 1 AND uses = 1", "a coupon counts"),
     ("UPDATE coupon SET value_fen = value_fen + 1 WHERE uses IS NULL", "money on a coupon"),
     ("UPDATE coupon SET holder = 'mem_thief'", "a holder's coupon has its seat"),
-    ("UPDATE coupon_lock SET state = 'returned'", "a redemption is open as long"),
+    (
+        "UPDATE coupon_lock SET state = 'returned' WHERE state = 'redeemed'",
+        "a redemption is open as long",
+    ),
+    (
+        "UPDATE coupon_offline SET order_ref = jti, used_at = now(), taken_at = now(),"
+        " skewed = false",
+        "an offline token that was used",
+    ),
+    (
+        "ALTER TABLE coupon_offline DISABLE TRIGGER used_for_good;"
+        "UPDATE coupon_offline SET seat = 1",
+        "a holder's place for an offline coupon",
+    ),
 ]
 
 
@@ -33,6 +47,8 @@ def damaged(database: Database, owner_url: str) -> str:
         use_up(session, coupon)
         make_coupon(session)
         use_up(session, make_card(session, 5_000))
+        for _ in range(2):
+            made_out(session, claimed(session, "mem_2"), "mem_2")
     return "coupons-audit"
 
 

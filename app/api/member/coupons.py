@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.api import guessing, limits
 from app.api.auth import Role, SignedIn, requires
 from app.api.edge import Refused, reads, writes
-from app.api.fields import DoorSchema, Fen, Instant, Items, Part, Phone, PublicId, Text, Whole
+from app.api.fields import Code, DoorSchema, Fen, Instant, Items, Part, Phone, PublicId, Text, Whole
 from app.api.member import member
 from app.api.member.coupon_terms import CouponTermsSchema, terms_view
 from app.clock import server_now
@@ -20,9 +20,18 @@ from app.members.errors import UnknownMember
 from app.members.identification import find_by_phone, same_person
 from app.members.models import Member
 from app.members.sealing import coupon_keys
+from app.merchants.directory import get_directory
 from coupons import codes, issuing, wallets
 from coupons.errors import NoSuchCoupon
 from coupons.wallets import MOST, Held
+
+
+class MadeOutSchema(DoorSchema):
+    """Where a coupon is made out for, to be taken there without the network until `ends_at`."""
+
+    store_id = Code(required=True)
+    store = Text(most=60, required=True)
+    ends_at = Instant(required=True)
 
 
 class OwnCouponSchema(DoorSchema):
@@ -40,6 +49,7 @@ class OwnCouponSchema(DoorSchema):
     value_fen = Fen(required=True, allow_none=True)
     transfers_left = Whole(required=True)
     locked_until = Instant(required=True, allow_none=True)
+    offline = Part(MadeOutSchema, required=True, allow_none=True)
     terms = Part(CouponTermsSchema, required=True)
 
 
@@ -93,7 +103,7 @@ class SharedCouponSchema(DoorSchema):
 def list_own_coupons(session: Session, caller: SignedIn) -> Mapping[str, Any]:
     """Return the member's coupons, usable ones first, with the terms of each."""
     held = wallets.wallet(session, holders=names_of(session, caller.member.id))
-    return {"coupons": [coupon_view(each) for each in held]}
+    return {"coupons": [_own_view(session, each) for each in held]}
 
 
 @member.get("/coupons/<public_id:coupon_id>")
@@ -101,7 +111,8 @@ def list_own_coupons(session: Session, caller: SignedIn) -> Mapping[str, Any]:
 @reads(OwnCouponSchema)
 def get_own_coupon(session: Session, caller: SignedIn, coupon_id: str) -> Mapping[str, Any]:
     """Return a coupon of the member; somebody else's is as good as none."""
-    return coupon_view(_own(session, coupon_id, names_of(session, caller.member.id)))
+    held = _own(session, coupon_id, names_of(session, caller.member.id))
+    return _own_view(session, held)
 
 
 @member.get("/coupons/<public_id:coupon_id>/code")
@@ -163,6 +174,18 @@ def coupon_view(held: Held) -> Mapping[str, Any]:
         "locked_until": held.until,
         "terms": terms_view(held.template, held.offer),
     }
+
+
+def _own_view(session: Session, held: Held) -> Mapping[str, Any]:
+    """Return a coupon with the store that it is made out for, by the code that people use."""
+    stores = get_directory(session).stores.values() if held.made_out_for else ()
+    store = next((each for each in stores if each.public_id == held.made_out_for), None)
+    made_out = store and {
+        "store_id": store.code,
+        "store": store.name,
+        "ends_at": held.made_out_until,
+    }
+    return {**coupon_view(held), "offline": made_out}
 
 
 def names_of(session: Session, member_id: int) -> list[str]:

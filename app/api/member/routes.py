@@ -12,6 +12,7 @@ from app.api.member import (
     mall,
     member,
     offers,
+    offline,
     orders,
     points,
     profile,
@@ -22,7 +23,7 @@ from app.api.member import (
 
 RESOURCES = (
     sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
-    claims, referrals, exports, closing, offers, coupons, mall,
+    claims, referrals, exports, closing, offers, coupons, mall, offline,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

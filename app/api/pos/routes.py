@@ -7,6 +7,7 @@ from app.api.pos import (
     events,
     exchanges,
     mall,
+    offline,
     orders,
     pos,
     quotes,
@@ -20,7 +21,7 @@ from app.api.pos import (
 
 RESOURCES = (
     till, quotes, orders, events, coupons, mall, refunds, roll_backs, changes, exchanges, burns,
-    uploads, totals, sandbox,
+    uploads, offline, totals, sandbox,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "pos"]

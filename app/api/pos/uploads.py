@@ -27,6 +27,7 @@ from app.api.pos.asking import (
     business_time,
     terminal_of,
 )
+from app.api.pos.offline import UsedOfflineSchema, sell_with_coupon
 from app.checkout import bulk, orders
 from app.checkout.baskets import LIMIT_LINES, Basket, BasketLine, Tender
 from app.checkout.bulk import Paid
@@ -37,6 +38,7 @@ from app.members import seeds
 from app.members.errors import BadMemberCode, MemberCodeUsed, UnknownMember
 from app.members.identification import KnownMember, get_by_id, list_by_phones
 from app.merchants.directory import ListedStore, ListedTerminal
+from coupons.tokens import LONGEST
 
 LIMIT_ORDERS = 500
 
@@ -53,6 +55,7 @@ class AskedUpload:
     tenders: Sequence[Tender]
     phone: str | None
     member_code: str | None
+    offline_coupon: str | None
 
 
 class CapturedOrderSchema(TillSchema):
@@ -66,6 +69,7 @@ class CapturedOrderSchema(TillSchema):
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
     phone = Text(least=7, most=24, load_default=None)
     member_code = Text(most=64, load_default=None)
+    offline_coupon = Text(most=LONGEST, load_default=None)
 
     @validates_schema
     def check(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -85,6 +89,8 @@ class UploadedOrderSchema(DoorSchema):
     total_fen = Fen(required=True)
     due_fen = Fen(required=True)
     earned_points = Points(required=True)
+    discount_fen = Fen(required=True)
+    offline_coupon = Part(UsedOfflineSchema, required=True, allow_none=True)
 
 
 class VerdictSchema(DoorSchema):
@@ -103,7 +109,13 @@ class VerdictsSchema(DoorSchema):
 
 @pos.post("/orders/batch")
 @requires(Role.STORE, limit=limits.UPLOAD)
-@writes_each(UploadOrdersSchema, VerdictsSchema, name="orders", each="order")
+@writes_each(
+    UploadOrdersSchema,
+    VerdictsSchema,
+    name="orders",
+    each="order",
+    alone=lambda asked: asked.offline_coupon is not None,
+)
 def upload_orders(
     session: Session, store: ListedStore, asked: Sequence[AskedUpload]
 ) -> Sequence[object]:
@@ -116,6 +128,9 @@ def upload_orders(
             if untimely is not None:
                 raise untimely
         return [_told(sale) for sale in bulk.sell_many(session, [paid for paid, _ in captured])]
+    token = asked[0].offline_coupon
+    if token is not None:
+        return [sell_with_coupon(session, *captured[0], token=token)]
     return [_told(_sell(session, *captured[0]))]
 
 
@@ -151,7 +166,11 @@ def _sell(session: Session, paid: Paid, untimely: AppError | None) -> Sale:
 
 
 def _told(sale: Sale) -> object:
-    told: Mapping[str, Any] = {**vars(sale), "order_id": sale.public_id}
+    told: Mapping[str, Any] = {
+        **vars(sale),
+        "order_id": sale.public_id,
+        "offline_coupon": None,
+    }
     return Again(value=told) if sale.replayed else told
 
 
