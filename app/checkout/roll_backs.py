@@ -1,4 +1,4 @@
-"""One coupon of an order rolled back alone, any number of times (C14; semantics 7; ADR 0025).
+"""One coupon of an order rolled back alone, any number of times (C14; semantics 7; ADR 0027).
 
 The order stays as it was sold. What the coupon had given of units that are kept goes back to who
 had funded it, and the customer pays it: by an order of its own that has no goods. Refunds of those

@@ -1,4 +1,4 @@
-"""A sale's tape after coupons of it were rolled back alone (C14; semantics 7; ADR 0025).
+"""A sale's tape after coupons of it were rolled back alone (C14; semantics 7; ADR 0027).
 
 What a coupon gave of units that are kept is paid instead: on their tape its slices become money,
 unit by unit from the end, while refunds eat the tape from its beginning. So the part that has gone

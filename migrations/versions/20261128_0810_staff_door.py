@@ -1,13 +1,13 @@
 """The staff's door over HTTP: what they sign in with, their sessions, and refused sign-ins.
 
 Revision ID: staff_door
-Revises: coupon_misses
+Revises: promises
 """
 
 from alembic import op
 
 revision = "staff_door"
-down_revision = "coupon_misses"
+down_revision = "promises"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """The reward mall: what points buy, who took it, and its codes.
 
 Revision ID: mall
-Revises: coupon_misses
+Revises: roll_backs
 """
 
 from alembic import op
 
 revision = "mall"
-down_revision = "coupon_misses"
+down_revision = "roll_backs"
 branch_labels = None
 depends_on = None
 

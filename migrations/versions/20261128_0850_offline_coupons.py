@@ -1,13 +1,13 @@
 """Coupons that are made out for a store without the network, and the breaks of those used wrongly.
 
 Revision ID: offline_coupons
-Revises: coupon_misses
+Revises: pay_gifts
 """
 
 from alembic import op
 
 revision = "offline_coupons"
-down_revision = "coupon_misses"
+down_revision = "pay_gifts"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Coupons of an order that were rolled back alone, and what was paid instead.
 
 Revision ID: roll_backs
-Revises: coupon_misses
+Revises: staff_door
 """
 
 from alembic import op
 
 revision = "roll_backs"
-down_revision = "coupon_misses"
+down_revision = "staff_door"
 branch_labels = None
 depends_on = None
 
