@@ -16,133 +16,182 @@ RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
                 ELSE settlement_fen(p_points::numeric, p_num::numeric, p_den::numeric) END
 $$;
 
--- Transfers of points booked in [p_from, p_until), summed by what matters in fen. A lot's merchant
--- is its issuer. Both sides of a transfer are worth what its lot cost; a redeemer gets what the lot
--- pays, or its cost if it is the lot's own issuer (semantics 52); and where a journal says what
--- its lines are worth, that holds.
+-- What the functions of earlier versions were called.
 DROP FUNCTION IF EXISTS settlement_cells(date, date);
-CREATE FUNCTION settlement_cells(p_from date, p_until date) RETURNS TABLE (
-    debit_code text, debit_merchant_id bigint, debit_cost_num bigint, debit_cost_den bigint,
-    credit_code text, credit_merchant_id bigint, credit_cost_num bigint, credit_cost_den bigint,
-    debit_num bigint, debit_den bigint, credit_num bigint, credit_den bigint,
-    points bigint, transfers bigint
-) LANGUAGE plpgsql SET work_mem = '128MB' AS $$
-#variable_conflict use_column
-BEGIN
-    -- Accounts that are alike in fen share a class: what is grouped is two small numbers. In a table
-    -- of its own, since its size has to be known to join a month's transfers with it well.
-    DROP TABLE IF EXISTS settlement_side;
-    CREATE TEMP TABLE settlement_side ON COMMIT DROP AS
-    SELECT x.*, dense_rank() OVER (ORDER BY x.code, x.merchant_id, x.cost_num, x.cost_den,
-                                            x.redemption_num, x.redemption_den)::int AS class
-    FROM (
-        SELECT l.account_id, l.kind AS code, l.issuer_id AS merchant_id, l.cost_num, l.cost_den,
-               l.redemption_num, l.redemption_den
-        FROM lot l
-        UNION ALL
-        SELECT a.id, a.code, m.id, NULL, NULL, NULL, NULL
-        FROM account a LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
-        WHERE a.wallet_id IS NULL AND a.id & 7 = 0) x;
-    ANALYZE settlement_side (account_id, class);
+DROP FUNCTION IF EXISTS settlement_moves(bigint, text[], text[], text[], bigint, bigint);
 
-    RETURN QUERY
-    WITH class AS MATERIALIZED (
-        SELECT DISTINCT s.class, s.code, s.merchant_id, s.cost_num, s.cost_den, s.redemption_num,
-               s.redemption_den
-        FROM settlement_side s
-    ), moved AS MATERIALIZED (
-        SELECT d.class AS debit, c.class AS credit, sum(t.amount) AS points, count(*) AS transfers
-        FROM transfer t
-        JOIN settlement_side d ON d.account_id = t.debit_id
-        JOIN settlement_side c ON c.account_id = t.credit_id
-        WHERE t.booked_on >= p_from AND t.booked_on < p_until
-        GROUP BY 1, 2
-    ), rated AS MATERIALIZED (
-        SELECT d.class AS debit, c.class AS credit, r.value ->> 0 AS debit_rate,
-               r.value ->> 1 AS credit_rate, sum(t.amount) AS points, count(*) AS transfers
-        FROM journal j, jsonb_each(j.details -> 'rates') r, transfer t,
-             settlement_side d, settlement_side c
-        WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
-            AND t.journal_id = j.id AND t.line = r.key::smallint AND t.booked_on = j.booked_on
-            AND d.account_id = t.debit_id AND c.account_id = t.credit_id
-        GROUP BY 1, 2, 3, 4
-    ), taken AS (
-        SELECT r.debit, r.credit, sum(r.points) AS points, sum(r.transfers) AS transfers
-        FROM rated r GROUP BY 1, 2
-    ), summed AS (
-        SELECT m.debit, m.credit, NULL AS debit_rate, NULL AS credit_rate,
-               m.points - coalesce(x.points, 0) AS points,
-               (m.transfers - coalesce(x.transfers, 0))::bigint AS transfers
-        FROM moved m LEFT JOIN taken x ON x.debit = m.debit AND x.credit = m.credit
-        WHERE m.transfers > coalesce(x.transfers, 0)
+-- Which accounts of points are alike in fen, as two tables of the transaction's own: a lot's merchant
+-- is its issuer. So what is grouped below is two small numbers, and how many there are is known. What
+-- is no lot has its merchant's cost at the end of the period, for where no lot is in it.
+CREATE OR REPLACE FUNCTION settlement_classes(p_until date) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DROP TABLE IF EXISTS pg_temp.settlement_class, pg_temp.settlement_side;
+    CREATE TEMP TABLE settlement_class ON COMMIT DROP AS
+    SELECT row_number() OVER ()::int AS class, x.*
+    FROM (
+        SELECT l.kind AS code, l.issuer_id AS merchant_id, l.cost_num, l.cost_den, l.redemption_num,
+               l.redemption_den, NULL::bigint AS term_num, NULL::bigint AS term_den,
+               array_agg(l.account_id) AS accounts
+        FROM lot l GROUP BY 1, 2, 3, 4, 5, 6
         UNION ALL
-        SELECT r.debit, r.credit, r.debit_rate, r.credit_rate, r.points, r.transfers FROM rated r
-    )
-    SELECT d.code, d.merchant_id, d.cost_num, d.cost_den,
-           c.code, c.merchant_id, c.cost_num, c.cost_den,
-           coalesce(split_part(s.debit_rate, '/', 1)::bigint,
-                    CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
-                         THEN c.redemption_num END, d.cost_num, c.cost_num, t.cost_num),
-           CASE WHEN s.debit_rate IS NOT NULL
-                THEN coalesce(nullif(split_part(s.debit_rate, '/', 2), ''), '1')::bigint
-                ELSE coalesce(CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
-                                   THEN c.redemption_den END, d.cost_den, c.cost_den, t.cost_den) END,
-           coalesce(split_part(s.credit_rate, '/', 1)::bigint,
-                    CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
-                         THEN d.redemption_num END, c.cost_num, d.cost_num, t.cost_num),
-           CASE WHEN s.credit_rate IS NOT NULL
-                THEN coalesce(nullif(split_part(s.credit_rate, '/', 2), ''), '1')::bigint
-                ELSE coalesce(CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
-                                   THEN d.redemption_den END, c.cost_den, d.cost_den, t.cost_den) END,
-           s.points::bigint, s.transfers
-    FROM summed s
-    JOIN class d ON d.class = s.debit
-    JOIN class c ON c.class = s.credit
-    LEFT JOIN LATERAL (  -- Only where neither side is a lot and no rate was written down.
-        SELECT o.cost_num, o.cost_den FROM contract_term o
-        WHERE d.cost_num IS NULL AND c.cost_num IS NULL AND s.debit_rate IS NULL
-            AND o.merchant_id = coalesce(c.merchant_id, d.merchant_id) AND o.valid_from < p_until
-        ORDER BY o.valid_from DESC LIMIT 1) t ON true;
+        SELECT a.code, m.id, NULL, NULL, NULL, NULL, t.cost_num, t.cost_den, array_agg(a.id)
+        FROM account a
+        LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
+        LEFT JOIN (
+            SELECT DISTINCT ON (o.merchant_id) o.merchant_id, o.cost_num, o.cost_den
+            FROM contract_term o WHERE o.valid_from < p_until
+            ORDER BY o.merchant_id, o.valid_from DESC) t ON t.merchant_id = m.id
+        WHERE a.wallet_id IS NULL AND a.id & 7 = 0 GROUP BY 1, 2, 7, 8) x;
+    CREATE TEMP TABLE settlement_side ON COMMIT DROP AS
+    SELECT unnest(k.accounts) AS account_id, k.class FROM settlement_class k;
+    ANALYZE settlement_class (class);
+    ANALYZE settlement_side;
 END $$;
 
--- Write a period down: its cells, what is out at its end, and each party's lines. The caption of a
--- pair of codes comes from app/settlement/captions.py. Fails where a pair has none, and where the
--- parties do not sum to zero.
+-- Write down the cells of a period: transfers of points booked in [p_from, p_until), summed by what
+-- matters in fen. Both sides of a transfer are worth what its lot cost; a redeemer gets what the lot
+-- pays, or its cost if it is the lot's own issuer (semantics 52); and where a journal says what its
+-- lines are worth, that holds.
+CREATE OR REPLACE FUNCTION settlement_write_cells(p_period bigint, p_from date, p_until date)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO settlement_cell (
+        period_id, debit_code, debit_merchant_id, debit_cost_num, debit_cost_den, credit_code,
+        credit_merchant_id, credit_cost_num, credit_cost_den, debit_num, debit_den, credit_num,
+        credit_den, points, transfers, debit_fen, credit_fen, spread_fen)
+    -- By account first: pairs of accounts are few, transfers many. A sum of small numbers takes half the
+    -- time of one of numbers of any size.
+    WITH moved AS (
+        SELECT t.debit_id, t.credit_id,
+               coalesce(sum(t.amount::int) FILTER (WHERE t.amount < 1 << 30), 0)
+               + coalesce(sum(t.amount) FILTER (WHERE t.amount >= 1 << 30), 0)::bigint AS points,
+               count(*) AS transfers
+        FROM transfer t WHERE t.booked_on >= p_from AND t.booked_on < p_until GROUP BY 1, 2
+    ), rated AS MATERIALIZED (
+        SELECT t.debit_id, t.credit_id, r.value ->> 0 AS debit_rate, r.value ->> 1 AS credit_rate,
+               sum(t.amount)::bigint AS points, count(*) AS transfers
+        FROM journal j, jsonb_each(j.details -> 'rates') r, transfer t
+        WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
+            AND t.journal_id = j.id AND t.line = r.key::smallint AND t.booked_on = j.booked_on
+        GROUP BY 1, 2, 3, 4
+    ), summed AS (
+        SELECT d.class AS debit, c.class AS credit, x.debit_rate, x.credit_rate,
+               sum(x.points)::bigint AS points, sum(x.transfers::int) AS transfers
+        FROM (
+            SELECT m.*, NULL AS debit_rate, NULL AS credit_rate FROM moved m
+            UNION ALL
+            SELECT r.debit_id, r.credit_id, -r.points, -r.transfers, NULL, NULL FROM rated r
+            UNION ALL
+            SELECT r.debit_id, r.credit_id, r.points, r.transfers, r.debit_rate, r.credit_rate
+            FROM rated r) x
+        JOIN settlement_side d ON d.account_id = x.debit_id
+        JOIN settlement_side c ON c.account_id = x.credit_id
+        GROUP BY 1, 2, 3, 4 HAVING sum(x.transfers::int) > 0
+    )
+    SELECT p_period, x.debit_code, x.debit_merchant_id, x.debit_cost_num, x.debit_cost_den,
+           x.credit_code, x.credit_merchant_id, x.credit_cost_num, x.credit_cost_den,
+           x.debit_num, x.debit_den, x.credit_num, x.credit_den, x.points, x.transfers,
+           settlement_fen(x.points, x.debit_num, x.debit_den),
+           settlement_fen(x.points, x.credit_num, x.credit_den),
+           CASE WHEN x.debit_num = x.credit_num AND x.debit_den = x.credit_den THEN 0
+                WHEN greatest(x.debit_num, x.debit_den, x.credit_num, x.credit_den) < 1 << 15
+                THEN settlement_fen(x.points, x.debit_num * x.credit_den - x.credit_num * x.debit_den,
+                                    x.debit_den * x.credit_den)
+                ELSE settlement_fen(x.points, x.debit_num::numeric * x.credit_den
+                                              - x.credit_num::numeric * x.debit_den,
+                                    x.debit_den::numeric * x.credit_den) END
+    FROM (
+        SELECT d.code AS debit_code, d.merchant_id AS debit_merchant_id, d.cost_num AS debit_cost_num,
+               d.cost_den AS debit_cost_den, c.code AS credit_code,
+               c.merchant_id AS credit_merchant_id, c.cost_num AS credit_cost_num,
+               c.cost_den AS credit_cost_den, s.points, s.transfers,
+               coalesce(split_part(s.debit_rate, '/', 1)::bigint,
+                        CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
+                             THEN c.redemption_num END, d.cost_num, c.cost_num, t.term_num)
+                   AS debit_num,
+               CASE WHEN s.debit_rate IS NOT NULL
+                    THEN coalesce(nullif(split_part(s.debit_rate, '/', 2), ''), '1')::bigint
+                    ELSE coalesce(CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
+                                       THEN c.redemption_den END, d.cost_den, c.cost_den, t.term_den)
+                    END AS debit_den,
+               coalesce(split_part(s.credit_rate, '/', 1)::bigint,
+                        CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
+                             THEN d.redemption_num END, c.cost_num, d.cost_num, t.term_num)
+                   AS credit_num,
+               CASE WHEN s.credit_rate IS NOT NULL
+                    THEN coalesce(nullif(split_part(s.credit_rate, '/', 2), ''), '1')::bigint
+                    ELSE coalesce(CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
+                                       THEN d.redemption_den END, c.cost_den, d.cost_den, t.term_den)
+                    END AS credit_den
+        FROM summed s
+        JOIN settlement_class d ON d.class = s.debit
+        JOIN settlement_class c ON c.class = s.credit,
+        LATERAL (SELECT CASE WHEN c.merchant_id IS NULL THEN d.term_num ELSE c.term_num END,
+                        CASE WHEN c.merchant_id IS NULL THEN d.term_den ELSE c.term_den END)
+            AS t (term_num, term_den)
+        OFFSET 0) x;  -- Each rate is worked out once.
+END $$;
+
+-- Sum the cells of a period by account and kind of movement, in a table of the transaction's own:
+-- cells are many, these are few, and all that follows is made of them. What is the issuer's share of
+-- breakage is rounded cell by cell. The caption of a pair of codes comes from
+-- app/settlement/captions.py; it is NULL where a pair has none.
+CREATE OR REPLACE FUNCTION settlement_sum_sides(
+    p_period bigint, p_debits text[], p_credits text[], p_captions text[], p_share_num bigint,
+    p_share_den bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DROP TABLE IF EXISTS pg_temp.settlement_sum;
+    CREATE TEMP TABLE settlement_sum ON COMMIT DROP AS
+    SELECT s.*, CASE WHEN k.caption <> 'redeemed' THEN k.caption
+                     WHEN s.own THEN 'redeemed_own' ELSE 'redeemed_others' END AS caption
+    FROM (
+        SELECT c.debit_code, c.credit_code, c.debit_merchant_id = c.credit_merchant_id AS own,
+               c.debit_code AS code, c.debit_merchant_id AS merchant_id,
+               CASE WHEN c.debit_merchant_id IS NULL THEN c.credit_merchant_id END AS other_id,
+               c.debit_cost_num AS cost_num, c.debit_cost_den AS cost_den, -sum(c.points) AS points,
+               -sum(c.debit_fen) AS fen,
+               -sum(div(c.debit_fen * p_share_num, p_share_den))
+                   FILTER (WHERE c.debit_code = 'breakage') AS share_fen
+        FROM settlement_cell c WHERE c.period_id = p_period GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        UNION ALL
+        SELECT c.debit_code, c.credit_code, c.debit_merchant_id = c.credit_merchant_id,
+               c.credit_code, c.credit_merchant_id,
+               CASE WHEN c.credit_merchant_id IS NULL THEN c.debit_merchant_id END,
+               c.credit_cost_num, c.credit_cost_den, sum(c.points), sum(c.credit_fen),
+               sum(div(c.credit_fen * p_share_num, p_share_den))
+                   FILTER (WHERE c.credit_code = 'breakage')
+        FROM settlement_cell c WHERE c.period_id = p_period GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) s
+    LEFT JOIN unnest(p_debits, p_credits, p_captions) AS k (debit, credit, caption)
+        ON k.debit = s.debit_code AND k.credit = s.credit_code;
+END $$;
+
+-- Write a period down: its cells, what is out at its end, and each party's lines. Fails where a pair
+-- of codes has no caption, and where the parties do not sum to zero.
 CREATE OR REPLACE FUNCTION settlement_close(
     p_code text, p_from date, p_until date, p_now timestamptz, p_by text,
     p_debits text[], p_credits text[], p_captions text[], p_share_num bigint, p_share_den bigint
-) RETURNS bigint LANGUAGE plpgsql AS $$
+) RETURNS bigint LANGUAGE plpgsql SET work_mem = '128MB' SET jit = off AS $$
 DECLARE
     period bigint := nextval(pg_get_serial_sequence('settlement_period', 'id'));
     before bigint;
     unknown text;
+    cells record;
+    in_fen bigint[];
     rounding bigint;
     most bigint;
     figures record;
 BEGIN
     SELECT p.id INTO before FROM settlement_period p ORDER BY p.starts_on DESC LIMIT 1;
-    INSERT INTO settlement_cell (
-        period_id, debit_code, debit_merchant_id, debit_cost_num, debit_cost_den, credit_code,
-        credit_merchant_id, credit_cost_num, credit_cost_den, debit_num, debit_den, credit_num,
-        credit_den, points, transfers, debit_fen, credit_fen, spread_fen)
-    SELECT period, c.debit_code, c.debit_merchant_id, c.debit_cost_num, c.debit_cost_den,
-           c.credit_code, c.credit_merchant_id, c.credit_cost_num, c.credit_cost_den,
-           c.debit_num, c.debit_den, c.credit_num, c.credit_den, c.points, c.transfers,
-           settlement_fen(c.points, c.debit_num, c.debit_den),
-           settlement_fen(c.points, c.credit_num, c.credit_den),
-           CASE WHEN (c.debit_num, c.debit_den) = (c.credit_num, c.credit_den) THEN 0
-                WHEN greatest(c.debit_num, c.debit_den, c.credit_num, c.credit_den) < 1 << 15
-                THEN settlement_fen(c.points, c.debit_num * c.credit_den - c.credit_num * c.debit_den,
-                                    c.debit_den * c.credit_den)
-                ELSE settlement_fen(c.points, c.debit_num::numeric * c.credit_den
-                                              - c.credit_num::numeric * c.debit_den,
-                                    c.debit_den::numeric * c.credit_den) END
-    FROM settlement_cells(p_from, p_until) c;
+    PERFORM settlement_classes(p_until);
+    PERFORM settlement_write_cells(period, p_from, p_until);
+    PERFORM settlement_sum_sides(period, p_debits, p_credits, p_captions, p_share_num, p_share_den);
+    SELECT count(*) AS found, coalesce(sum(c.transfers), 0) AS transfers,
+           coalesce(sum(c.spread_fen), 0) AS spread_fen
+    INTO cells FROM settlement_cell c WHERE c.period_id = period;
 
-    SELECT c.debit_code || ' → ' || c.credit_code INTO unknown FROM settlement_cell c
-    WHERE c.period_id = period AND NOT EXISTS (
-        SELECT FROM unnest(p_debits, p_credits) AS k (debit, credit)
-        WHERE k.debit = c.debit_code AND k.credit = c.credit_code) LIMIT 1;
+    SELECT s.debit_code || ' → ' || s.credit_code INTO unknown FROM settlement_sum s
+    WHERE s.caption IS NULL LIMIT 1;
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'a posting that the settlement does not know: %', unknown;
     END IF;
@@ -155,11 +204,8 @@ BEGIN
             SELECT s.kind, s.merchant_id, s.cost_num, s.cost_den, s.points
             FROM settlement_stock s WHERE s.period_id = before AND s.kind <> 'prepaid'
             UNION ALL
-            SELECT c.debit_code, c.debit_merchant_id, c.debit_cost_num, c.debit_cost_den, -c.points
-            FROM settlement_cell c WHERE c.period_id = period AND c.debit_cost_num IS NOT NULL
-            UNION ALL
-            SELECT c.credit_code, c.credit_merchant_id, c.credit_cost_num, c.credit_cost_den, c.points
-            FROM settlement_cell c WHERE c.period_id = period AND c.credit_cost_num IS NOT NULL
+            SELECT s.code, s.merchant_id, s.cost_num, s.cost_den, s.points
+            FROM settlement_sum s WHERE s.cost_num IS NOT NULL
         ) m GROUP BY 1, 2, 3, 4
         UNION ALL
         -- What was bought ahead has no rate of its own: it stands at what a point costs at the end.
@@ -167,11 +213,7 @@ BEGIN
             SELECT s.merchant_id, s.points FROM settlement_stock s
             WHERE s.period_id = before AND s.kind = 'prepaid'
             UNION ALL
-            SELECT c.debit_merchant_id, -c.points FROM settlement_cell c
-            WHERE c.period_id = period AND c.debit_code = 'prepaid'
-            UNION ALL
-            SELECT c.credit_merchant_id, c.points FROM settlement_cell c
-            WHERE c.period_id = period AND c.credit_code = 'prepaid'
+            SELECT s.merchant_id, s.points FROM settlement_sum s WHERE s.code = 'prepaid'
         ) m
         JOIN LATERAL (
             SELECT c.cost_num, c.cost_den FROM contract_term c
@@ -182,11 +224,12 @@ BEGIN
 
     INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
     SELECT period, l.party, l.merchant_id, l.caption, sum(l.points), sum(l.fen)
-    FROM settlement_moves(period, p_debits, p_credits, p_captions, p_share_num, p_share_den) l
+    FROM settlement_moves(period, before, cells.spread_fen) l
     GROUP BY 2, 3, 4 HAVING sum(l.points) <> 0 OR sum(l.fen) <> 0;
 
     -- What was posted in fen meanwhile: payments, subsidies, deposits, losses, each against its
     -- account. A merchant's own is its due; its deposit is the district's to keep.
+    SELECT array_agg(a.id) INTO in_fen FROM account a WHERE a.wallet_id IS NULL AND a.id & 7 = 1;
     INSERT INTO settlement_line (period_id, party, merchant_id, caption, points, fen)
     SELECT period, CASE WHEN m.id IS NULL THEN a.code ELSE 'merchant' END, m.id, side.kind, 0,
            sum(side.fen)
@@ -194,7 +237,7 @@ BEGIN
         SELECT j.kind, s.account_id, s.fen
         FROM transfer t JOIN journal j ON j.id = t.journal_id AND j.kind <> 'settle',
         LATERAL (VALUES (t.debit_id, -t.amount), (t.credit_id, t.amount)) AS s (account_id, fen)
-        WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id & 7 = 1) side
+        WHERE t.booked_on >= p_from AND t.booked_on < p_until AND t.debit_id = ANY (in_fen)) side
     JOIN account a ON a.id = side.account_id
     LEFT JOIN merchant m ON a.code = 'due' AND m.public_id = split_part(a.name, ':', 2)
     GROUP BY 2, 3, 4 HAVING sum(side.fen) <> 0;
@@ -212,9 +255,8 @@ BEGIN
 
     SELECT -coalesce(sum(l.fen), 0)::bigint INTO rounding FROM settlement_line l
     WHERE l.period_id = period;
-    SELECT count(*) INTO most FROM (
-        SELECT FROM settlement_cell c WHERE c.period_id = period
-        UNION ALL SELECT FROM settlement_stock s WHERE s.period_id IN (period, before)) x;
+    SELECT cells.found + count(*) INTO most FROM settlement_stock s
+    WHERE s.period_id IN (period, before);
     IF abs(rounding) > 2 * most THEN
         RAISE EXCEPTION 'rounding cannot come to % fen over % figures', rounding, most;
     END IF;
@@ -236,73 +278,48 @@ BEGIN
         id, code, starts_on, ends_on, closed_at, closed_by, transfers, parties, sum_points, sum_fen,
         gross_fen, net_fen) OVERRIDING SYSTEM VALUE
     VALUES (period, p_code, p_from, p_until - 1, p_now, p_by,
-            (SELECT coalesce(sum(c.transfers), 0) FROM settlement_cell c WHERE c.period_id = period),
-            figures.parties, figures.points, figures.fen, figures.gross, figures.net);
+            cells.transfers, figures.parties, figures.points, figures.fen, figures.gross, figures.net);
     RETURN period;
 END $$;
 
--- What the cells of a period mean to each party, before it is summed. Points: the owner of the
--- account that moved. Fen: a merchant's own, but what was bought ahead is the district's to keep,
--- and its price is the merchant's to pay.
-CREATE OR REPLACE FUNCTION settlement_moves(
-    p_period bigint, p_debits text[], p_credits text[], p_captions text[], p_share_num bigint,
-    p_share_den bigint
-) RETURNS TABLE (party text, merchant_id bigint, caption text, points numeric, fen numeric)
-LANGUAGE sql STABLE AS $$
-    WITH cell AS (
-        SELECT c.*, CASE WHEN k.caption <> 'redeemed' THEN k.caption
-                         WHEN c.debit_merchant_id = c.credit_merchant_id THEN 'redeemed_own'
-                         ELSE 'redeemed_others' END AS caption
-        FROM settlement_cell c
-        JOIN unnest(p_debits, p_credits, p_captions) AS k (debit, credit, caption)
-            ON k.debit = c.debit_code AND k.credit = c.credit_code
-        WHERE c.period_id = p_period
-    ), side AS MATERIALIZED (
-        -- By party first: cells are many, parties are few. What is the issuer's share of breakage
-        -- is rounded cell by cell.
-        SELECT x.caption, x.code, x.merchant_id,
-               CASE WHEN x.merchant_id IS NULL THEN x.other_id END AS other_id,
-               sum(x.points) AS points, sum(x.fen) AS fen,
-               sum(sign(x.fen) * div(abs(x.fen) * p_share_num, p_share_den))
-                   FILTER (WHERE x.code = 'breakage') AS share_fen
-        FROM (
-            SELECT c.caption, c.debit_code AS code, c.debit_merchant_id AS merchant_id,
-                   c.credit_merchant_id AS other_id, -c.points AS points, -c.debit_fen AS fen
-            FROM cell c
-            UNION ALL
-            SELECT c.caption, c.credit_code, c.credit_merchant_id, c.debit_merchant_id, c.points,
-                   c.credit_fen
-            FROM cell c) x
-        GROUP BY 1, 2, 3, 4
-    )
+-- What the movements of a period (settlement_sum) mean to each party, before it is summed. Points:
+-- the owner of the account that moved. Fen: a merchant's own, but what was bought ahead is the
+-- district's to keep, and its price is the merchant's to pay.
+CREATE OR REPLACE FUNCTION settlement_moves(p_period bigint, p_before bigint, p_spread_fen numeric)
+RETURNS TABLE (party text, merchant_id bigint, caption text, points numeric, fen numeric)
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     -- Lots and debts move as a whole, by what is out: see settlement_close.
     SELECT CASE WHEN s.merchant_id IS NOT NULL THEN 'merchant'
                 WHEN s.code = 'prepaid_sold' THEN 'advances'
                 WHEN s.code = 'granted' THEN 'charity' ELSE 'donations' END,
            s.merchant_id, s.caption, s.points, 0::numeric
-    FROM side s WHERE s.code NOT IN ('lot', 'debt')
+    FROM settlement_sum s WHERE s.code NOT IN ('lot', 'debt')
     UNION ALL
     SELECT 'merchant', coalesce(s.merchant_id, s.other_id), s.caption, 0, s.fen
-    FROM side s WHERE s.code NOT IN ('lot', 'debt', 'prepaid', 'breakage', 'donated', 'granted')
+    FROM settlement_sum s
+    WHERE s.code NOT IN ('lot', 'debt', 'prepaid', 'breakage', 'donated', 'granted')
     UNION ALL
     SELECT CASE s.code WHEN 'prepaid' THEN 'advances' WHEN 'granted' THEN 'charity'
                        ELSE 'donations' END, NULL, s.caption, 0, s.fen
-    FROM side s WHERE s.code IN ('prepaid', 'donated', 'granted')
+    FROM settlement_sum s WHERE s.code IN ('prepaid', 'donated', 'granted')
     UNION ALL
-    SELECT 'merchant', s.merchant_id, s.caption, 0, s.share_fen FROM side s WHERE s.code = 'breakage'
+    SELECT 'merchant', s.merchant_id, s.caption, 0, s.share_fen
+    FROM settlement_sum s WHERE s.code = 'breakage'
     UNION ALL
     SELECT 'breakage_kept', NULL, s.caption, 0, s.fen - s.share_fen
-    FROM side s WHERE s.code = 'breakage'
+    FROM settlement_sum s WHERE s.code = 'breakage'
     UNION ALL
-    SELECT 'spread', NULL, 'spread', 0, coalesce(sum(c.spread_fen), 0) FROM cell c
+    SELECT 'spread', NULL, 'spread', 0, p_spread_fen
     UNION ALL
     -- A change of the contract's rate makes what was bought ahead worth more or less.
     SELECT x.party, NULL, x.caption, 0, x.sign * (
         coalesce((SELECT sum(n.fen) FROM settlement_stock n
                   WHERE n.period_id = p_period AND n.kind = 'prepaid'), 0)
         - coalesce((SELECT sum(o.fen) FROM settlement_stock o
-                    WHERE o.kind = 'prepaid' AND o.period_id = (
-                        SELECT max(q.id) FROM settlement_period q WHERE q.id < p_period)), 0)
-        - coalesce((SELECT sum(s.fen) FROM side s WHERE s.code = 'prepaid'), 0))
-    FROM (VALUES ('advances', 'revalued', 1), ('spread', 'revalued', -1)) AS x (party, caption, sign)
-$$;
+                    WHERE o.kind = 'prepaid' AND o.period_id = p_before), 0)
+        - coalesce((SELECT sum(s.fen) FROM settlement_sum s WHERE s.code = 'prepaid'), 0))
+    FROM (VALUES ('advances', 'revalued', 1), ('spread', 'revalued', -1)) AS x (party, caption, sign);
+END $$;

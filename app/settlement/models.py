@@ -41,7 +41,8 @@ class Cell(Base):
     A lot's merchant is its issuer. Rates are exact fen per point; each side is rounded once, here,
     and `spread_fen` is what the difference of the rates comes to (decision 18). A close writes tens
     of thousands, so what tells a period's is its place on disk, and no foreign key is looked up for
-    each: a close alone writes them.
+    each: a close alone writes them. Nor does an index hold `id`: the table alone gives it out, and
+    it is only for their order.
     """
 
     __tablename__ = "settlement_cell"

@@ -1,5 +1,7 @@
 """Periods close once, in order, and to exactly zero (L4, L5; semantics 9, 49, 51, 52)."""
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,7 +12,7 @@ from app.merchants.models import Funding
 from app.merchants.prepaying import buy_points
 from app.points.ageing import AsOf
 from app.points.liability import liability
-from app.settlement import statements
+from app.settlement import periods, statements
 from app.settlement.errors import NothingToSettle, PeriodClosed, PeriodOutOfOrder, PeriodRunning
 from tests.app.checkout.shops import open_shop
 from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
@@ -134,6 +136,19 @@ def test_a_period_is_closed_once_and_in_order(books: Session) -> None:
     close(books, JANUARY)
     with pytest.raises(PeriodClosed):
         close(books, JANUARY)
+
+
+def test_the_first_month_is_that_of_the_earliest_booking_whenever_it_was_written(
+    books: Session,
+) -> None:
+    """L5: what is uploaded late is booked on its own day while that is open."""
+    at(books, 3, 10)
+    shop, member = open_shop(books), make_member(books)
+    for month in (3, 2, 3, 1):
+        day = datetime(2017, month, 5, 12, tzinfo=UTC)
+        shop.sell(books, member, 10_00, at=day)
+
+    assert periods.next_month(books) == JANUARY
 
 
 def test_a_month_can_be_closed_from_six_in_the_morning(books: Session) -> None:
