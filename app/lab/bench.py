@@ -26,7 +26,17 @@ SHORT = Effort(
     warm_up=10,
 )
 
-LEDGER = ("post", "hot", "earn", "burn", "hold_capture", "service", "batch100", "at_5m")
+LEDGER = (
+    "post",
+    "hot",
+    "earn",
+    "burn",
+    "hold_capture",
+    "service",
+    "batch100",
+    "at_5m",
+    "reads_at_5m",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ auditor proves them like all others: a bench whose books do not sum to zero has 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
+from typing import Self
 
 import psycopg
 
@@ -35,6 +36,10 @@ class Size:
     savers: int = 20_000
     burners: int = 10_000
     merchants: int = 10_000
+
+    def part(self, of: int) -> Self:
+        """Return one in so many of each, at least one."""
+        return replace(self, **{name: max(n // of, 1) for name, n in asdict(self).items()})
 
 
 def open_books(settings: Settings, size: Size) -> None:
