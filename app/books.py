@@ -76,6 +76,7 @@ class Kind(StrEnum):
     REWARD = "reward"
     REWARD_RETURN = "reward_return"
     GRANT = "grant"
+    CHARITY_PAID = "charity_paid"
     DEPOSIT = "deposit"
     DEPOSIT_USED = "deposit_used"
     LOSS = "loss"
@@ -166,6 +167,7 @@ FEN_RULES: tuple[Line, ...] = (
     Line(event="a coupon that a brand funds", debit=Code.BRAND, credit=Code.DUE),
     Line(event="refund of a coupon that the district funds", debit=Code.DUE, credit=Code.COUPONS),
     Line(event="refund of a coupon that a brand funds", debit=Code.DUE, credit=Code.BRAND),
+    Line(event="the district pays a cause out of charity", debit=Code.CHARITY, credit=Code.BANK),
     Line(event="a leaving merchant pays its deposit", debit=Code.BANK, credit=Code.DEPOSITS),
     Line(event="a deposit is paid back", debit=Code.DEPOSITS, credit=Code.BANK),
     Line(event="a deposit pays what its merchant owes", debit=Code.DEPOSITS, credit=Code.DUE),

@@ -52,6 +52,9 @@ GRANT UPDATE (state, captured_points, captured_fen, order_id, ended_at) ON burn 
 GRANT UPDATE (applied_at, refused_at, refusal) ON parked_refund TO plaza_app;
 GRANT UPDATE (taken_at) ON referral_bonus TO plaza_app;
 
+-- An exit is cancelled once.
+GRANT UPDATE (cancelled_at, cancel_request_id) ON merchant_exit TO plaza_app;
+
 -- A dispute ends once.
 GRANT UPDATE (resolved_at, resolved_by, resolution, adjusted_fen) ON settlement_dispute
     TO plaza_app;
@@ -90,6 +93,8 @@ CREATE OR REPLACE TRIGGER ended_for_good BEFORE UPDATE ON burn
     FOR EACH ROW WHEN (OLD.state <> 'authorised') EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER resolved_for_good BEFORE UPDATE ON settlement_dispute
     FOR EACH ROW WHEN (OLD.resolved_at IS NOT NULL) EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER cancelled_for_good BEFORE UPDATE ON merchant_exit
+    FOR EACH ROW WHEN (OLD.cancelled_at IS NOT NULL) EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER gone_for_good
     BEFORE UPDATE OF refunded_fen, refunded_quantity ON order_line
     FOR EACH ROW WHEN (NEW.refunded_fen < OLD.refunded_fen

@@ -14,7 +14,7 @@ from app.clock import business_date
 from app.merchants.directory import Directory, get_directory
 from app.merchants.staff import Permission
 from app.money import yuan
-from app.settlement import deposits, exits, losses, runoff
+from app.settlement import deposits, exits, losses, runoff, staying
 from app.settlement.losses import Borne
 from app.settlement.runoff import RunOff
 from config.database import now_of
@@ -33,6 +33,8 @@ def leaving() -> None:
     plaza merchant exit loss-approve chg_01J… --as wang
     plaza merchant exit recover tea --as lin
     plaza merchant exit finish tea --as lin
+    plaza merchant exit cancel tea --reason 续约 --as lin
+    plaza merchant exit cancel-approve chg_01J… --as wang
     """
 
 
@@ -77,10 +79,10 @@ add_reject(leaving, exits.reject, may=Permission.TERMS_PROPOSE)
 @leaving.command()
 @pass_command
 def pending(command: Command) -> None:
-    """列出待审批的退出与损失分担 / list exits and losses that wait for a second person."""
+    """列出待审批的退出、撤销与损失分担 / list what waits for a second person."""
     with reading(command) as session:
         directory = get_directory(session)
-        for kind in (exits.KIND, losses.KIND):
+        for kind in (exits.KIND, staying.KIND, losses.KIND):
             for request in approvals.list_open(session, kind=kind):
                 code = directory.get_merchant(request.subject).code
                 click.echo(f"{request.public_id} · {kind} · {code} · {request.reason}")
@@ -182,6 +184,36 @@ def finish(command: Command, *, merchant: str, login: str) -> None:
     for zh, en in out:
         click.echo(f"{zh} / {en}")
     raise click.ClickException(f"{merchant} 尚未清结 / {merchant} cannot leave yet")
+
+
+@leaving.command()
+@click.argument("merchant")
+@because
+@as_staff
+@pass_command
+def cancel(command: Command, *, merchant: str, reason: str, login: str) -> None:
+    """提出撤销退出；他方分担欠款后不可撤销 / ask that it stays, while nothing is for good."""
+    with acting(command, login, Permission.TERMS_PROPOSE) as (session, actor):
+        request = staying.propose(session, merchant, by=actor.public_id, reason=reason)
+    click.echo(
+        "等待审批 / waits for approval: "
+        f"plaza merchant exit cancel-approve {request.public_id} --as …"
+    )
+
+
+@leaving.command("cancel-approve")
+@click.argument("request")
+@as_staff
+@pass_command
+def cancel_approve(command: Command, *, request: str, login: str) -> None:
+    """审批撤销：即刻恢复发放积分 / let it stay: it gives points again from now on."""
+    with acting(command, login, Permission.TERMS_APPROVE) as (session, actor):
+        code = staying.approve(session, request, by=actor.public_id)
+        held = deposits.held_fen(session, get_directory(session).get_merchant(code))
+    click.echo(f"✔ {code} · active · 押金待退 deposit to pay back {yuan(held)}")
+
+
+add_reject(leaving, staying.reject, may=Permission.TERMS_PROPOSE, name="cancel-reject")
 
 
 def _facts(found: RunOff) -> dict[str, object]:

@@ -33,6 +33,7 @@ class Caption(StrEnum):
     ADJUSTMENT = "adjustment"
     PAYMENT = "payment"
     COUPON = "coupon"
+    CHARITY_PAID = "charity_paid"
     DEPOSIT = "deposit"
     DEPOSIT_USED = "deposit_used"
     LOSS = "loss"
@@ -96,6 +97,7 @@ NAMES: Mapping[Caption, tuple[str, str]] = {
     Caption.ADJUSTMENT: ("调整", "Adjustment"),
     Caption.PAYMENT: ("收付款", "Payment"),
     Caption.COUPON: ("优惠券", "Coupons"),
+    Caption.CHARITY_PAID: ("公益支出", "Paid to a cause"),
     Caption.DEPOSIT: ("退出押金收付", "Deposit, in or out"),
     Caption.DEPOSIT_USED: ("押金抵欠款", "Deposit used"),
     Caption.LOSS: ("退出商户损失分担", "Loss of a leaving merchant"),
@@ -109,6 +111,7 @@ POSTED = frozenset(
         Caption.ADJUSTMENT,
         Caption.PAYMENT,
         Caption.COUPON,
+        Caption.CHARITY_PAID,
         Caption.DEPOSIT,
         Caption.DEPOSIT_USED,
         Caption.LOSS,

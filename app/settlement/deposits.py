@@ -18,8 +18,8 @@ from app.merchants.directory import ListedMerchant, get_directory
 from app.merchants.locking import lock_merchant
 from app.settlement.dues import check_transfer
 from app.settlement.errors import DepositNeeded
-from app.settlement.exits import get_exit, weigh_now
-from app.settlement.models import Deposit
+from app.settlement.exits import get_exit, get_last_exit, weigh_now
+from app.settlement.models import Deposit, Exit
 from config.database import new_id, now_of
 from ledger import Journal, Posting
 
@@ -38,17 +38,18 @@ def pay(
     """Record a bank transfer of a deposit: above zero from the merchant, below zero back to it.
 
     `reference` is the bank's; the same one again returns the first and moves nothing. Locks the
-    merchant's row. What goes back leaves what the merchant still has to leave.
+    merchant's row. What goes back leaves what the merchant still has to leave: nothing, once its
+    exit is cancelled.
 
     Raises:
-        NotFound: no such merchant, or it is not leaving.
+        NotFound: no such merchant, or it is not leaving; or it pays for an exit that is cancelled.
         Invalid: no amount, no reference, or a day that has not come.
         StateConflict: the reference was used for something else.
         DepositNeeded: more would go back than may.
     """
     lock_merchant(session, code)
     merchant = get_directory(session).get_merchant(code)
-    leaving = get_exit(session, merchant)
+    leaving = get_last_exit(session, merchant) if fen < 0 else get_exit(session, merchant)
     reference = reference.strip()
     check_transfer(fen, reference, paid_on, today=business_date(now_of(session)))
     known = session.scalar(
@@ -61,7 +62,7 @@ def pay(
             )
         return known
     if fen < 0:
-        _require_free(session, merchant, -fen)
+        _require_free(session, merchant, leaving, -fen)
     deposit = Deposit(
         public_id=new_id("dep"),
         exit_id=leaving.id,
@@ -84,8 +85,10 @@ def pay(
     return deposit
 
 
-def _require_free(session: Session, merchant: ListedMerchant, fen: int) -> None:
-    held, needed = held_fen(session, merchant), weigh_now(session, merchant).deposit_fen
+def _require_free(session: Session, merchant: ListedMerchant, leaving: Exit, fen: int) -> None:
+    held, needed = held_fen(session, merchant), 0
+    if leaving.cancelled_at is None:
+        needed = weigh_now(session, merchant).deposit_fen
     if fen > held - needed:
         raise DepositNeeded(merchant.code, held, needed)
 

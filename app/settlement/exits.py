@@ -179,12 +179,25 @@ def reject(session: Session, request: str, *, by: str, reason: str) -> None:
 
 
 def get_exit(session: Session, merchant: ListedMerchant) -> Exit:
-    """Return the exit of a merchant.
+    """Return the exit of a merchant; one that was cancelled is none.
 
     Raises:
         NotFound: it has not been asked to leave.
     """
-    found = session.scalar(select(Exit).where(Exit.merchant_id == merchant.id))
+    found = get_last_exit(session, merchant)
+    if found.cancelled_at is not None:
+        raise NotFound("exit", merchant.code)
+    return found
+
+
+def get_last_exit(session: Session, merchant: ListedMerchant) -> Exit:
+    """Return the newest exit of a merchant, be it cancelled.
+
+    Raises:
+        NotFound: it has never been asked to leave.
+    """
+    query = select(Exit).where(Exit.merchant_id == merchant.id).order_by(Exit.id.desc()).limit(1)
+    found = session.scalar(query)
     if found is None:
         raise NotFound("exit", merchant.code)
     return found

@@ -135,18 +135,46 @@ class Release(Base):
     released_at: Mapped[datetime]
 
 
+class CharityPayment(Base):
+    """Money of the district's charity that two people have paid to a cause by bank."""
+
+    __tablename__ = "charity_payment"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("reference"),
+        UniqueConstraint("change_request_id"),
+        CheckConstraint("fen > 0", name="fen"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    public_id: Mapped[str]
+    fen: Mapped[int]
+    recipient: Mapped[str]
+    reference: Mapped[str]
+    paid_on: Mapped[date]
+    change_request_id: Mapped[int] = mapped_column(ForeignKey("change_request.id"))
+    recorded_at: Mapped[datetime]
+
+
 class Exit(Base):
     """A merchant that leaves: what was out and owed that day, and what was agreed then, for good.
 
     `breakage_num/den` is the share of its points that is expected to expire; `share_num/den` is
     how much of what expired points cost goes back to it. `fund_limit_fen` and `redeemer_months`
-    are what the district had declared of losses before it left.
+    are what the district had declared of losses before it left. One that was cancelled says when
+    and by which agreement; a merchant has at most one that was not.
     """
 
     __tablename__ = "merchant_exit"
     __table_args__ = (
         UniqueConstraint("public_id"),
-        UniqueConstraint("merchant_id"),
+        Index(
+            "merchant_exit_merchant_id_idx",
+            "merchant_id",
+            unique=True,
+            postgresql_where=text("cancelled_at IS NULL"),
+        ),
+        CheckConstraint("(cancelled_at IS NULL) = (cancel_request_id IS NULL)", name="cancelled"),
         CheckConstraint("breakage_num BETWEEN 0 AND breakage_den AND breakage_den > 0",
                         name="breakage"),
         CheckConstraint("share_num BETWEEN 0 AND share_den AND share_den > 0", name="share"),
@@ -172,6 +200,8 @@ class Exit(Base):
     redeemer_months: Mapped[int]
     change_request_id: Mapped[int] = mapped_column(ForeignKey("change_request.id"))
     created_at: Mapped[datetime]
+    cancelled_at: Mapped[datetime | None]
+    cancel_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
 
 
 class Deposit(Base):

@@ -123,6 +123,7 @@ CHANGEABLE = {
                "name", "phone", "phone_index", "status", "tier", "tier_until"},
     "membership": {"consent_version", "consented_at"},
     "merchant": {"name_en", "name_zh", "status"},
+    "merchant_exit": {"cancel_request_id", "cancelled_at"},
     "merge": {"undone_at", "undone_by"},
     "order": {"earned_points", "earnings", "homes", "member_id", "money", "parts", "refunded_fen",
               "refunds", "rolled_back_fen", "slices", "state", "updated_at"},

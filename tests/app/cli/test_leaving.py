@@ -252,6 +252,31 @@ def test_donated_points_find_a_purpose_by_two_people(parting: Parting) -> None:
     plaza("audit")
 
 
+def test_an_exit_is_cancelled_and_charity_pays_by_two_people(parting: Parting) -> None:
+    plaza, code = parting.plaza, parting.leaver
+    propose = ("merchant", "exit", "propose", code, "--breakage", "1/5", "--reason", "关店")
+    plaza("merchant", "exit", "approve", _request(plaza(*propose, "--as", "wang")), "--as", "lin")
+    cancel = ("merchant", "exit", "cancel", code, "--reason", "续约", "--as", "wang")
+    dropped, request = _request(plaza(*cancel)), _request(plaza(*cancel))
+    plaza("merchant", "exit", "cancel-reject", dropped, "--reason", "再议", "--as", "lin")
+    assert f"{request} · merchant.exit_cancel · {code}" in plaza("merchant", "exit", "pending")
+    assert "active" in plaza("merchant", "exit", "cancel-approve", request, "--as", "lin")
+    parting.give_away(60)
+    words = ("settle", "donations", "propose", "--to", "charity", "--reason", "助老")
+    plaza("settle", "donations", "approve", _request(plaza(*words, "--as", "wang")), "--as", "lin")
+    pay = ("settle", "donations", "pay", "--to", "红十字会", "--reason", "助老", "--as", "wang")
+    assert "公益账户只有" in plaza.refused(*pay, "--yuan", "0.10", "--reference", "B9")
+    parting.clock("2017-02-05")
+    plaza("settle", "close", "--period", "2017-01", "--as", "wang")
+
+    request = _request(plaza(*pay, "--yuan", "0.10", "--reference", "B9"))
+
+    assert f"{request} · ¥0.10 → 红十字会 · B9" in plaza("settle", "donations", "pending")
+    paid = plaza("settle", "donations", "pay-approve", request, "--as", "lin")
+    assert "¥0.10 → 红十字会 · 余额 left ¥0.50" in paid
+    plaza("audit")
+
+
 def _request(printed: str) -> str:
     return next(word for word in printed.split() if word.startswith("chg_"))
 
