@@ -12,8 +12,10 @@ from app.cli.acting import as_json
 from app.cli.context import Command, pass_command
 from app.cli.replay import replay_plan
 from app.cli.serving import served
+from app.errors import StateConflict
 from app.lab import bench as lab
 from app.lab import (
+    bench_claims,
     bench_coupons,
     bench_expiry,
     bench_http,
@@ -190,23 +192,64 @@ def of_expiry(command: Command, *, short: bool, lots: int, seconds: float, in_js
 
 
 @bench.command("coupons")
-@click.option("--short", is_flag=True, help="小样，只验证能跑 / a few, to see that it runs.")
+@click.option("--short", is_flag=True, help="小样，不经 HTTP / a few, nothing over HTTP.")
+@click.option("--claims", is_flag=True, help="只测领取与可领券 / claims and offers alone.")
+@click.option("--rounds", type=click.IntRange(1), default=3, help="轮数，取中位数 / rounds.")
+@click.option("--seconds", type=click.FloatRange(1), default=6, help="每次测量的秒数 / of each.")
 @as_json
 @pass_command
-def of_coupons(command: Command, *, short: bool, in_json: bool) -> None:
-    """选券的 CPU 时间、印码与 COPY 之比、热门批次与多批次之比 / CPU of a quote, printed codes to a
-    raw COPY, claims on one hot batch to claims on many.
+def of_coupons(
+    command: Command, *, short: bool, claims: bool, rounds: int, seconds: float, in_json: bool
+) -> None:
+    """选券的 CPU 时间、印码与 COPY 之比、热门批次与多批次之比、可领券与读券包之比 / CPU of a quote,
+    printed codes to a raw COPY, claims on one hot batch to claims on many, offers to a wallet.
+
+    经 HTTP 的领取需要 wrk；方法见 docs/performance.md。
+
+    Claims over HTTP need wrk; the method is in docs/performance.md.
     """
-    size = bench_coupons.SHORT if short else bench_coupons.Size()
-    found = asdict(bench_coupons.measure(command.settings(), size, tell=_tell))
+    wrk = "" if short else find_wrk()
+    found: dict[str, float] = {}
+    if not claims:
+        size = bench_coupons.SHORT if short else bench_coupons.Size()
+        found |= asdict(bench_coupons.measure(command.settings(), size, tell=_tell))
+    found |= _claims(command, wrk, rounds=rounds, seconds=seconds)
     if in_json:
         click.echo(json.dumps({"coupons": _rounded(found)}))
         return
+    demands = bench_coupons.DEMANDS | bench_claims.DEMANDS
     for name, figure in found.items():
-        wanted = bench_coupons.DEMANDS.get(name)
+        wanted = demands.get(name)
         click.echo(
             f"coupons {name:<18}{figure:8.3f}" + (f"  （要求 demand {wanted}）" if wanted else "")
         )
+
+
+def _claims(command: Command, wrk: str, *, rounds: int, seconds: float) -> dict[str, float]:
+    """Measure claims over HTTP, where there is a wrk, and offers beside a wallet."""
+    settings = command.settings()
+    members = bench_claims.open_district(settings, members=bench_claims.MEMBERS if wrk else 10)
+    try:
+        found = {
+            "offers": bench_claims.offers_to_wallet(
+                settings, members, rounds=300 if wrk else 10, tell=_tell
+            )
+        }
+        if wrk:
+            with (
+                TemporaryDirectory() as folder,
+                served(command, app="app.lab.hello:both()") as address,
+            ):
+                bench = bench_claims.Bench(
+                    wrk=wrk, address=address, folder=Path(folder), seconds=seconds,
+                    settings=settings, claims=members, tell=_tell,
+                )  # fmt: skip
+                found |= bench_claims.measure(bench, rounds=rounds)
+        if not bench_claims.prove(settings):
+            raise StateConflict("bench", "claims", "broken", "账目有误", "the books are broken")
+        return found
+    finally:
+        bench_claims.drop_district(settings)
 
 
 def _replay_year(command: Command, *, baskets: int) -> None:
