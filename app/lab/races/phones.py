@@ -25,6 +25,10 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 
 
+#: The line broke before the whole answer was there; what was asked may have been done.
+_LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+
+
 class Act(StrEnum):
     """What claimants do: take a coupon of a batch, or turn a printed code into one."""
 
@@ -75,7 +79,7 @@ class PhonesDoor(HttpDoor):
                     headers=headers,
                     timeout=_TIMEOUT_SECONDS,
                 )
-            except (requests.ConnectionError, requests.Timeout):
+            except _LOST:
                 told = 0.0
             else:
                 if not _comes_again(answer):
