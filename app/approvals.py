@@ -144,14 +144,18 @@ def reject(session: Session, request: str, *, kind: str, by: str) -> ChangeReque
     return _decide(session, found, status=RequestStatus.REJECTED, by=by)
 
 
-def list_open(session: Session, *, kind: str | None = None) -> list[ChangeRequest]:
-    """Return the requests that may still be decided, oldest first."""
+def list_open(
+    session: Session, *, kind: str | None = None, after: int = 0, limit: int = 100
+) -> list[ChangeRequest]:
+    """Return so many requests that may still be decided, oldest first, from a key on."""
     query = select(ChangeRequest).where(
-        ChangeRequest.status == RequestStatus.PENDING, ChangeRequest.expires_at > now_of(session)
+        ChangeRequest.status == RequestStatus.PENDING,
+        ChangeRequest.expires_at > now_of(session),
+        ChangeRequest.id > after,
     )
     if kind is not None:
         query = query.where(ChangeRequest.kind == kind)
-    return list(session.scalars(query.order_by(ChangeRequest.id).limit(100)))
+    return list(session.scalars(query.order_by(ChangeRequest.id).limit(limit)))
 
 
 def difference(before: Mapping[str, object], after: Mapping[str, object]) -> Sequence[FieldChange]:

@@ -100,6 +100,7 @@ class BatchRequestSchema(DoorSchema):
 
 class BatchRequestsSchema(DoorSchema):
     requests = Items(Part(BatchRequestSchema), most=LIMIT, required=True)
+    next_cursor = Text(most=200, required=True, allow_none=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +172,19 @@ def get_batch(session: Session, _caller: ActingStaff, batch: str) -> Mapping[str
 
 @manage.get("/batch-requests")
 @requires(Role.STAFF, may=Permission.COUPON_READ)
-@reads(BatchRequestsSchema)
-def list_batch_requests(session: Session, _caller: ActingStaff) -> Mapping[str, Any]:
+@reads(BatchRequestsSchema, query=PageQuerySchema)
+def list_batch_requests(session: Session, caller: ActingStaff, asked: Page) -> Mapping[str, Any]:
     """Return the batches that wait for a second person, the oldest first."""
-    found = approvals.list_open(session, kind=room.KIND)
-    return {"requests": [request_view(each) for each in found]}
+    before = read_cursor(session, caller, asked.cursor, of="batch-requests")
+    rows = approvals.list_open(
+        session, kind=room.KIND, after=before[0] if before else 0, limit=asked.limit + 1
+    )
+    shown = rows[: asked.limit]
+    last = (shown[-1].id,) if len(shown) < len(rows) else None
+    return {
+        "requests": [request_view(each) for each in shown],
+        "next_cursor": last and write_cursor(session, caller, of="batch-requests", at=last),
+    }
 
 
 @manage.post("/batches")

@@ -73,6 +73,26 @@ def test_staff_sign_in_are_known_and_sign_out(
     assert acts[-2:] == [("staff.sign_in", "manage"), ("staff.sign_out", "manage")]
 
 
+def test_neither_password_nor_code_nor_token_is_logged(
+    client: FlaskClient,
+    database: Database,
+    enrolled: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Reliability §0 rule 9"""
+    login, uri = enrolled
+    code = code_of(database, uri)
+    with caplog.at_level("DEBUG"):
+        sign_in(client, login=login, code="000000")
+        opened = told(sign_in(client, login=login, code=code))
+        Console(client=client, token=opened["token"], address=unique("10.")).get("me")
+
+    logged = "".join(str(vars(record)) for record in caplog.records)
+    assert "request_answered" in logged
+    for secret in (PASSWORD, code, opened["token"], uri.partition("secret=")[2][:32]):
+        assert secret not in logged
+
+
 def test_a_code_signs_in_once(
     client: FlaskClient, database: Database, enrolled: tuple[str, str]
 ) -> None:
