@@ -77,3 +77,17 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_names(value: dict[str, ob
 
     assert bodies.fingerprint("POST", "/x", value) == bodies.fingerprint("POST", "/x", turned)
     assert bodies.fingerprint("POST", "/x", value) != bodies.fingerprint("POST", "/y", value)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), min_size=1)))
+def test_lines_are_those_of_the_text_whatever_ends_them(lines: list[str]) -> None:
+    """C6: a file of codes, with or without a last line's end and the mark of its encoding."""
+    for end in ("\n", "\r\n"):
+        text = "".join(line + end for line in lines)
+        assert bodies.lines(text.encode("utf-8-sig")) == lines
+        assert not lines or bodies.lines(text.removesuffix(end).encode("utf-8-sig")) == lines
+
+
+def test_lines_that_are_no_utf_8_are_refused() -> None:
+    with pytest.raises(Malformed):
+        bodies.lines(b"\xff\xfe")
