@@ -225,6 +225,31 @@ class Transfer(Base):
     at: Mapped[datetime]
 
 
+class Share(Base):
+    """A link by which a friend may take a coupon, once; its token is known by a keyed hash."""
+
+    __tablename__ = "coupon_share"
+    __table_args__ = (
+        UniqueConstraint("index"),
+        Index(
+            "coupon_share_open_key",
+            "coupon_id",
+            unique=True,
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"))
+    giver: Mapped[str]
+    index: Mapped[bytes]
+    state: Mapped[str]
+    made_at: Mapped[datetime]
+    until: Mapped[datetime]
+    taker: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
+
+
 class Lock(Base):
     """A use of a coupon that an order set aside; at most one lives for each use number.
 

@@ -32,6 +32,7 @@ REPEATABLES = (
     "ledger/proofs.sql",
     "coupons/tallies.sql",
     "coupons/issuing.sql",
+    "coupons/shares.sql",
     "coupons/redemptions.sql",
     "app/points/lasting.sql",
     "coupons/offline.sql",

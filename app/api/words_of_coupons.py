@@ -165,6 +165,18 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "CouponCode.code": ("券码，向收银员出示", "the code to show at a till", "C7K2M9QX4T5W6Y8Z9ABC"),
     "ExchangeCode.code": ("要兑换的券码", "the code to exchange", "C7K2M9QX4T5W6Y8Z9ABC"),
     "ShareCoupon.phone": ("受赠会员的手机号", "the phone of who gets it", "13800138000"),
+    "ShareLink.token": (
+        "分享链接里的口令，只告知一次",
+        "the token of the link, told this once",
+        "8mT3vQpX1rZk5wYbN7cJ2hLs9dFgA4eU",
+    ),
+    "ShareLink.until": ("链接有效至（不含）", "until when it is good, half-open", _UNTIL),
+    "ended": ("是否有链接被收回", "whether a link was open", True),
+    "AcceptShare.token": (
+        "分享链接里的口令",
+        "the token of a link",
+        "8mT3vQpX1rZk5wYbN7cJ2hLs9dFgA4eU",
+    ),
     "offers": ("可领的券", "what may be claimed"),
     "starts_at": ("何时起可领", "from when on it may be claimed", _FROM),
     "ends_at": ("领到何时（不含）", "until when, half-open", _UNTIL),

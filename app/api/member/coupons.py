@@ -188,6 +188,15 @@ def _own_view(session: Session, held: Held) -> Mapping[str, Any]:
     return {**coupon_view(held), "offline": made_out}
 
 
+def get_own_held(session: Session, member_id: int, coupon: str) -> Held:
+    """Return a coupon of a member, under whatever name it is kept.
+
+    Raises:
+        NotFound: it is nobody's, or somebody else's.
+    """
+    return _own(session, coupon, names_of(session, member_id))
+
+
 def names_of(session: Session, member_id: int) -> list[str]:
     """Return the names under which a member's coupons are kept, those of merged members too."""
     mine = select(Member.public_id).where(Member.id.in_(same_person(member_id)))

@@ -19,11 +19,12 @@ from app.api.member import (
     proving,
     referrals,
     sessions,
+    shares,
 )
 
 RESOURCES = (
     sessions, profile, points, proving, orders, agreeing, burns, gifts, check_ins,
-    claims, referrals, exports, closing, offers, coupons, mall, offline,
+    claims, referrals, exports, closing, offers, coupons, shares, mall, offline,
 )  # fmt: skip
 
 __all__ = ["RESOURCES", "member"]

@@ -38,7 +38,7 @@ from app.members.purposes import Purpose, current_text
 from app.members.sealing import coupon_keys
 from app.points import statements
 from config.database import new_id, now_of
-from coupons import codes, issuing, runs
+from coupons import codes, issuing, runs, shares
 
 FEN = 3_000
 POINTS = 100
@@ -275,6 +275,16 @@ def _shared_coupon(stage: Stage) -> Ask:
     return Ask(ids={"coupon_id": _coupon(stage)}, body={"phone": _friend(stage)})
 
 
+def _share_accepted(stage: Stage) -> Ask:
+    """Return the link of somebody else, for the caller to accept."""
+    keys, giver = coupon_keys(stage.session), new_id("mem")
+    batch = coupon_batch(stage)
+    (given,) = issuing.claim(stage.session, batch=batch, holder=giver)
+    until = now_of(stage.session) + timedelta(days=1)
+    link = shares.share(stage.session, coupon=given.coupon, giver=giver, until=until, keys=keys)
+    return Ask(body={"token": link.token})
+
+
 def _mall_item(stage: Stage) -> str:
     """Put goods up that the caller has points for."""
     sold(stage.session, stage.desk, fen=POINTS * 100, person=stage.person)
@@ -408,6 +418,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.claim_coupon": lambda stage: Ask(body={"batch": coupon_batch(stage)}),
     "member.exchange_code": _exchanged_code,
     "member.share_coupon": _shared_coupon,
+    "member.accept_share": _share_accepted,
     "member.take_item": lambda stage: Ask(body={"item": _mall_item(stage), "points": 1}),
     "member.close_account": _close,
     "member.undo_closing": _stay,

@@ -231,6 +231,8 @@ def test_every_write_but_those_whose_answers_are_secret_wants_a_key(app: APIFlas
         "member.make_code_seed",
         "member.fetch_export",
         "member.exchange_code",  # A code is good once, and told again to its holder.
+        "member.accept_share",  # So is the token of a link, and
+        "member.make_share",  # it is told once and stored nowhere.
         "reading.explain_signature",  # It writes nothing.
     }
 
