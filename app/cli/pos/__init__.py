@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.context import Command, pass_command
-from app.cli.pos import offline, opening, returning, selling
+from app.cli.pos import coupons, offline, opening, returning, selling
 from app.cli.pos.desk import Desk
 
 _PROFILE = "pos/till.json"
@@ -26,7 +26,8 @@ def pos(ctx: click.Context, command: Command, *, profile: Path | None) -> None:
     plaza pos setup --url http://127.0.0.1:8000 --key-id pk_… --secret-file f --cashier 007
     plaza pos sell --line 128.50:tea:龙井 --phone 13800138000
     plaza pos refund T1-7KQ2-000001 --line 1
-    plaza pos offline --line 20x2 && plaza pos upload
+    plaza pos sell --line 128.50 --code 92… --coupon best
+    plaza pos offline --line 20x2 --coupon OCT1.… && plaza pos upload
     """
     ctx.obj = Desk(profile or command.home / _PROFILE)
 
@@ -47,5 +48,6 @@ for _each in (
     returning.repeat,
     offline.offline,
     offline.upload,
+    coupons.keys,
 ):
     pos.add_command(_each)

@@ -55,6 +55,10 @@ class Journal:
             if (known := judged.get(sale.number)) is None or (again and known not in _ACCEPTED)
         ]
 
+    def holds(self, number: str) -> bool:
+        """Whether a sale of this number was captured."""
+        return any(line["number"] == number for line in _lines(self._sales))
+
     def next_batch(self, *, size: int, among: Sequence[str]) -> Batch | None:
         """Return the batch that was sent and not answered, else the next one, written down."""
         kept = self._kept()
@@ -154,4 +158,5 @@ def _captured(fields: Mapping[str, Any]) -> Captured:
         phone=fields["phone"],
         member_code=fields["member_code"],
         cashier_id=fields["cashier_id"],
+        offline_coupon=fields.get("offline_coupon"),
     )

@@ -21,6 +21,7 @@ from app.cli.pos.asking import (
     say,
     tenders_option,
 )
+from app.cli.pos.coupons import check, refresh_keys, take
 from app.cli.pos.desk import Desk
 from app.cli.pos.journal import LIMIT_ORDERS, Batch, Journal
 from app.cli.pos.paper import Sold
@@ -34,6 +35,7 @@ _PLACE = re.compile(r"/orders/(\d+)")
 @tenders_option
 @click.option("--phone", help="会员手机号，只积分 / the member's phone; earns alone.")
 @click.option("--code", help="会员码，只积分 / the member code; earns alone.")
+@click.option("--coupon", "token", metavar="TOKEN", help="离线券 / an offline coupon, OCT1.….")
 @click.option("--at", type=Instant(), help="业务时间，缺省现在 / business time; now by default.")
 @at_till
 def offline(
@@ -43,18 +45,23 @@ def offline(
     tenders: Sequence[Tender],
     phone: str | None,
     code: str | None,
+    token: str | None,
     at: datetime | None,
 ) -> None:
     """断网销售：先记在本机，之后 upload / sell without a network; kept here until `upload`.
 
     \b
     plaza pos offline --line 128.50:tea:龙井 --phone 13800138000
+    plaza pos offline --line 128.50:tea:龙井 --coupon OCT1.…
     """
     if phone is not None and code is not None:
         raise click.UsageError("手机号、会员码只给一个 / name the member by phone or by code")
     wanted = as_lines(lines)
-    paid = as_tenders(tenders, due_fen=sum(line.amount_fen for line in wanted))
-    if sum(line.amount_fen for line in wanted) != sum(tender.fen for tender in paid):
+    coupon = None if token is None else check(desk, token, at=at or datetime.now(UTC))
+    discount_fen = coupon.discount_fen(wanted) if coupon else 0
+    due_fen = sum(line.amount_fen for line in wanted) - discount_fen
+    paid = as_tenders(tenders, due_fen=due_fen)
+    if due_fen != sum(tender.fen for tender in paid):
         raise click.UsageError("支付合计须等于应付 / the tenders must add up to what is due")
     with desk.alone():
         sale = Captured(
@@ -65,10 +72,17 @@ def offline(
             phone=phone,
             member_code=code,
             cashier_id=desk.profile().cashier_id,
+            offline_coupon=token if discount_fen else None,
         )
+        if coupon is not None and discount_fen:
+            take(desk, coupon, number=sale.number)
         Journal(desk).capture(sale)
     printed = paper.captured(
-        head(desk, at=sale.occurred_at), sale.number, Sold.of(wanted), tenders=paid
+        head(desk, at=sale.occurred_at),
+        sale.number,
+        Sold.of(wanted),
+        tenders=paid,
+        discount_fen=discount_fen,
     )
     say(desk, sale, printed)
 
@@ -117,6 +131,7 @@ def upload(desk: Desk, *, again: bool, size: int) -> None:
             if not desk.in_json:
                 for sale, verdict in fresh:
                     say(desk, verdict, paper.verdict(sale.number, verdict))
+        refresh_keys(desk, till)
     _conclude(desk, judged)
 
 

@@ -7,6 +7,7 @@ from plaza_client import Unanswered
 
 from app.cli.pos import paper
 from app.cli.pos.asking import at_till, say
+from app.cli.pos.coupons import forget_keys, keep_keys
 from app.cli.pos.desk import PATIENCE_SECONDS, Desk, Profile, SalesWait, read_secret
 from app.cli.pos.journal import Journal
 
@@ -63,13 +64,19 @@ def setup(
     )
     if desk.leaves_for(profile) and (desk.waits() or Journal(desk).waiting()):
         raise SalesWait
-    answered = True
+    answered, found = True, None
     try:
         with desk.client_of(profile, keeps=False) as till:
             till.totals()
+            found = till.offline_keys()
     except Unanswered:
         answered = False  # It may sell offline at once; the key is tried with the first call.
+    moves = desk.leaves_for(profile)
     desk.set_up(profile)
+    if found is not None:
+        keep_keys(desk, found)
+    elif moves:
+        forget_keys(desk)  # They would take what is made out for the store that it leaves.
     reached = "✔ 已连通 reached" if answered else "✘ 没有应答，可先离线销售 no answer; sell offline"
     say(
         desk,

@@ -70,6 +70,7 @@ def sale(
     if member:
         paper.append(row("会员 Member", member))
     paper += [_RULE, *_lines(lines), _RULE, row("合计 Total", yuan(order.total_fen))]
+    paper += [row(f"券 {use.zh}", yuan(-use.fen)) for use in order.coupons]
     if order.discount_fen:
         paper.append(row("优惠券 Coupons", yuan(-order.discount_fen)))
     if order.burned_points:
@@ -122,11 +123,13 @@ def quote(asked: Quote) -> list[str]:
     """Return what a basket would cost, with every reason."""
     paper = [
         row("合计 Total", yuan(asked.total_fen)),
+        *(row(f"券 {use.zh}", yuan(-use.fen)) for use in asked.coupons),
         row(f"抵扣 {asked.burn_points} 积分 Burned", yuan(asked.burn_fen)),
         row("应付 Due", yuan(asked.due_fen)),
         row("最多可抵 May burn", f"{asked.may_burn_points} = {yuan(asked.may_burn_fen)}"),
         row("可得积分 Would earn", str(asked.earn_points)),
     ]
+    paper += [f"· {each.coupon_id}：{each.zh} / {each.en}" for each in asked.left_out]
     paper += [f"· {limit.zh} / {limit.en}" for limit in asked.limits]
     paper += [f"· {cut.rule}：{cut.zh} / {cut.en}" for cut in asked.cuts]
     paper += [f"· {rule.rule}：{rule.zh} / {rule.en}" for rule in asked.silent]
@@ -134,16 +137,27 @@ def quote(asked: Quote) -> list[str]:
 
 
 def captured(
-    head: Head, number: str, lines: Sequence[Sold], *, tenders: Sequence[Tender]
+    head: Head,
+    number: str,
+    lines: Sequence[Sold],
+    *,
+    tenders: Sequence[Tender],
+    discount_fen: int = 0,
 ) -> list[str]:
     """Return the paper of a sale that was made while the line was down."""
+    total_fen = sum(line.amount_fen for line in lines)
+    coupon = [
+        row("离线券 Offline coupon", yuan(-discount_fen)),
+        row("应付 Due", yuan(total_fen - discount_fen)),
+    ]
     return [
         *_top(head, "离线小票 OFFLINE SALE"),
         row("单号 No.", number),
         _RULE,
         *_lines(lines),
         _RULE,
-        row("合计 Total", yuan(sum(line.amount_fen for line in lines))),
+        row("合计 Total", yuan(total_fen)),
+        *(coupon if discount_fen else []),
         *_paid(tenders),
         _RULE,
         "网络恢复后上传，积分随后到账",
@@ -155,7 +169,14 @@ def verdict(number: str, judged: Verdict) -> list[str]:
     """Return what became of a sale that was uploaded."""
     if judged.order is not None:
         known = "已有 known" if judged.status == 200 else "✔"
-        return [row(f"{known} {number}", yuan(judged.order.total_fen))]
+        said = [row(f"{known} {number}", yuan(judged.order.total_fen))]
+        coupon = judged.order.offline_coupon
+        if coupon is not None and coupon.honoured:
+            said.append(row("  离线券 Offline coupon", yuan(-coupon.given_fen)))
+        elif coupon is not None:
+            said.append(row("  ✘ 离线券由门店承担 Borne by the store", yuan(coupon.given_fen)))
+            said.append(f"    {coupon.kind} {coupon.break_id}")
+        return said
     return [f"✘ {number}", *(f"  {half}" for half in judged.detail.split(" / ", 1))]
 
 

@@ -26,6 +26,7 @@ from app.cli.pos.asking import (
     sold_of,
     tenders_option,
 )
+from app.cli.pos.coupons import Wish, coupon_option
 from app.cli.pos.desk import Desk
 from app.cli.pos.paper import Sold
 
@@ -35,7 +36,7 @@ _burn_option = click.option(
 
 
 def _basket_options(function: Command) -> Command:
-    return lines_option(member_options(_burn_option(function)))
+    return lines_option(member_options(_burn_option(coupon_option(function))))
 
 
 @click.command("identify")
@@ -75,6 +76,7 @@ def quote(
     lines: Sequence[BasketLine],
     burn: int,
     who: Who,
+    coupons: Wish,
 ) -> None:
     """报价：应付、可抵、可得 / what a basket costs, may burn and would earn.
 
@@ -83,7 +85,7 @@ def quote(
     """
     with desk.connect() as till:
         _, named = who.find(till)
-        quoted = _quoted(till, as_lines(lines), named=named, burn=burn)
+        quoted = _quoted(till, as_lines(lines), named=named, burn=burn, coupons=coupons)
     say(desk, quoted, paper.quote(quoted))
 
 
@@ -98,19 +100,21 @@ def sell(
     tenders: Sequence[Tender],
     burn: int,
     who: Who,
+    coupons: Wish,
 ) -> None:
     """销售：识别、抵扣、收款、积分 / sell in one step.
 
     \b
     plaza pos sell --line 128.50:tea:龙井 --phone 13800138000
     plaza pos sell --line 60x3:food:片儿川 --code 92… --burn all --pay wechat=179
+    plaza pos sell --line 128.50:tea:龙井 --code 92… --coupon best
     """
     wanted = as_lines(lines)
     with ready(desk) as till:
         known, named = who.find(till)
         due, quote_id = sum(line.amount_fen for line in wanted), None
-        if burn:
-            quoted = _quoted(till, wanted, named=named, burn=burn)
+        if burn or coupons.any:
+            quoted = _quoted(till, wanted, named=named, burn=burn, coupons=coupons)
             burn, due, quote_id = _asked(quoted, burn), quoted.due_fen, quoted.quote_id
         paid = as_tenders(tenders, due_fen=due)
         number = desk.next_number()
@@ -123,6 +127,7 @@ def sell(
                 burn_points=burn,
                 quote_id=quote_id,
                 burn_confirmation=confirmation,
+                **coupons.fields,
             )
         )
     say(
@@ -141,6 +146,7 @@ def place(
     lines: Sequence[BasketLine],
     burn: int,
     who: Who,
+    coupons: Wish,
 ) -> None:
     """下单待付款，积分先冻结 / place an order that waits for payment; its points are held.
 
@@ -151,7 +157,8 @@ def place(
     with ready(desk) as till:
         known, named = who.find(till)
         if burn == ALL_POINTS:
-            burn = _quoted(till, wanted, named=named, burn=burn).burn_points
+            quoted = _quoted(till, wanted, named=named, burn=burn, coupons=coupons)
+            burn = quoted.burn_points
         number = desk.next_number()
         order = once_tapped(
             lambda confirmation: till.place(
@@ -160,6 +167,7 @@ def place(
                 identification_id=named,
                 burn_points=burn,
                 burn_confirmation=confirmation,
+                **coupons.fields,
             )
         )
     say(
@@ -216,13 +224,16 @@ def receipt(desk: Desk, *, order: str) -> None:
     say(desk, found, paper.sale(printed, found, sold_of(found), title="补打 REPRINT"))
 
 
-def _quoted(till: Till, lines: Sequence[Line], *, named: str | None, burn: int) -> Quote:
+def _quoted(
+    till: Till, lines: Sequence[Line], *, named: str | None, burn: int, coupons: Wish
+) -> Quote:
     """Return the quote of a basket; of all points, that of as many as it may take."""
     if burn and named is None:
         raise click.UsageError("没有会员，不能用积分 / there is no member to burn for")
     if burn == ALL_POINTS:
-        burn = till.quote(lines=lines, identification_id=named).may_burn_points
-    return till.quote(lines=lines, identification_id=named, burn_points=burn)
+        full = till.quote(lines=lines, identification_id=named, **coupons.fields)
+        burn = full.may_burn_points
+    return till.quote(lines=lines, identification_id=named, burn_points=burn, **coupons.fields)
 
 
 def _asked(quoted: Quote, burn: int) -> int:

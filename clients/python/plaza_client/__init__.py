@@ -17,6 +17,7 @@ from plaza_client.coupons import (
     RunnerUp,
     StackProof,
     Unmet,
+    UsedOffline,
     Validated,
 )
 from plaza_client.errors import (
@@ -33,6 +34,7 @@ from plaza_client.errors import (
     Unavailable,
     Unproven,
 )
+from plaza_client.offline import BadOfflineCoupon, OfflineCoupon, OfflineKeys, check_offline_coupon
 from plaza_client.till import Till
 from plaza_client.values import (
     Burn,
@@ -64,6 +66,7 @@ from plaza_client.values import (
 )
 
 __all__ = [
+    "BadOfflineCoupon",
     "Burn",
     "Captured",
     "CashierTotal",
@@ -84,6 +87,8 @@ __all__ = [
     "ListedRefund",
     "Malformed",
     "NotFound",
+    "OfflineCoupon",
+    "OfflineKeys",
     "Order",
     "OrderLine",
     "Page",
@@ -107,8 +112,10 @@ __all__ = [
     "Unmet",
     "Unproven",
     "Uploaded",
+    "UsedOffline",
     "Validated",
     "Verdict",
     "Write",
     "ZReport",
+    "check_offline_coupon",
 ]

@@ -82,6 +82,21 @@ class CouponBack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsedOffline:
+    """What became of a coupon that was taken offline; not honoured, the store bears `given_fen`.
+
+    Then `break_id` says where it is looked into, and `kind` why.
+    """
+
+    coupon_id: str
+    given_fen: int
+    honoured: bool
+    skewed: bool
+    kind: str | None = None
+    break_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Validated:
     """Which coupons a basket can use, and why not the others; nothing was set aside."""
 

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 import requests
 
 from plaza_client.coupons import FoundCoupon, Validated
+from plaza_client.offline import OfflineKeys, keys_of
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
 from plaza_client.values import (
     Burn,
@@ -303,6 +304,10 @@ class Till:
         orders = [self._captured(sale) for sale in sales]
         return _verdicts(self._sender.post(f"{_BASE}/orders/batch", {"orders": orders}, key=key))
 
+    def offline_keys(self) -> OfflineKeys:
+        """Ask for what it takes to check coupons offline; keep it on the disk."""
+        return keys_of(self._sender.get(f"{_BASE}/offline-keys").body)
+
     def repeat(self, write: Write) -> Order | Refund | Exchange | list[Verdict]:
         """Send a write that was kept, and return what its first call would have returned.
 
@@ -395,6 +400,7 @@ class Till:
             "lines": [written(line) for line in sale.lines],
             "tenders": [written(tender) for tender in sale.tenders],
             **_said(phone=sale.phone, member_code=sale.member_code, cashier_id=sale.cashier_id),
+            **_said(offline_coupon=sale.offline_coupon),
         }
 
     def _order(self, path: str, body: dict[str, Any], key: str | None) -> Order:

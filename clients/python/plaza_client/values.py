@@ -16,6 +16,7 @@ from plaza_client.coupons import (
     RunnerUp,
     StackProof,
     Unmet,
+    UsedOffline,
     Validated,
 )
 
@@ -261,6 +262,7 @@ class Burn:
 class Captured:
     """A sale that was made while the line was down.
 
+    `offline_coupon` is the token that was taken; the tenders leave what it gave of the lines.
     `phone` or `member_code`, as it was scanned then, names a member, to earn alone. `cashier_id` is
     who sold it, unless it is the one who uploads.
     """
@@ -272,6 +274,7 @@ class Captured:
     phone: str | None = None
     member_code: str | None = None
     cashier_id: str | None = None
+    offline_coupon: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +287,8 @@ class Uploaded:
     total_fen: int
     due_fen: int
     earned_points: int
+    discount_fen: int = 0
+    offline_coupon: UsedOffline | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -456,6 +461,7 @@ _BY_NAME: Mapping[str, Callable[[Any], Any]] = {
     "next_expiry": lambda sent: read(Expiry, sent),
     "runner_up": lambda sent: read(RunnerUp, sent),
     "proof": lambda sent: read(StackProof, sent),
+    "offline_coupon": lambda sent: read(UsedOffline, sent),
 }
 _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Refund, "tenders"): _each(Tender),
