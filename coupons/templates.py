@@ -165,6 +165,13 @@ def _check(template: Template, path: str) -> None:
             "仅一次性的立减券可按比例返还",
             "only an amount off of one use comes back in part",
         )
+    threshold = None if template.offer is None else template.offer.threshold
+    if said.returns.claw_back and not (threshold and (threshold.min_fen or threshold.min_quantity)):
+        raise BadTemplate(
+            f"{path}.returns.claw_back",
+            "没有使用门槛，无从追回",
+            "without a threshold nothing can fall below it",
+        )
     if said.offline_ok and (fixed is None or fixed > MOST_OFFLINE_FEN or said.uses != 1):
         raise BadTemplate(
             f"{path}.offline_ok",

@@ -97,14 +97,16 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Returns:
-    """What a refund does (C15; semantics 6).
+    """What a refund does (C15; semantics 5, 6).
 
-    A refund that drops what is kept below the threshold keeps the allocation (semantics 5). A
-    coupon that is over when it comes back gets `courtesy_days` more; 0: it stays over.
+    A coupon that is over when it comes back gets `courtesy_days` more; 0: it stays over. A refund
+    that drops what is kept below the threshold keeps the allocation, or (`claw_back`) takes back
+    what the coupon gives of what is kept.
     """
 
     policy: Return = Return.WHOLE
     courtesy_days: int = 0
+    claw_back: bool = False
 
     def courtesy(self, at: datetime) -> datetime | None:
         """Return the end that a coupon gets which is over when it comes back; None: none."""
@@ -209,6 +211,7 @@ def dump(terms: Terms) -> dict[str, object]:
         "returns": {
             "policy": returns.policy.value,
             "courtesy_days": returns.courtesy_days,
+            "claw_back": returns.claw_back,
         },
         "claim": terms.claim,
         "personal": terms.personal,
@@ -296,11 +299,12 @@ def _ceiling_fields(ceiling: Ceiling) -> dict[str, int]:
 
 
 def _returns(document: object, path: str) -> Returns:
-    given = reading.fields(document, path=path, known={"policy", "courtesy_days"})
+    given = reading.fields(document, path=path, known={"policy", "courtesy_days", "claw_back"})
     days = reading.optional_integer(given, "courtesy_days", path=path, least=0, most=LONGEST_DAYS)
     return Returns(
         policy=reading.choice(Return, given, "policy", path=path, default=Return.WHOLE),
         courtesy_days=days or 0,
+        claw_back=reading.flag(given, "claw_back", path=path, default=False),
     )
 
 

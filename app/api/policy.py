@@ -35,6 +35,7 @@ POLICY: Mapping[str, Role] = {
     "pos.find_order": Role.STORE,
     "pos.list_refunds": Role.STORE,
     "pos.refund_order": Role.STORE,
+    "pos.try_refund": Role.STORE,
     "pos.void_order": Role.STORE,
     "pos.roll_back_coupon": Role.STORE,
     "pos.try_roll_back": Role.STORE,

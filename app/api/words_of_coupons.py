@@ -162,6 +162,11 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "group": ("同组券合计限用 at_most 张", "of a group an order takes at_most", "spring"),
     "at_most": ("每单最多几张", "how many of its group an order takes", 1),
     "personal": ("仅限本人使用", "serves its holder alone", False),
+    "claws_back": (
+        "退货后不满门槛时，从退款中扣回优惠",
+        "a refund that leaves too little for it takes back what it gave",
+        False,
+    ),
     "CouponCode.code": ("券码，向收银员出示", "the code to show at a till", "C7K2M9QX4T5W6Y8Z9ABC"),
     "ExchangeCode.code": ("要兑换的券码", "the code to exchange", "C7K2M9QX4T5W6Y8Z9ABC"),
     "ShareCoupon.phone": ("受赠会员的手机号", "the phone of who gets it", "13800138000"),
@@ -299,6 +304,17 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "rolled_back_fen": (
         "单独退券后已补付的优惠，单位分",
         "what of discount_fen was rolled back and paid, in fen",
+        0,
+    ),
+    "unearned_fen": (
+        "留下的商品不再满足券门槛而追回的优惠，已从退款中扣除，单位分",
+        "taken out of the refund for coupons whose threshold is reached no more, in fen",
+        0,
+    ),
+    "TriedRefund.fen": ("将退的总额，单位分", "all that would go back, in fen", 12800),
+    "TriedRefund.discount_fen": (
+        "将退回出资方的优惠，单位分",
+        "discount that would go back to its funders, in fen",
         0,
     ),
     "Refund.coupons": ("各券的去向", "what became of each coupon"),

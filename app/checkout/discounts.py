@@ -20,11 +20,25 @@ from ledger import Journal, Posting
 
 
 @dataclass(frozen=True, kw_only=True)
+class Least:
+    """What must be kept of a sale, or a refund claws back what its coupon gives (semantics 5).
+
+    Of the goods on these `lines`, by number: so many fen (`after`: of what coupons before it leave)
+    and so many units.
+    """
+
+    fen: int
+    quantity: int
+    after: bool
+    lines: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Use:
     """One use of a coupon in a sale: its discount in fen, and what each funder gives by line.
 
     `goods_fen` is what the goods cost that it counts. `tenders` are those that it may be paid
-    with; empty: any.
+    with; empty: any. `least` is there where a refund may claw it back.
     """
 
     coupon: str
@@ -34,6 +48,7 @@ class Use:
     goods_fen: int
     tenders: Collection[str]
     gifts: Sequence[Gift]
+    least: Least | None = None
 
     @property
     def fen(self) -> int:
@@ -94,6 +109,7 @@ class Stack:
                 "goods_fen": use.goods_fen,
                 "tenders": sorted(use.tenders),
                 "gifts": [[gift.of.funder, list(gift.shares)] for gift in use.gifts],
+                **({"least": {**vars(use.least)}} if use.least else {}),
             }
             for use in self.uses
         ] or None
@@ -117,6 +133,7 @@ def load(stored: Sequence[Any] | None) -> Stack:
                     Gift(of=Funded(use["coupon"], funder), shares=shares)
                     for funder, shares in use["gifts"]
                 ],
+                least=Least(**use["least"]) if "least" in use else None,
             )
             for use in stored or []
         ]

@@ -52,10 +52,12 @@ _AUDIT = text(
         FROM "order" o LEFT JOIN LATERAL jsonb_each_text(o.money) AS t (name, fen) ON true
         WHERE o.money IS NOT NULL GROUP BY o.id
     ), rolled AS (
-        SELECT k.order_id, sum(k.fen) AS fen, sum(p.total_fen) AS paid,
+        SELECT k.order_id, sum(k.fen) AS fen,
+               sum(coalesce(p.total_fen, CASE WHEN k.refund_id IS NOT NULL THEN k.fen END)) AS paid,
                sum((SELECT sum((part ->> 2)::bigint) FROM jsonb_array_elements(k.parts) part))
                    AS parts
-        FROM order_roll_back k JOIN "order" p ON p.id = k.paid_by_id AND p.kind = 'roll_back'
+        FROM order_roll_back k
+        LEFT JOIN "order" p ON p.id = k.paid_by_id AND p.kind = 'roll_back'
         GROUP BY k.order_id
     ), facts AS (
         SELECT o.public_id, o.rolled_back_fen, coalesce(k.fen, 0) AS rolled,
@@ -102,6 +104,11 @@ _AUDIT = text(
                coalesce(g.points, 0), coalesce(b.points, 0)
         FROM made_good g FULL JOIN got_back b USING (member_id)
         JOIN member m ON m.id = member_id
+        UNION ALL
+        SELECT r.public_id, 'a refund took back what it says of coupons', r.unearned_fen,
+               coalesce(sum(k.fen), 0)
+        FROM refund r LEFT JOIN order_roll_back k ON k.refund_id = r.id
+        GROUP BY r.id HAVING r.unearned_fen <> 0 OR count(k.id) > 0
         UNION ALL
         SELECT b.public_id, 'a captured burn is what its order burned', b.captured_points,
                o.burned_points

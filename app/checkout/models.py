@@ -177,7 +177,8 @@ class OrderLine(Base):
 class Refund(Base):
     """What went back in one step: `fen` = money by tender + `points_fen`.
 
-    What coupons had given of it, `discount_fen`, went back to who had funded it.
+    What coupons had given of it, `discount_fen`, went back to who had funded it. Of that
+    `unearned_fen` was taken out of this refund: what is kept is too little for its coupon.
 
     `clawed_points` is what the refund took back of the points earned; of these `debt_points` the
     member now owes and `written_off_points` the merchant bears. Of `restored_points` the first
@@ -190,6 +191,7 @@ class Refund(Base):
         UniqueConstraint("order_id", "ordinal"),
         UniqueConstraint("store_id", "terminal_id", "number"),
         Index(None, "store_id", "updated_at", "id"),
+        CheckConstraint("unearned_fen >= 0", name="unearned"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -206,6 +208,7 @@ class Refund(Base):
     fen: Mapped[int]
     points_fen: Mapped[int]
     discount_fen: Mapped[int] = mapped_column(server_default=text("0"))
+    unearned_fen: Mapped[int] = mapped_column(server_default=text("0"))
     money: Mapped[dict[str, Any]]
     restored_points: Mapped[int]
     made_good_points: Mapped[int] = mapped_column(server_default=text("0"))
@@ -220,14 +223,17 @@ class OrderRollBack(Base):
     """A part of what one coupon took off an order, taken back alone and paid instead (C14).
 
     `parts` are [line, tender, fen], in the order in which they were taken from the ends of the
-    lines' tapes. It was paid by an order of its own, of kind `roll_back`, `paid_by_id`.
+    lines' tapes. It was paid by an order of its own, of kind `roll_back`, `paid_by_id`; or out of
+    the money of a refund that left too little for the coupon, `refund_id` (semantics 5).
     """
 
     __tablename__ = "order_roll_back"
     __table_args__ = (
         UniqueConstraint("paid_by_id"),
+        UniqueConstraint("refund_id", "coupon"),
         Index(None, "order_id"),
         CheckConstraint("fen > 0", name="fen"),
+        CheckConstraint("num_nonnulls(paid_by_id, refund_id) = 1", name="paid"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -235,7 +241,8 @@ class OrderRollBack(Base):
     coupon: Mapped[str]
     fen: Mapped[int]
     parts: Mapped[list[Any]]
-    paid_by_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    paid_by_id: Mapped[int | None] = mapped_column(ForeignKey("order.id"))
+    refund_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"))
     recorded_at: Mapped[datetime]
 
 

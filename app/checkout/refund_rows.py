@@ -24,18 +24,18 @@ INSERT = text(
     """
     WITH written AS (
         INSERT INTO refund (public_id, order_id, ordinal, store_id, terminal_id, number, cashier,
-            fingerprint, occurred_at, recorded_at, fen, points_fen, discount_fen, money,
-            restored_points, clawed_points, debt_points, written_off_points, made_good_points,
-            lines)
+            fingerprint, occurred_at, recorded_at, fen, points_fen, discount_fen, unearned_fen,
+            money, restored_points, clawed_points, debt_points, written_off_points,
+            made_good_points, lines)
         VALUES (:public_id, :order, :ordinal, :store, :terminal, :number, :cashier,
-            :fingerprint, :occurred_at, :now, :fen, :points_fen, :discount,
+            :fingerprint, :occurred_at, :now, :fen, :points_fen, :discount, :unearned,
             CAST(:money AS jsonb), :restored, :clawed, :debt, :written_off, :made_good,
             CAST(:lines AS jsonb))
         ON CONFLICT (store_id, terminal_id, number) DO NOTHING
         RETURNING id, order_id, fen
     ), marked AS (
         UPDATE "order" o SET refunded_fen = o.refunded_fen + w.fen, refunds = o.refunds + 1,
-            updated_at = clock_timestamp()
+            rolled_back_fen = o.rolled_back_fen + :unearned, updated_at = clock_timestamp()
         FROM written w WHERE o.id = w.order_id
     ), moved AS (
         UPDATE order_line l
@@ -43,6 +43,11 @@ INSERT = text(
         FROM written w, unnest(CAST(:numbers AS smallint[]), CAST(:refunded_fen AS bigint[]),
             CAST(:refunded_quantity AS bigint[])) AS u (number, refunded_fen, refunded_quantity)
         WHERE l.order_id = w.order_id AND l.number = u.number
+    ), rolled AS (
+        INSERT INTO order_roll_back (order_id, coupon, fen, parts, refund_id, recorded_at)
+        SELECT w.order_id, u.coupon, u.fen, u.parts, w.id, :now
+        FROM written w, json_to_recordset(CAST(:rolled AS json)) AS u (
+            coupon text, fen bigint, parts jsonb)
     ), borne AS (
         INSERT INTO write_off (refund_id, member_id, issue_account_id, points, orders_through)
         SELECT w.id, :member, u.account_id, u.points,

@@ -7,7 +7,7 @@ refunds ends where one would (ADR 0004; semantics 1-5, 8, 9, 11, 24).
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from fractions import Fraction
 
@@ -17,30 +17,27 @@ from sqlalchemy.orm import Session
 import ledger
 from app import outbox
 from app.books import Kind, rates
-from app.checkout import discounts
+from app.checkout import discounts, unearned
 from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
 from app.checkout.models import Order, OrderState, Refund
 from app.checkout.orders import get_locked
+from app.checkout.refund_points import lock_lots, points_back
 from app.checkout.refund_rows import INSERT, STATES
 from app.checkout.returns import Delta, LineState, Request, difference, is_whole, refund
 from app.checkout.roll_backs import parts_so_far
-from app.checkout.rolling import fen_by_coupon, rolled_back
+from app.checkout.rolling import Part, fen_by_coupon, rolled_back
 from app.checkout.settling import load_homes
 from app.checkout.slices import Allocation, load
-from app.clock import business_date
 from app.errors import Invalid
 from app.members import growth
 from app.members.growth import Gain
 from app.members.identification import KnownMember, get_by_id
 from app.merchants.directory import ListedTerminal, get_directory
-from app.points import burns, lots, promises
+from app.points import promises
 from app.points.accruals import Home
 from app.points.burns import Borne, GivenBack
-from app.points.clawbacks import Clawback, claw_back, shared_claims
-from app.points.lots import Wallet
-from app.points.merging import heirs
-from app.points.programme import programme_at
+from app.points.clawbacks import Clawback
 from config.database import new_id, now_of
 from config.errors import Collision
 from coupons import issuing, redemptions
@@ -83,7 +80,8 @@ class RefundRequest:
 class Refunded:
     """A refund as its till hears of it: `fen` = money by tender + the worth of points returned.
 
-    `discount_fen` is what coupons had given of it: it returns to who had funded them.
+    `discount_fen` is what coupons had given of it: it returns to who had funded them. Of that
+    `unearned_fen` is taken out of the refund, where too little is kept for a coupon (semantics 5).
 
     Of `clawed_points`, `debt_points` are owed now and `written_off_points` borne by the merchant.
     Of `restored_points`, `made_good_points` went to merchants that had borne them before.
@@ -95,6 +93,7 @@ class Refunded:
     fen: int
     points_fen: int
     discount_fen: int
+    unearned_fen: int
     money_fen: Mapping[str, int]
     restored_points: int
     clawed_points: int
@@ -116,6 +115,7 @@ class Planned:
     journals: Sequence[Journal]
     moved: Mapping[int, LineState]
     coupons: Sequence[Use]
+    clawed: Sequence[Part]
     rolled: Collection[str]
     whole: bool
     gifts: Sequence[str]
@@ -156,23 +156,29 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         raise OrderNotRefundable(order.public_id, order.state)
     not_ahead(session, request.occurred_at)
     rolled = parts_so_far(session, order)
-    allocation = rolled_back(load(order.slices), rolled)
+    sale, stack = load(order.slices), discounts.load(order.coupons)
+    allocation = rolled_back(sale, rolled)
     homes: Sequence[Home] = load_homes(order.homes or [])
-    member = None
-    if order.member_id is not None:
-        member = get_by_id(session, order.member_id)
+    member = None if order.member_id is None else get_by_id(session, order.member_id)
     wallet = None
     if member is not None and (order.burned_points or order.earned_points):
-        wallet, allocation, homes = _lock(session, member, allocation, homes)
+        wallet, allocation, homes = lock_lots(session, member, allocation, homes)
     states, borne, given = _read(session, order)
     after, delta = refund(allocation, states, request.parts)
+    delta, clawed = unearned.without(delta, stack, sale, rolled, after)
     whole = is_whole(allocation, after)
     gone = difference(allocation, {}, states)
     public_id = new_id("ref")
     given_back, clawback = NOT_GIVEN_BACK, NO_CLAWBACK
     if wallet is not None and (delta.points or delta.clawed_points):
-        given_back, clawback = _points(
-            session, wallet, request, delta, before=gone.clawed_points, homes=homes, borne=borne
+        given_back, clawback = points_back(
+            session,
+            wallet,
+            delta,
+            occurred_at=request.occurred_at,
+            before=gone.clawed_points,
+            homes=homes,
+            borne=borne,
         )
     postings = [*given_back.postings, *clawback.postings]
     return Planned(
@@ -187,14 +193,10 @@ def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
         ],
         moved={number: state for number, state in after.items() if state != states.get(number)},
         coupons=discounts.parts_back(
-            discounts.load(order.coupons),
-            allocation,
-            gone,
-            delta,
-            rolled=fen_by_coupon(rolled),
-            whole=whole,
+            stack, allocation, gone, delta, rolled=fen_by_coupon(rolled), whole=whole
         ),
-        rolled={part.coupon for part in rolled},
+        clawed=clawed,
+        rolled={part.coupon for part in (*rolled, *clawed)},
         whole=whole,
         gifts=given if whole else [],
         member=member,
@@ -221,27 +223,6 @@ def roll_back(session: Session, planned: Planned) -> None:
     )
 
 
-def _lock(
-    session: Session, member: KnownMember, allocation: Allocation, homes: Sequence[Home]
-) -> tuple[Wallet, Allocation, Sequence[Home]]:
-    """Lock a member's wallet with the lots that an order touched, be they another's by now."""
-    touched = [*allocation.lots, *(home.lot_account_id for home in homes)]
-    wallet = lots.lock(session, member, day=business_date(now_of(session)), also=touched)
-    wallet, stands_for = heirs(session, wallet, touched)
-    return wallet, *_inherited(allocation, homes, stands_for)
-
-
-def _inherited(
-    allocation: Allocation, homes: Sequence[Home], stands_for: Mapping[int, int]
-) -> tuple[Allocation, list[Home]]:
-    """Return a sale with the lots of who its member is now in place of those that it names."""
-    lot_accounts = tuple([stands_for.get(lot, lot) for lot in allocation.lots])
-    return replace(allocation, lots=lot_accounts), [
-        replace(home, lot_account_id=stands_for.get(home.lot_account_id, home.lot_account_id))
-        for home in homes
-    ]
-
-
 def _gain(
     session: Session,
     request: RefundRequest,
@@ -266,7 +247,8 @@ def _gain(
 def _kept(order: Order, gone: Delta, delta: Delta) -> tuple[int, int]:
     """Return the money of its sale that an order keeps before and after a refund."""
     before = order.due_fen - sum(gone.money_fen.values()) + gone.added_fen
-    return before, before - sum(delta.money_fen.values()) + delta.added_fen
+    gone_fen = sum(delta.money_fen.values()) + delta.unearned_fen - delta.added_fen
+    return before, before - gone_fen
 
 
 def _journals(
@@ -308,21 +290,7 @@ def _funding(
 
 def record(session: Session, request: RefundRequest, planned: Planned) -> Refunded:
     """Write a planned refund whose journals are posted, and the news of it."""
-    delta, clawback, order = planned.delta, planned.clawback, planned.order
-    result = Refunded(
-        public_id=planned.public_id,
-        order=order.public_id,
-        number=request.number,
-        fen=delta.fen,
-        points_fen=delta.points_fen,
-        discount_fen=sum(delta.funded_fen.values()),
-        money_fen=dict(delta.money_fen),
-        restored_points=sum(delta.points.values()),
-        clawed_points=sum(delta.clawed_points.values()),
-        debt_points=clawback.debt_points,
-        written_off_points=clawback.written_off_points,
-        made_good_points=sum(planned.given_back.made_good.values()),
-    )
+    order, result = planned.order, told(request, planned)
     _write(session, request, planned, result)
     outbox.add(
         session,
@@ -341,40 +309,24 @@ def record(session: Session, request: RefundRequest, planned: Planned) -> Refund
     return result
 
 
-def _points(
-    session: Session,
-    wallet: Wallet,
-    request: RefundRequest,
-    delta: Delta,
-    *,
-    before: Mapping[int, int],
-    homes: Sequence[Home],
-    borne: Sequence[Borne],
-) -> tuple[GivenBack, Clawback]:
-    day = business_date(now_of(session))
-    programme = programme_at(session, request.occurred_at)
-    given_back = burns.give_back(
-        session,
-        wallet,
-        delta.points,
-        get_directory(session),
-        borne=borne,
-        programme=programme,
-        day=day,
-        occurred_at=request.occurred_at,
+def told(request: RefundRequest, planned: Planned) -> Refunded:
+    """Return a planned refund as its till hears of it, be it written or only tried."""
+    delta, clawback = planned.delta, planned.clawback
+    return Refunded(
+        public_id=planned.public_id,
+        order=planned.order.public_id,
+        number=request.number,
+        fen=delta.fen,
+        points_fen=delta.points_fen,
+        discount_fen=sum(delta.funded_fen.values()),
+        unearned_fen=delta.unearned_fen,
+        money_fen=dict(delta.money_fen),
+        restored_points=sum(delta.points.values()),
+        clawed_points=sum(delta.clawed_points.values()),
+        debt_points=clawback.debt_points,
+        written_off_points=clawback.written_off_points,
+        made_good_points=sum(planned.given_back.made_good.values()),
     )
-    clawback = claw_back(
-        session,
-        wallet,
-        shared_claims(delta.clawed_points, homes, before=before),
-        homes=homes,
-        restored=given_back.restored,
-        costs=given_back.costs,
-        programme=programme,
-        day=day,
-        occurred_at=request.occurred_at,
-    )
-    return given_back, clawback
 
 
 def _read(
@@ -420,6 +372,7 @@ def find_known(session: Session, request: RefundRequest) -> Refunded | None:
         fen=found.fen,
         points_fen=found.points_fen,
         discount_fen=found.discount_fen,
+        unearned_fen=found.unearned_fen,
         money_fen=found.money,
         restored_points=found.restored_points,
         clawed_points=found.clawed_points,
@@ -454,6 +407,8 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
             "fen": result.fen,
             "points_fen": result.points_fen,
             "discount": result.discount_fen,
+            "unearned": result.unearned_fen,
+            "rolled": json.dumps(_rolled(planned.clawed)),
             "money": json.dumps(result.money_fen),
             "restored": result.restored_points,
             "clawed": result.clawed_points,
@@ -480,3 +435,15 @@ def _write(session: Session, request: RefundRequest, planned: Planned, result: R
     ).one_or_none()
     if row is None:
         raise Collision("refund", request.number)
+
+
+def _rolled(clawed: Sequence[Part]) -> list[dict[str, object]]:
+    """Return what was taken back of coupons as rows of `order_roll_back`."""
+    return [
+        {
+            "coupon": coupon,
+            "fen": fen,
+            "parts": [[x.line, x.tender, x.fen] for x in clawed if x.coupon == coupon],
+        }
+        for coupon, fen in fen_by_coupon(clawed).items()
+    ]

@@ -72,13 +72,15 @@ class Delta:
     `points` are by (merchant that took them, lot); `clawed_points` are the earned points taken
     back, by merchant that gave them. `funded_fen` goes back to who funded coupons, by (merchant
     that had it, index in the allocation's `funded`). `added_fen` is what of the money had been paid
-    for roll backs of coupons.
+    for roll backs of coupons. `unearned_fen` was taken out of the money for what coupons give of
+    what is kept, and stands in `funded_fen`.
     """
 
     fen: int = 0
     points_fen: int = 0
     money_fen: Mapping[str, int] = field(default_factory=dict)
     added_fen: int = 0
+    unearned_fen: int = 0
     points: Mapping[tuple[int, int], int] = field(default_factory=dict)
     clawed_points: Mapping[int, int] = field(default_factory=dict)
     funded_fen: Mapping[tuple[int, int], int] = field(default_factory=dict)

@@ -28,8 +28,8 @@ from app.checkout.errors import (
 )
 from app.checkout.models import Order, OrderKind, OrderLine, OrderRollBack, OrderState
 from app.checkout.orders import find_by_number, get_locked
-from app.checkout.returns import LineState, Request, difference, sold
-from app.checkout.rolling import Part, asked, kept_units, paid_by, rolled_back
+from app.checkout.returns import LineState, Request
+from app.checkout.rolling import Part, asked, funded_back, kept_units, paid_by, rolled_back
 from app.checkout.slices import Allocation, Line, Run, Slice, dump, load
 from app.clock import business_date
 from app.errors import Invalid
@@ -342,13 +342,10 @@ def _post(
 ) -> None:
     """Post what goes back to who had funded the coupon."""
     after = rolled_back(load(planned.order.slices or []), [*planned.rolled, *parts])
-    before, now = (difference(each, {}, sold(each)).funded_fen for each in (planned.before, after))
     journals = discounts.journals(
         session,
         get_directory(session),
-        discounts.given_back(
-            after, {source: fen - now.get(source, 0) for source, fen in before.items()}
-        ),
+        discounts.given_back(after, funded_back(planned.before, after)),
         key=f"{key}:coupons",
         order=planned.order.public_id,
         occurred_at=request.occurred_at,

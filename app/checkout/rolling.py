@@ -15,6 +15,8 @@ from app.checkout.returns import (
     RefundWhole,
     Request,
     States,
+    difference,
+    sold,
 )
 from app.checkout.slices import Allocation, Line, Run, Slice
 from app.errors import Invalid, NotFound
@@ -99,6 +101,13 @@ def paid_by(
                 purse[name] -= taken
                 left -= taken
     return parts
+
+
+def funded_back(before: Allocation, after: Allocation) -> dict[tuple[int, int], int]:
+    """Return what a roll back gives back to funders: fen by (merchant that had it, index)."""
+    had, has = (difference(each, {}, sold(each)).funded_fen for each in (before, after))
+    back = {source: fen - has.get(source, 0) for source, fen in had.items()}
+    return {source: fen for source, fen in back.items() if fen}
 
 
 def fen_by_coupon(parts: Sequence[Part]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.checkout.baskets import BEST, Basket, OfflineUse
-from app.checkout.discounts import NO_COUPONS, Stack, Use
+from app.checkout.discounts import NO_COUPONS, Least, Stack, Use
 from app.checkout.errors import CouponNotUsable
 from app.checkout.sharing import Gift, SaleLine
 from app.checkout.slices import Funded
@@ -23,7 +23,7 @@ from coupons.candidates import Held
 from coupons.conditions import Item, Shopper, Unmet
 from coupons.errors import BadCode
 from coupons.funding import Funder, FunderKind
-from coupons.offers import FirstPurchase, Offer, Who
+from coupons.offers import Base, FirstPurchase, Offer, Who
 from coupons.stacking import Answer, LeftOut, Why
 from coupons.terms import CodeLength
 from coupons.wallets import Standing
@@ -280,6 +280,20 @@ def _use(
         goods_fen=sum([asked.items[position].amount_fen for position in goods]),
         tenders=held.offer.tenders,
         gifts=[Gift(of=Funded(held.coupon, funder), shares=fen) for funder, fen in given.items()],
+        least=_least(held, [asked.items[position].number for position in goods]),
+    )
+
+
+def _least(held: wallets.Held, lines: Sequence[int]) -> Least | None:
+    """Return what must be kept, where the template takes back what is not earned any more."""
+    if not held.template.terms.returns.claw_back:
+        return None
+    threshold = held.offer.threshold
+    return Least(
+        fen=threshold.min_fen,
+        quantity=threshold.min_quantity,
+        after=threshold.base is Base.AFTER,
+        lines=lines,
     )
 
 

@@ -192,6 +192,7 @@ def sell(
 @click.option("--amount", metavar="YUAN", help="退多少钱 / so much money.")
 @click.option("--number", help="退款单号，重复即重放 / the till's own number; again is a repeat.")
 @click.option("--at", type=Instant(), help="业务时间 / business time; now by default.")
+@click.option("--try", "trying", is_flag=True, help="只试算 / only say what it would give.")
 @as_staff
 @as_json
 @pass_command
@@ -204,6 +205,7 @@ def refund(
     amount: str | None,
     number: str | None,
     at: datetime | None,
+    trying: bool,
     login: str,
     in_json: bool,
 ) -> None:
@@ -228,13 +230,15 @@ def refund(
             occurred_at=at or now_of(session),
             parts=[part],
         )
+        if trying:
+            return refunds.told(request, refunds.plan(session, request, found))
         return refunds.give(session, request)
 
     refunded = command.services().database.run(command.district, work)
     if in_json:
         echo_json(asdict(refunded))
         return
-    _show_refund(refunded)
+    _show_refund(refunded, trying=trying)
 
 
 @click.command("rollback")
@@ -387,10 +391,13 @@ def _show_sale(sale: Sale) -> None:
     click.echo(f"获得 earned  {sale.earned_points} 积分")
 
 
-def _show_refund(refunded: Refunded) -> None:
-    click.echo(f"✔ {refunded.public_id}{'（重放 / replayed）' if refunded.replayed else ''}")
+def _show_refund(refunded: Refunded, *, trying: bool) -> None:
+    done = f"✔ {refunded.public_id}{'（重放 / replayed）' if refunded.replayed else ''}"
+    click.echo("试算，未退款 / tried; nothing was given" if trying else done)
     for name, fen in refunded.money_fen.items():
         click.echo(f"退 {name}  {yuan(fen)}")
+    if refunded.unearned_fen:
+        click.echo(f"追回优惠 unearned    {yuan(refunded.unearned_fen)}")
     click.echo(f"退回积分 returned    {refunded.restored_points}（{yuan(refunded.points_fen)}）")
     click.echo(f"收回积分 taken back  {refunded.clawed_points}")
     if refunded.made_good_points:

@@ -47,6 +47,7 @@ CEILINGS = st.builds(Ceiling, all=AMOUNTS, day=AMOUNTS, store=AMOUNTS)
             Returns,
             policy=st.sampled_from(Return),
             courtesy_days=st.integers(0, 30),
+            claw_back=st.booleans(),
         ),
         personal=st.just(value=False),
         claim=st.booleans(),
@@ -67,7 +68,7 @@ def test_what_is_left_out_has_the_default_of_the_rules() -> None:
     assert (said.uses, said.transfer, said.personal, said.offline_ok) == (1, 0, False, False)
     assert not said.claim
     assert not said.rush
-    assert said.returns == Returns(policy=Return.WHOLE, courtesy_days=0)
+    assert said.returns == Returns(policy=Return.WHOLE, courtesy_days=0, claw_back=False)
     assert said.limits == Limits(per_member=1)
 
 

@@ -35,6 +35,7 @@ class CouponTermsSchema(DoorSchema):
     group = Text(most=60, required=True, allow_none=True)
     at_most = Whole(required=True)
     personal = YesNo(required=True)
+    claws_back = YesNo(required=True)
 
 
 def terms_view(template: Template, offer: Offer) -> Mapping[str, Any]:
@@ -59,6 +60,7 @@ def terms_view(template: Template, offer: Offer) -> Mapping[str, Any]:
         "group": offer.stacking.group,
         "at_most": offer.stacking.at_most,
         "personal": template.terms.personal,
+        "claws_back": template.terms.returns.claw_back,
     }
 
 

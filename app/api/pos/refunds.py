@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
@@ -38,12 +39,13 @@ from app.checkout import refunds
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY
 from app.checkout.errors import NotRefundable
 from app.checkout.models import Order, OrderLine
+from app.checkout.orders import get_locked
 from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.clock import business_date
 from app.errors import StateConflict
 from app.merchants.directory import ListedStore
-from config.database import now_of
+from config.database import new_id, now_of
 from coupons.models import Coupon, Redemption, RollBack
 
 
@@ -153,6 +155,7 @@ class RefundSchema(DoorSchema):
     fen = Fen(required=True)
     points_fen = Fen(required=True)
     discount_fen = Fen(required=True)
+    unearned_fen = Fen(required=True)
     coupons = Items(Part(CouponBackSchema), most=LIMIT_COUPONS, required=True)
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
     restored_points = Points(required=True)
@@ -160,6 +163,35 @@ class RefundSchema(DoorSchema):
     debt_points = Points(required=True)
     written_off_points = Points(required=True)
     receipt = Part(ReceiptSchema, required=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedTry:
+    """What a try loads of a refund or a roll back; without parts all that is left."""
+
+    terminal_id: str
+    cashier_id: str
+    parts: Sequence[AskedPart] | None
+
+
+class TryRefundSchema(TillSchema):
+    makes = AskedTry
+    parts = Items(Part(RefundPartSchema), least=1, most=LIMIT_LINES, load_default=None)
+
+
+class TriedRefundSchema(DoorSchema):
+    """What a refund would give, to be shown before it is confirmed."""
+
+    order_id = PublicId("ord", required=True)
+    fen = Fen(required=True)
+    points_fen = Fen(required=True)
+    discount_fen = Fen(required=True)
+    unearned_fen = Fen(required=True)
+    tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
+    restored_points = Points(required=True)
+    clawed_points = Points(required=True)
+    debt_points = Points(required=True)
+    written_off_points = Points(required=True)
 
 
 @pos.post("/orders/<public_id:order_id>/refunds")
@@ -174,12 +206,31 @@ def refund_order(session: Session, store: ListedStore, asked: AskedRefund, order
         terminal=terminal_of(session, store, asked.terminal_id),
         number=asked.number,
         occurred_at=at,
-        parts=[part.request() for part in asked.parts] if asked.parts else [RefundWhole()],
+        parts=asked_parts(asked.parts),
         cashier=asked.cashier_id,
     )
     if untimely is not None and refunds.find_known(session, request) is None:
         raise untimely
     return _told(session, order, refunds.give(session, request))
+
+
+@pos.post("/orders/<public_id:order_id>/refunds/try")
+@requires(Role.STORE)
+@writes(TryRefundSchema, TriedRefundSchema, status=HTTPStatus.OK, keyed=False)
+def try_refund(session: Session, store: ListedStore, asked: AskedTry, order_id: str) -> object:
+    """Say what a refund would give back; refused as it would be, and nothing is written."""
+    own_order(session, store, order_id)
+    request = RefundRequest(
+        order=order_id,
+        terminal=terminal_of(session, store, asked.terminal_id),
+        number=new_id("try"),
+        occurred_at=now_of(session),
+        parts=asked_parts(asked.parts),
+        cashier=asked.cashier_id,
+    )
+    planned = refunds.plan(session, request, get_locked(session, order_id))
+    tried = refunds.told(request, planned)
+    return {**vars(tried), "order_id": tried.order, "tenders": _tenders(tried)}
 
 
 @pos.post("/orders/<public_id:order_id>/void")
@@ -229,7 +280,7 @@ def refund_view(session: Session, order: Order, refunded: Refunded) -> dict[str,
         "refund_id": refunded.public_id,
         "order_id": refunded.order,
         "coupons": _coupons_back(session, refunded),
-        "tenders": [{"name": name, "fen": fen} for name, fen in refunded.money_fen.items()],
+        "tenders": _tenders(refunded),
         "receipt": receipt(
             session,
             member_of(session, order),
@@ -237,6 +288,15 @@ def refund_view(session: Session, order: Order, refunded: Refunded) -> dict[str,
             burned=-refunded.restored_points,
         ),
     }
+
+
+def asked_parts(parts: Sequence[AskedPart] | None) -> list[Request]:
+    """Return what checkout is asked: the parts, or all that is left."""
+    return [part.request() for part in parts] if parts else [RefundWhole()]
+
+
+def _tenders(refunded: Refunded) -> list[dict[str, object]]:
+    return [{"name": name, "fen": fen} for name, fen in refunded.money_fen.items()]
 
 
 def _coupons_back(session: Session, refunded: Refunded) -> list[dict[str, object]]:

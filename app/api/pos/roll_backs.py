@@ -19,11 +19,10 @@ from app.api.pos.asking import (
     own_order,
     terminal_of,
 )
-from app.api.pos.refunds import AskedPart, RefundPartSchema
+from app.api.pos.refunds import AskedPart, AskedTry, RefundPartSchema, asked_parts
 from app.checkout import roll_backs
 from app.checkout.baskets import LIMIT_LINES, Tender
 from app.checkout.orders import get_locked
-from app.checkout.returns import RefundWhole, Request
 from app.checkout.roll_backs import RollBackRequest
 from app.merchants.directory import ListedStore
 
@@ -60,15 +59,6 @@ class RolledBackSchema(DoorSchema):
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AskedTry:
-    """What `TryRollBackSchema` loads."""
-
-    terminal_id: str
-    cashier_id: str
-    parts: Sequence[AskedPart] | None
-
-
 class TryRollBackSchema(TillSchema):
     makes = AskedTry
     parts = Items(Part(RefundPartSchema), least=1, most=LIMIT_LINES, load_default=None)
@@ -98,7 +88,7 @@ def roll_back_coupon(
         terminal=terminal_of(session, store, asked.terminal_id),
         number=asked.number,
         occurred_at=at,
-        parts=_parts(asked.parts),
+        parts=asked_parts(asked.parts),
         tenders=asked.tenders,
         cashier=asked.cashier_id,
     )
@@ -129,7 +119,7 @@ def try_roll_back(
     terminal_of(session, store, asked.terminal_id)
     own_order(session, store, order_id)
     planned = roll_backs.plan(
-        session, get_locked(session, order_id), coupon=coupon_id, parts=_parts(asked.parts)
+        session, get_locked(session, order_id), coupon=coupon_id, parts=asked_parts(asked.parts)
     )
     return {
         "order_id": order_id,
@@ -137,7 +127,3 @@ def try_roll_back(
         "fen": planned.fen,
         "remaining_fen": planned.remaining_fen,
     }
-
-
-def _parts(asked: Sequence[AskedPart] | None) -> list[Request]:
-    return [part.request() for part in asked] if asked else [RefundWhole()]

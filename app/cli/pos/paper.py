@@ -98,6 +98,8 @@ def refund(head: Head, given: Refund, *, title: str = "退款小票 REFUND") -> 
         row("退款 Refund", yuan(given.fen)),
     ]
     paper += _paid(given.tenders)
+    if given.unearned_fen:
+        paper.append(row("已扣回优惠 Coupons taken back", yuan(-given.unearned_fen)))
     if given.restored_points:
         worth = yuan(given.points_fen)
         paper.append(row(f"退回积分 {given.restored_points} Points returned", worth))

@@ -227,6 +227,7 @@ class Refund:
     written_off_points: int
     receipt: Receipt
     discount_fen: int = 0
+    unearned_fen: int = 0
     coupons: Sequence[CouponBack] = ()
     replayed: bool = False
 

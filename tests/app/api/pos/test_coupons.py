@@ -285,3 +285,27 @@ def test_one_coupon_is_taken_back_alone_and_paid(till: Till, known: str, coupon:
     assert (paid["total_fen"], paid["due_fen"], paid["earned_points"]) == (334, 334, 0)
     back = told(till.post(f"/v1/pos/orders/{sold['order_id']}/refunds", refund()))
     assert back["tenders"] == cash(10_334)
+
+
+def test_a_refund_is_shown_before_it_is_confirmed_with_what_it_takes_back(
+    till: Till, database: Database, member: KnownMember, known: str
+) -> None:
+    """Semantics 5: and a try leaves nothing behind."""
+    with database.transaction("test") as session:
+        strict = give(session, member, off(2_000, 10_000), returns={"claw_back": True})
+    wish = order(lines=[TEA, CUP], identification_id=known, coupons=[strict], tenders=cash(10_000))
+    sold = told(till.post("/v1/pos/orders", wish))
+    path = f"/v1/pos/orders/{sold['order_id']}/refunds"
+
+    tried = told(till.post(f"{path}/try", {**AT, "parts": [{"line": 2}]}), 200)
+    untouched = told(till.get(f"/v1/pos/orders/{sold['order_id']}"), 200)
+    done = told(till.post(path, refund({"line": 2})))
+    rest = told(till.post(f"{path}/try", AT), 200)
+
+    assert (tried["fen"], tried["unearned_fen"]) == (3_333 - 1_333, 1_333)
+    assert untouched["refunded_fen"] == untouched["rolled_back_fen"] == 0
+    for name in tried:
+        assert done[name] == tried[name], name
+    (back,) = done["coupons"]
+    assert (back["fen"], back["returned"]) == (2_000, True)
+    assert (rest["fen"], rest["unearned_fen"]) == (8_000, 0)
