@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 import ledger
 from app.books import Kind, rates
-from app.checkout.models import Order
+from app.checkout.models import OrderLine
 from app.checkout.settling import dump_homes, load_homes
 from app.clock import business_date
 from app.members.identification import KnownMember, get_by_id, same_person
@@ -245,8 +245,9 @@ def _journal(key: str, referral: str, postings: Sequence[Posting], *, at: dateti
     )
 
 
-_GONE_BACK = ReferralBonus.taken_at.is_(None) & exists().where(
-    Order.id == ReferralBonus.order_id, Order.refunded_fen >= Order.total_fen
+# By the lines, for what coupons gave is no money that an order counts as refunded.
+_GONE_BACK = ReferralBonus.taken_at.is_(None) & ~exists().where(
+    OrderLine.order_id == ReferralBonus.order_id, OrderLine.refunded_fen < OrderLine.amount_fen
 )
 # His own orders alone: what a merged person buys now is the survivor's, who was a member before.
 _DUE = text(
@@ -256,7 +257,9 @@ _DUE = text(
     CROSS JOIN LATERAL (
         SELECT o.id, o.occurred_at, o.business_date FROM "order" o
         WHERE o.member_id = r.friend_id AND o.state = 'paid'
-            AND o.recorded_at >= r.at AND o.due_fen > 0 AND o.refunded_fen < o.total_fen
+            AND o.recorded_at >= r.at AND o.due_fen > 0 AND o.kind <> 'roll_back'
+            AND EXISTS (SELECT FROM order_line l
+                        WHERE l.order_id = o.id AND l.refunded_fen < l.amount_fen)
         ORDER BY o.occurred_at, o.id LIMIT 1) o
     WHERE NOT EXISTS (SELECT FROM referral_bonus b WHERE b.friend_id = r.friend_id)
     ORDER BY o.id LIMIT :limit

@@ -1,12 +1,13 @@
 """E6, semantics 15: both get points by the friend's first order, and lose them if it goes back."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
 
 from app.checkout import referrals
-from app.checkout.returns import RefundAmount
+from app.checkout.returns import RefundAmount, RefundWhole
 from app.clock import business_date
 from app.members import referring
 from app.members.identification import KnownMember, get_by_id
@@ -16,6 +17,8 @@ from app.points import statements
 from app.points.policy import NegativePolicy
 from config.database import forget, now_of
 from tests.app.checkout.shops import Shop, open_shop, points_of, posted, prepay, set_policy
+from tests.app.checkout.test_coupons import give, off, sell
+from tests.app.checkout.test_roll_backs import roll_back
 from tests.app.points.rewarding import agree
 from tests.app.points.test_merging import merge, sound, undo
 from tests.factories import make_member, make_terms
@@ -99,6 +102,31 @@ def test_within_the_window_a_whole_refund_takes_what_was_pending(
     assert (pending_of(session, referrer), pending_of(session, friend)) == (0, 0)
     assert referrals.list_referred(session, referrer)[0].taken_back
     assert posted(session, sponsor.merchant.issued_account_id) == 0
+    assert sound(session)
+
+
+def test_a_sale_with_a_coupon_goes_back_whole_too_and_what_pays_for_one_is_no_first_order(
+    session: Session, shop: Shop, referrer: KnownMember, friend: KnownMember
+) -> None:
+    """Semantics 15; C14: what the coupon gave is no money that the order could give back."""
+    coupon = give(session, friend, off(300))
+    basket = replace(shop.basket(session, friend, 1_000, 500), coupons=[coupon])
+    order = sell(session, basket, 1_200).public_id
+    roll_back(session, shop, order, coupon, RefundWhole(line=2), fen=100)
+    shop.refund(session, order, RefundWhole(line=1), RefundWhole(line=2))
+    unused = referrals.give(session)
+
+    coupon = give(session, friend, off(300))
+    basket = replace(shop.basket(session, friend, 1_000, 500), coupons=[coupon])
+    order = sell(session, basket, 1_200).public_id
+    given = referrals.give(session)
+    shop.refund(session, order, RefundWhole(line=1))
+    partly = referrals.take_back(session)
+    shop.refund(session, order)
+
+    assert (unused, given, partly) == (0, 1, 0)
+    assert referrals.take_back(session) == 1
+    assert pending_of(session, referrer) == 0
     assert sound(session)
 
 
