@@ -20,9 +20,10 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """A coupon of a wallet. `left_fen` is what is left of a stored value (None: all of it).
+    """A coupon of a wallet. `left_fen` is what is left of a stored value (None: all of it), or what
+    a smaller one takes off that was re-issued.
 
-    Coupons with the same template and version have equal offers.
+    Coupons with the same template and version, and as much left, have equal offers.
     """
 
     id: str
@@ -146,9 +147,10 @@ def prepare(
 def _check(held: Sequence[Held], basket: Basket) -> None:
     if len({coupon.id for coupon in held}) < len(held):
         raise ValueError("a coupon is in the wallet twice")
-    offers: dict[tuple[str, int], Offer] = {}
+    offers: dict[tuple[str, int, int | None], Offer] = {}
     for coupon in held:
-        if offers.setdefault((coupon.template, coupon.version), coupon.offer) != coupon.offer:
+        kind = coupon.template, coupon.version, coupon.left_fen
+        if offers.setdefault(kind, coupon.offer) != coupon.offer:
             raise ValueError(f"{coupon.template} {coupon.version} makes two offers")
     for item in basket.items:
         if item.quantity < 1 or item.amount_fen < 0:

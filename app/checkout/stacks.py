@@ -250,7 +250,7 @@ def _candidate(held: wallets.Held) -> Held:
         version=held.version,
         offer=held.offer,
         expires_at=held.valid_until,
-        left_fen=held.value_fen if held.template.value_fen is not None else None,
+        left_fen=held.value_fen,
     )
 
 

@@ -130,7 +130,7 @@ def _held(coupon: TriedCoupon) -> Held:
         template=template.code,
         offer=template.offer_of(value),
         expires_at=None if window is None else window[1],
-        left_fen=value if template.value_fen is not None else None,
+        left_fen=value,
     )
 
 
