@@ -1,4 +1,4 @@
-"""What a coupon takes off: the nine kinds of benefit, and how a document writes them (C1).
+"""What a coupon takes off: the ten kinds of benefit, and how a document writes them (C1).
 
 Amounts are whole fen, rates basis points. Every switch of policy has its default here.
 """
@@ -36,6 +36,7 @@ class Kind(StrEnum):
     """Kinds of benefit."""
 
     AMOUNT_OFF = "amount_off"
+    EVERY_OFF = "every_off"
     PERCENT_OFF = "percent_off"
     FIXED_PRICE = "fixed_price"
     NTH_ITEM = "nth_item"
@@ -53,6 +54,25 @@ class AmountOff:
     fen: int
 
     kind = Kind.AMOUNT_OFF
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EveryOff:
+    """So many fen off for every so many fen of eligible goods, at most so many times (每满减).
+
+    Which fen count is the threshold's base: the price of the goods, or what other coupons left.
+    """
+
+    every_fen: int
+    fen: int
+    times: int | None = None
+
+    kind = Kind.EVERY_OFF
+
+    def off_fen(self, goods_fen: int) -> int:
+        """Return what goods of so many fen get; never less of more goods."""
+        steps = goods_fen // self.every_fen
+        return self.fen * (steps if self.times is None else min(steps, self.times))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,10 +129,11 @@ class StoredValue:
     kind = Kind.STORED_VALUE
 
 
-Benefit = AmountOff | PercentOff | Units | Delivery | StoredValue
+Benefit = AmountOff | EveryOff | PercentOff | Units | Delivery | StoredValue
 
 _WORDS: Mapping[Kind, frozenset[str]] = {
     Kind.AMOUNT_OFF: frozenset({"fen"}),
+    Kind.EVERY_OFF: frozenset({"every_fen", "fen", "times"}),
     Kind.PERCENT_OFF: frozenset({"off_bps", "ceiling_fen", "rounding"}),
     Kind.FIXED_PRICE: frozenset({"pay_fen", "units", "pick"}),
     Kind.NTH_ITEM: frozenset({"nth", "off_bps", "times", "pick", "rounding"}),
@@ -137,6 +158,8 @@ def load(document: object, *, path: str) -> Benefit:
     match kind:
         case Kind.AMOUNT_OFF:
             return AmountOff(fen=reading.integer(given, "fen", path=path))
+        case Kind.EVERY_OFF:
+            return _load_every(given, path=path)
         case Kind.PERCENT_OFF:
             return PercentOff(
                 off_bps=_bps(given, path=path),
@@ -158,6 +181,12 @@ def dump(benefit: Benefit) -> dict[str, object]:
     match benefit:
         case AmountOff() | StoredValue():
             fields = {"fen": benefit.fen}
+        case EveryOff():
+            fields = {
+                "every_fen": benefit.every_fen,
+                "fen": benefit.fen,
+                "times": benefit.times,
+            }
         case PercentOff():
             fields = {
                 "off_bps": benefit.off_bps,
@@ -172,6 +201,18 @@ def dump(benefit: Benefit) -> dict[str, object]:
             assert_never(benefit)
     given = {name: value for name, value in fields.items() if value is not None}
     return {"kind": benefit.kind.value, **given}
+
+
+def _load_every(given: Mapping[str, object], *, path: str) -> EveryOff:
+    every = reading.integer(given, "every_fen", path=path)
+    fen = reading.integer(given, "fen", path=path)
+    if fen > every:
+        raise BadTemplate(
+            f"{path}.fen",
+            "优惠不能多于每满的金额",
+            "no more comes off than has to be bought for it",
+        )
+    return EveryOff(every_fen=every, fen=fen, times=_units(given, "times", path=path))
 
 
 def _load_units(kind: Kind, given: Mapping[str, object], *, path: str) -> Units:

@@ -27,9 +27,9 @@ So: alone for those that are not in the sequence, plus the sequence, capped.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coupons.benefits import WHOLE_BPS, AmountOff, PercentOff, Rounding, Units
+from coupons.benefits import WHOLE_BPS, AmountOff, EveryOff, PercentOff, Rounding, Units
 from coupons.conditions import short_fen
-from coupons.discounts import Fitted, Left, percent_fen, whole_fen
+from coupons.discounts import Fitted, Left, amount_fen, percent_fen, whole_fen
 from coupons.offers import Base, PercentOf
 
 FINE = 1 << 12
@@ -52,7 +52,7 @@ def most_fen(fitted: Fitted, left: Left) -> int:
         if offer.stacking.percent_of is PercentOf.INITIAL:
             base = sum(fitted.initial)
         return min(percent_fen(fitted, benefit, base), goods)
-    return min(fitted.cap_fen, goods)
+    return amount_fen(fitted, goods)
 
 
 def _most_of_units(benefit: Units, lines: Sequence[int], left: Left) -> int:
@@ -76,8 +76,15 @@ def _most_of_units(benefit: Units, lines: Sequence[int], left: Left) -> int:
 
 
 def cascades(fitted: Fitted) -> bool:
-    """Whether a coupon may stand in the cascade: a percentage of what remains, or an amount."""
-    return is_percentage(fitted) or isinstance(fitted.offer.benefit, AmountOff)
+    """Whether a coupon may stand in the cascade: a percentage of what remains, or an amount.
+
+    What comes off for every so much of the goods' price is an amount; of what others left it is
+    not, for that grows in steps.
+    """
+    benefit = fitted.offer.benefit
+    if isinstance(benefit, EveryOff):
+        return fitted.offer.threshold.base is Base.BEFORE
+    return is_percentage(fitted) or isinstance(benefit, AmountOff)
 
 
 def is_percentage(fitted: Fitted) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from coupons.benefits import AmountOff, PercentOff, Rounding
+from coupons.benefits import AmountOff, EveryOff, PercentOff, Rounding
 from coupons.candidates import Held, Points
 from coupons.conditions import Basket, eligible, unmet
-from coupons.offers import PercentOf
+from coupons.offers import Base, PercentOf
 from coupons.repricing import Kind, Sale, alone_fen, applied, opened
 from coupons.searching import Certificate
 from coupons.stacking import Answer, Stack
@@ -235,6 +235,8 @@ def _one_choice(case: _Case, group: Path) -> bool:
 def _cascades(kind: Kind) -> bool:
     if isinstance(kind.offer.benefit, PercentOff):
         return kind.offer.stacking.percent_of is PercentOf.REMAINING
+    if isinstance(kind.offer.benefit, EveryOff):
+        return kind.offer.threshold.base is Base.BEFORE
     return isinstance(kind.offer.benefit, AmountOff)
 
 

@@ -13,6 +13,7 @@ from coupons.benefits import (
     WHOLE_BPS,
     AmountOff,
     Delivery,
+    EveryOff,
     PercentOff,
     Rounding,
     StoredValue,
@@ -65,6 +66,8 @@ def fit(offer: Offer, basket: Basket, *, left_fen: int | None = None) -> Fitted:
     match offer.benefit:
         case AmountOff(fen=fen):
             cap = fen
+        case EveryOff():
+            cap = offer.benefit.off_fen(goods)
         case StoredValue(fen=fen):
             cap = fen if left_fen is None else left_fen
         case PercentOff(ceiling_fen=ceiling) | Delivery(ceiling_fen=ceiling):
@@ -91,10 +94,18 @@ def take(fitted: Fitted, left: Left) -> tuple[list[int], Left] | None:
     if isinstance(offer.benefit, PercentOff):
         shares = _percent(fitted, offer.benefit, rest)
     else:
-        shares = spread(min(fitted.cap_fen, sum(rest)), rest)
+        shares = spread(amount_fen(fitted, sum(rest)), rest)
     if not any(shares):
         return None
     return shares, _after(left, lines, shares)
+
+
+def amount_fen(fitted: Fitted, goods_fen: int) -> int:
+    """Return what a sum of money takes of so much that is left of its lines."""
+    benefit, most = fitted.offer.benefit, min(fitted.cap_fen, goods_fen)
+    if isinstance(benefit, EveryOff) and fitted.offer.threshold.base is Base.AFTER:
+        return min(benefit.off_fen(goods_fen), most)
+    return most
 
 
 def whole_fen(part: int, rounding: Rounding) -> int:

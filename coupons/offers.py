@@ -6,12 +6,12 @@ stores and segments are opaque codes here. Amounts are whole fen, rates basis po
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
 from coupons import benefits, reading
-from coupons.benefits import Benefit, Kind
+from coupons.benefits import Benefit, EveryOff, Kind
 from coupons.errors import BadTemplate
 
 DISTRICT = "district"
@@ -32,6 +32,7 @@ PLACES: Mapping[Kind, int] = {
     Kind.BUY_GET: 10,
     Kind.PERCENT_OFF: 20,
     Kind.AMOUNT_OFF: 30,
+    Kind.EVERY_OFF: 30,
     Kind.PARKING: 40,
     Kind.DELIVERY: 40,
     Kind.STORED_VALUE: 50,
@@ -198,13 +199,16 @@ def load(document: object, path: str = "offer") -> Offer:
     if "benefit" not in given:
         raise BadTemplate(f"{path}.benefit", "缺少", "missing")
     benefit = benefits.load(given["benefit"], path=f"{path}.benefit")
+    threshold = _threshold(given.get("threshold", {}), f"{path}.threshold")
+    if isinstance(benefit, EveryOff):
+        threshold = replace(threshold, min_fen=max(threshold.min_fen, benefit.every_fen))
     return Offer(
         benefit=benefit,
         scope=_scope(given.get("scope", {}), f"{path}.scope"),
         when=_when(given.get("when", {}), f"{path}.when"),
         who=_who(given.get("who", {}), f"{path}.who"),
         tenders=reading.codes(given, "tenders", path=path),
-        threshold=_threshold(given.get("threshold", {}), f"{path}.threshold"),
+        threshold=threshold,
         stacking=_stacking(given.get("stacking", {}), f"{path}.stacking", benefit.kind),
     )
 

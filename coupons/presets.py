@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from coupons import reading, templates
-from coupons.benefits import WHOLE_BPS, AmountOff, Benefit, Kind, PercentOff, Units
+from coupons.benefits import WHOLE_BPS, AmountOff, Benefit, EveryOff, Kind, PercentOff, Units
 from coupons.errors import BadTemplate
 from coupons.funding import FunderKind, Funding, Mode, Part
 from coupons.offers import (
@@ -44,6 +44,23 @@ def money_off(
         title_zh=title_zh,
         title_en=title_en,
         offer=_offer(AmountOff(fen=fen), threshold=Threshold(min_fen=min_fen)),
+        terms=_terms(days=days, claim=True, limits=Limits(total=total)),
+    )
+
+
+def every_off(
+    *, code: str, title_zh: str, title_en: str, every_fen: int, fen: int, times: int, days: int,
+    total: int,
+) -> Template:  # fmt: skip
+    """每满减: so much off for every so much, at most so many times."""
+    return Template(
+        code=code,
+        title_zh=title_zh,
+        title_en=title_en,
+        offer=_offer(
+            EveryOff(every_fen=every_fen, fen=fen, times=times),
+            threshold=Threshold(min_fen=every_fen),
+        ),
         terms=_terms(days=days, claim=True, limits=Limits(total=total)),
     )
 
@@ -197,6 +214,7 @@ PRESETS: Mapping[str, Callable[..., Template]] = {
     "pack": pack,
     "cross-merchant": cross_merchant,
     "stamp-card": stamp_card,
+    "every-off": every_off,
 }
 
 

@@ -13,6 +13,7 @@ from typing import assert_never
 from coupons.benefits import (
     AmountOff,
     Delivery,
+    EveryOff,
     PercentOff,
     Pick,
     Rounding,
@@ -54,6 +55,8 @@ class Kind:
         match self.offer.benefit:
             case AmountOff(fen=fen):
                 return fen
+            case EveryOff() as every:
+                return _every(every, sum(self.initial))
             case StoredValue(fen=fen):
                 return fen if self.held[0].left_fen is None else self.held[0].left_fen
             case PercentOff(ceiling_fen=ceiling) | Delivery(ceiling_fen=ceiling):
@@ -92,10 +95,9 @@ def applied(kind: Kind, sale: Sale) -> Sale | None:
         return _units_applied(kind, kind.offer.benefit, sale)
     goods = [sale.rests[line] for line in kind.lines]
     weights, wanted = goods, _capped(kind, sum(goods))
-    if kind.offer.stacking.percent_of is PercentOf.INITIAL:
+    percent = isinstance(kind.offer.benefit, PercentOff)
+    if percent and kind.offer.stacking.percent_of is PercentOf.INITIAL:
         weights, wanted = list(kind.initial), _capped(kind, sum(kind.initial))
-    if not isinstance(kind.offer.benefit, PercentOff):
-        weights, wanted = goods, min(wanted, sum(goods))
     gave = [min(share, rest) for share, rest in zip(_shared(wanted, weights), goods, strict=True)]
     if not sum(gave):
         return None
@@ -138,7 +140,15 @@ def _capped(kind: Kind, goods: int) -> int:
     fen = goods
     if isinstance(benefit, PercentOff):
         fen = _part(goods, benefit.off_bps, benefit.rounding)
+    if isinstance(benefit, EveryOff) and kind.offer.threshold.base is Base.AFTER:
+        fen = _every(benefit, goods)
     return fen if kind.face_fen is None else min(fen, kind.face_fen)
+
+
+def _every(benefit: EveryOff, goods: int) -> int:
+    """Count the steps one by one."""
+    steps = len(range(benefit.every_fen, goods + 1, benefit.every_fen))
+    return benefit.fen * (steps if benefit.times is None else min(steps, benefit.times))
 
 
 def _part(fen: int, off_bps: int | None, rounding: Rounding) -> int:

@@ -16,7 +16,7 @@ from app.errors import NotFound, StateConflict
 from app.members.identification import KnownMember
 from coupons import batches, issuing
 from coupons.batches import ListedBatch, ListedTemplate
-from coupons.benefits import AmountOff, Delivery, PercentOff, StoredValue
+from coupons.benefits import AmountOff, Delivery, EveryOff, PercentOff, StoredValue
 from coupons.issuing import Granted
 from coupons.templates import Template, dump
 
@@ -248,6 +248,8 @@ def _worth_fen(template: Template) -> int | None:
     match benefit:
         case AmountOff() | StoredValue():
             return benefit.fen
+        case EveryOff():
+            return None if benefit.times is None else benefit.times * benefit.fen
         case PercentOff() | Delivery():
             return benefit.ceiling_fen
         case _:

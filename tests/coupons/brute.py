@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
-from coupons.benefits import AmountOff, Delivery, PercentOff, Pick, Rounding, StoredValue, Units
+from coupons.benefits import (
+    AmountOff,
+    Delivery,
+    EveryOff,
+    PercentOff,
+    Pick,
+    Rounding,
+    StoredValue,
+    Units,
+)
 from coupons.candidates import Held, Points
 from coupons.conditions import Basket, eligible, unmet
 from coupons.offers import Base, PercentOf
@@ -137,7 +146,10 @@ def _apply(coupon: Held, scope: Sequence[int], lines: Lines, sale: Basket) -> li
     weights = {n: lines.fen[n] for n in scope}
     if isinstance(benefit, PercentOff) and offer.stacking.percent_of is PercentOf.INITIAL:
         weights = {n: sale.items[n].amount_fen for n in scope}
-    wanted = _wanted(coupon, sum(weights.values()))
+    counted = sum(weights.values())
+    if isinstance(benefit, EveryOff) and offer.threshold.base is Base.BEFORE:
+        counted = sum(sale.items[n].amount_fen for n in scope)
+    wanted = _wanted(coupon, counted)
     for n, share in _share(min(wanted, sum(weights.values())), weights).items():
         gave[n] = min(share, lines.fen[n])
     for n in scope:
@@ -152,6 +164,11 @@ def _wanted(coupon: Held, goods: int) -> int:
     match coupon.offer.benefit:
         case AmountOff(fen=fen):
             return fen
+        case EveryOff(every_fen=every, fen=fen, times=times):
+            found = 0
+            while (found + 1) * every <= goods and found != times:
+                found += 1
+            return found * fen
         case StoredValue(fen=fen):
             return fen if coupon.left_fen is None else coupon.left_fen
         case Delivery(ceiling_fen=ceiling):

@@ -8,6 +8,7 @@ import pytest
 from coupons.benefits import (
     AmountOff,
     Delivery,
+    EveryOff,
     Kind,
     PercentOff,
     Pick,
@@ -49,6 +50,23 @@ def test_a_ceiling_holds_for_the_sum_and_is_shared_then() -> None:
     sale = basket(item(1, 30_000), item(2, 10_000, merchant="m2"))
 
     assert _shares(offer(PercentOff(off_bps=2_000, ceiling_fen=5_000)), sale) == [3_750, 1_250]
+
+
+def test_so_much_comes_off_for_every_so_much_at_most_so_many_times() -> None:
+    """C1: 每满100减20, at most three times; by the price, or by what other coupons left."""
+    every = EveryOff(every_fen=10_000, fen=2_000, times=3)
+    sale = basket(item(1, 20_000), item(2, 9_999))
+    after = Threshold(min_fen=10_000, base=Base.AFTER)
+
+    assert _shares(offer(every), sale) == [2_667, 1_333]
+    assert _shares(offer(every), basket(item(1, 99_000))) == [6_000]
+    assert _shares(offer(replace(every, times=None)), basket(item(1, 99_000))) == [18_000]
+    assert _shares(offer(every), basket(item(1, 9_999))) is None
+    for threshold, fen in ((Threshold(), 6_000), (after, 4_000)):
+        fitted = fit(offer(every, threshold=threshold), basket(item(1, 30_000)))
+        taken = take(fitted, Left([29_999], [1], [0]))
+        assert taken is not None
+        assert taken[0] == [fen]
 
 
 def test_a_face_above_the_goods_is_cut_and_a_stored_value_keeps_the_rest() -> None:

@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from coupons import offers
+from coupons import conditions, offers
 from coupons.benefits import AmountOff, Kind, PercentOff, Pick, Rounding, Units
 from coupons.errors import BadTemplate
 from coupons.offers import Base, Birthday, FirstPurchase, Hours, PercentOf
-from tests.coupons.wallets import random_offer
+from tests.coupons.wallets import basket, item, random_offer
 
 FULL = {
     "benefit": {
@@ -51,6 +51,8 @@ FULL = {
 
 BENEFITS = [
     {"kind": "amount_off", "fen": 5_000},
+    {"kind": "every_off", "every_fen": 10_000, "fen": 2_000, "times": 3},
+    {"kind": "every_off", "every_fen": 10_000, "fen": 10_000},
     {"kind": "percent_off", "off_bps": 1_500, "rounding": "down"},
     {"kind": "fixed_price", "units": 3, "pay_fen": 9_900, "pick": "dearest"},
     {"kind": "fixed_price", "pay_fen": 9_900, "pick": "cheapest"},
@@ -177,3 +179,15 @@ def test_a_bad_document_is_refused_with_its_path_in_two_languages(
     assert any("\u4e00" <= sign <= "\u9fff" for sign in refusal.value.zh)
     assert refusal.value.en.isascii()
     assert path in str(refusal.value)
+
+
+def test_what_comes_off_for_every_so_much_asks_for_one_step_at_least() -> None:
+    """C8: so whoever is short of it hears the gap."""
+    said = offers.load({"benefit": {"kind": "every_off", "every_fen": 10_000, "fen": 2_000}})
+
+    assert said.threshold.min_fen == 10_000
+    (short,) = conditions.unmet(said, basket(item(1, 8_750)))
+    assert (short.code, short.gap_fen) == ("below-amount", 1_250)
+    with pytest.raises(BadTemplate) as refused:
+        offers.load({"benefit": {"kind": "every_off", "every_fen": 100, "fen": 101}})
+    assert refused.value.path == "offer.benefit.fen"

@@ -22,6 +22,7 @@ MADE = [
     presets.pack(**NAMED, batches=["B1", "B2"], total=50),
     presets.cross_merchant(**NAMED, fen=500, min_fen=0, days=7, merchant="mer_2", payer="mer_1"),
     presets.stamp_card(**NAMED, sku="COFFEE", days=30),
+    presets.every_off(**NAMED, every_fen=10_000, fen=2_000, times=3, days=7, total=100),
 ]
 
 

@@ -9,6 +9,7 @@ from coupons.benefits import (
     AmountOff,
     Benefit,
     Delivery,
+    EveryOff,
     Kind,
     PercentOff,
     Pick,
@@ -116,11 +117,14 @@ def random_offer(chance: random.Random) -> Offer:
         [Chosen(), Chosen(), Chosen(merchants=names), Chosen(skus=frozenset({"k1", "k2"}))]
     )
     exclude = chance.choice([Chosen(), Chosen(), Chosen(skus=frozenset({"k2"}))])
+    least = chance.choice([0, 0, 1_000, 15_000])
+    if isinstance(benefit, EveryOff):
+        least = max(least, benefit.every_fen)
     return Offer(
         benefit=benefit,
         scope=Scope(include=include, exclude=exclude),
         threshold=Threshold(
-            min_fen=chance.choice([0, 0, 1_000, 15_000]),
+            min_fen=least,
             min_quantity=chance.choice([0, 0, 0, 2]),
             base=chance.choice(list(Base)),
         ),
@@ -234,6 +238,11 @@ _BENEFITS: tuple[Callable[[random.Random], Benefit], ...] = (
         rounding=chance.choice(list(Rounding)),
     ),
     lambda chance: PercentOff(off_bps=chance.randint(1, 5_000)),
+    lambda chance: EveryOff(
+        every_fen=(every := chance.choice([1_000, 2_345, 10_000])),
+        fen=chance.choice([1, 333, every]),
+        times=chance.choice([None, 1, 3]),
+    ),
     lambda chance: Delivery(ceiling_fen=chance.choice([None, 300])),
     lambda chance: StoredValue(fen=chance.choice([300, 5_000, 30_000])),
     lambda _: Units(kind=Kind.PARKING, most=2),
