@@ -97,6 +97,21 @@ class UsedOffline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RolledBack:
+    """A coupon taken back alone: `fen` were paid for it, `remaining_fen` it still gives."""
+
+    roll_back_id: str
+    order_id: str
+    coupon_id: str
+    number: str
+    fen: int
+    remaining_fen: int
+    returned: bool
+    reissued_id: str | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Validated:
     """Which coupons a basket can use, and why not the others; nothing was set aside."""
 

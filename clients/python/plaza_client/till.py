@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 import requests
 
-from plaza_client.coupons import FoundCoupon, Validated
+from plaza_client.coupons import FoundCoupon, RolledBack, Validated
 from plaza_client.offline import OfflineKeys, keys_of
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
 from plaza_client.values import (
@@ -25,6 +25,7 @@ from plaza_client.values import (
     RefundPart,
     Tender,
     Totals,
+    TriedRefund,
     Uploaded,
     Verdict,
     Write,
@@ -233,6 +234,36 @@ class Till:
         """Undo a sale of this very day as a whole."""
         return self._refund(f"/orders/{order_id}/void", {**self._here, "number": number}, key)
 
+    def try_refund(self, order_id: str, *, parts: Sequence[RefundPart] = ()) -> TriedRefund:
+        """Ask what a refund would give back; nothing is written."""
+        body = {**self._here, **_parts(parts)}
+        path = f"{_BASE}/orders/{order_id}/refunds/try"
+        return read(TriedRefund, self._sender.ask(path, body).body)
+
+    def try_roll_back(
+        self, order_id: str, coupon_id: str, *, parts: Sequence[RefundPart] = ()
+    ) -> int:
+        """Ask how many fen taking one coupon back alone would cost the customer."""
+        path = f"{_BASE}/orders/{order_id}/coupons/{coupon_id}/roll-backs/try"
+        return int(self._sender.ask(path, {**self._here, **_parts(parts)}).body["fen"])
+
+    def roll_back(
+        self,
+        order_id: str,
+        coupon_id: str,
+        *,
+        number: str,
+        tenders: Sequence[Tender],
+        parts: Sequence[RefundPart] = (),
+        key: str | None = None,
+    ) -> RolledBack:
+        """Take one coupon of an order back alone, or parts of it; the customer pays that."""
+        paid = [written(tender) for tender in tenders]
+        body = {**self._here, "number": number, "tenders": paid, **_parts(parts)}
+        path = f"{_BASE}/orders/{order_id}/coupons/{coupon_id}/roll-backs"
+        reply = self._sender.post(path, body, key=key)
+        return read(RolledBack, reply.body, replayed=reply.replayed)
+
     def exchange(
         self,
         order_id: str,
@@ -311,13 +342,16 @@ class Till:
     def repeat(self, write: Write) -> Order | Refund | Exchange | list[Verdict]:
         """Send a write that was kept, and return what its first call would have returned.
 
-        A burn or a Z report is repeated by its own call, with the same content and `key`.
+        A burn, a Z report or a roll back is repeated by its own call, with the same `key`.
 
         Raises:
-            ValueError: it is of a burn or of a Z report; nothing is sent.
+            ValueError: it is one of these; nothing is sent.
         """
-        if write.path.startswith((f"{_BASE}/burns", f"{_BASE}/totals")):
-            raise ValueError("repeat a burn or a Z report by its own call, with its key")
+        own = write.path.endswith("/roll-backs")
+        if own or write.path.startswith((f"{_BASE}/burns", f"{_BASE}/totals")):
+            raise ValueError(
+                "repeat a burn, a Z report or a roll back by its own call, with its key"
+            )
         reply = self._sender.repeat(write)
         match write.path.rpartition("/")[2]:
             case "batch":

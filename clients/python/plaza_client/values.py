@@ -208,6 +208,7 @@ class Order:
     occurred_at: datetime | None = None
     lines: Sequence[OrderLine] = field(default=())
     refunded_fen: int = 0
+    rolled_back_fen: int = 0
     replayed: bool = False
 
 
@@ -230,6 +231,20 @@ class Refund:
     unearned_fen: int = 0
     coupons: Sequence[CouponBack] = ()
     replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedRefund:
+    """What a refund would give back; `unearned_fen` it would take out for coupons."""
+
+    fen: int
+    points_fen: int
+    discount_fen: int
+    unearned_fen: int
+    restored_points: int
+    clawed_points: int
+    debt_points: int
+    written_off_points: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """L10: tills = books = bill + breaks, to the fen; breaks are aged, owned, closed with a reason."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -19,7 +20,10 @@ from app.settlement.bill_files import Gateway
 from app.settlement.breaks import Day, Listed
 from config.database import new_id, now_of
 from tests.app.checkout.shops import Shop, open_shop
+from tests.app.checkout.test_coupons import give, off
+from tests.app.checkout.test_roll_backs import roll_back
 from tests.app.settlement.gateway_files import Money, alipay, wechat
+from tests.factories import make_member
 
 WECHAT = Gateway.WECHAT
 
@@ -86,6 +90,24 @@ def test_a_day_that_agrees_is_reconciled(
 
     assert (done.pos_fen, done.ledger_fen, done.bill_fen, done.break_fen) == (2199, 2199, 2199, 0)
     assert done.reconciled
+
+
+def test_what_was_paid_for_a_coupon_stands_in_the_bill_too(
+    session: Session, shop: Shop, day: date
+) -> None:
+    """C14: a roll back is money taken, by its own number, and its refund gives it back."""
+    member = make_member(session)
+    coupon = give(session, member, off(300))
+    basket = replace(shop.basket(session, member, 2_000), coupons=[coupon])
+    order = orders.sell(session, basket, [Tender(name="wechat", fen=1_700)]).public_id
+    rolled = roll_back(session, shop, order, coupon, fen=300, tender="wechat")
+    refund = shop.refund(session, order).public_id
+    bill(session, day, paid(order, 1_700), paid(rolled.public_id, 300), back(order, refund, 2_000))
+
+    found = run(session, day)
+
+    assert found.reconciled
+    assert (found.pos_fen, found.ledger_fen, found.bill_fen) == (0, 0, 0)
 
 
 def test_what_tills_took_is_what_their_totals_say(session: Session, shop: Shop, day: date) -> None:

@@ -104,6 +104,36 @@ def test_coupons_are_validated_sold_with_and_given_back(base_url: str, world: Wo
     assert refused.value.code == "rule-not-met"
 
 
+def test_one_coupon_is_taken_back_alone_and_a_refund_is_tried(base_url: str, world: World) -> None:
+    """C14; semantics 5, 7."""
+    with world.database.transaction(world.district) as session:
+        coupon = give(session, world.member, off(2_000, 5_000), returns={"claw_back": True})
+    with world.till(base_url) as till:
+        known = till.identify(member_code=world.spend_code()).identification_id
+        sold = till.sell(
+            number=unique("N"),
+            lines=[replace(TEA, quantity=2)],
+            coupons=[coupon],
+            tenders=[Tender(name="cash", fen=8_000)],
+            identification_id=known,
+        )
+        part = [RefundPart(line=1, quantity=1)]
+        due = till.try_roll_back(sold.order_id, coupon, parts=part)
+        number, paid = unique("K"), [Tender(name="cash", fen=due)]
+        done = till.roll_back(sold.order_id, coupon, number=number, tenders=paid, parts=part)
+        again = till.roll_back(sold.order_id, coupon, number=number, tenders=paid, parts=part)
+        tried = till.try_refund(sold.order_id, parts=[RefundPart(amount_fen=6_000)])
+        kept = till.get(sold.order_id)
+
+    assert (due, done.fen, done.remaining_fen) == (1_000, 1_000, 1_000)
+    assert (again.roll_back_id, again.replayed) == (done.roll_back_id, True)
+    assert kept.rolled_back_fen == 1_000
+    assert tried.unearned_fen == 0
+    write = Write(path="/v1/pos/orders/x/coupons/y/roll-backs", key="k", body=b"{}")
+    with pytest.raises(ValueError, match="its own call"), world.till(base_url) as till:
+        till.repeat(write)
+
+
 def test_dear_points_go_once_the_member_has_tapped(base_url: str, world: World) -> None:
     """Reliability §9: worth more than ¥100."""
     world.give(12_000)
