@@ -1,4 +1,4 @@
-"""What a refund takes back of coupons whose threshold is reached no more (semantics 5; ADR 0026).
+"""What a refund takes back of coupons whose threshold is reached no more (semantics 5; ADR 0029).
 
 A template may say so (`claw_back`; by default the allocation is kept). What such a coupon still
 gives of what is kept is unearned: it is taken out of the money of the refund, never more than there

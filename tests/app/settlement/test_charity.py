@@ -1,4 +1,4 @@
-"""Money of the charity goes to a cause once, by two people, and on the statement (ADR 0025)."""
+"""Money of the charity goes to a cause once, by two people, and on the statement (ADR 0030)."""
 
 from datetime import date, timedelta
 

@@ -1,4 +1,4 @@
-"""L9: a merchant stays after all, until something of its exit is for good (ADR 0026)."""
+"""L9: a merchant stays after all, until something of its exit is for good (ADR 0031)."""
 
 from datetime import date
 

@@ -1,13 +1,13 @@
 """Coupons shared by a link.
 
 Revision ID: shares
-Revises: pay_gifts
+Revises: claw_backs
 """
 
 from alembic import op
 
 revision = "shares"
-down_revision = "pay_gifts"
+down_revision = "claw_backs"
 branch_labels = None
 depends_on = None
 

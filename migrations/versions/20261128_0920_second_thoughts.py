@@ -1,13 +1,13 @@
 """Exits that are cancelled, and money that leaves the charity.
 
 Revision ID: second_thoughts
-Revises: promises
+Revises: shares
 """
 
 from alembic import op
 
 revision = "second_thoughts"
-down_revision = "promises"
+down_revision = "shares"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,13 @@
 """Refunds that take back what coupons give of what is kept, below their threshold.
 
 Revision ID: claw_backs
-Revises: roll_backs
+Revises: offline_coupons
 """
 
 from alembic import op
 
 revision = "claw_backs"
-down_revision = "roll_backs"
+down_revision = "offline_coupons"
 branch_labels = None
 depends_on = None
 
