@@ -1,13 +1,13 @@
 """Cells of a closed period without an index of their numbers, which nobody looks one up by.
 
 Revision ID: bare_cells
-Revises: coupon_misses
+Revises: second_thoughts
 """
 
 from alembic import op
 
 revision = "bare_cells"
-down_revision = "coupon_misses"
+down_revision = "second_thoughts"
 branch_labels = None
 depends_on = None
 
