@@ -147,6 +147,20 @@ def give(session: Session, request: RefundRequest) -> Refunded:
     return record(session, request, planned)
 
 
+def attempt(session: Session, request: RefundRequest) -> Refunded:
+    """Say what a refund would give, refused as it would be; whatever it wrote is taken back.
+
+    Locks as `give` does.
+
+    Raises:
+        As `give`, but for the till's number.
+    """
+    order, attempted = get_locked(session, request.order), session.begin_nested()
+    told_of = told(request, plan(session, request, order))
+    attempted.rollback()  # A lot may have been opened for points that come back late.
+    return told_of
+
+
 def plan(session: Session, request: RefundRequest, order: Order) -> Planned:
     """Work out a refund of a locked order: burned points return, earned ones are taken back.
 

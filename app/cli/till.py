@@ -231,7 +231,7 @@ def refund(
             parts=[part],
         )
         if trying:
-            return refunds.told(request, refunds.plan(session, request, found))
+            return refunds.attempt(session, request)
         return refunds.give(session, request)
 
     refunded = command.services().database.run(command.district, work)

@@ -39,7 +39,6 @@ from app.checkout import refunds
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY
 from app.checkout.errors import NotRefundable
 from app.checkout.models import Order, OrderLine
-from app.checkout.orders import get_locked
 from app.checkout.refunds import Refunded, RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.clock import business_date
@@ -228,8 +227,7 @@ def try_refund(session: Session, store: ListedStore, asked: AskedTry, order_id: 
         parts=asked_parts(asked.parts),
         cashier=asked.cashier_id,
     )
-    planned = refunds.plan(session, request, get_locked(session, order_id))
-    tried = refunds.told(request, planned)
+    tried = refunds.attempt(session, request)
     return {**vars(tried), "order_id": tried.order, "tenders": _tenders(tried)}
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import ledger
-from app.checkout import orders
+from app.checkout import orders, refunds
 from app.checkout.baskets import Tender
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable, RefundExceedsRemaining
+from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole
 from app.points.errors import InsufficientPoints
 from app.points.policy import NegativePolicy
@@ -323,3 +324,26 @@ def test_points_that_expire_while_there_is_a_debt_pay_it_first(session: Session)
 
 def _at(session: Session, instant: datetime) -> None:
     session.info["now"] = instant
+
+
+def test_a_try_says_what_a_refund_would_give_and_leaves_nothing(session: Session) -> None:
+    """Semantics 5, 8: not even the lot of courtesy that burned points would come back to."""
+    shop, member = open_shop(session), make_member(session)
+    earned_at = now_of(session) - timedelta(days=360)
+    shop.sell(session, member, 10_000, at=earned_at)
+    session.info["now"] = earned_at
+    sale = shop.sell(session, member, 1_000, burn=100, at=earned_at)
+    session.info["now"] = earned_at + timedelta(days=500)
+    request = RefundRequest(
+        order=sale.public_id, terminal=shop.till, number="R-1", occurred_at=now_of(session),
+        parts=[RefundWhole()],
+    )  # fmt: skip
+    lots = text("SELECT count(*) FROM lot WHERE courtesy")
+
+    tried = refunds.attempt(session, request)
+    left = session.scalar(lots)
+    given = refunds.give(session, request)
+
+    assert (tried.fen, tried.restored_points) == (given.fen, given.restored_points) == (1_000, 100)
+    assert left == 0
+    assert session.scalar(lots) == 1
