@@ -139,8 +139,9 @@ END $$;
 CREATE OR REPLACE FUNCTION settlement_sum_sides(
     p_period bigint, p_debits text[], p_credits text[], p_captions text[], p_share_num bigint,
     p_share_den bigint
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql SET enable_sort = off AS $$
 BEGIN
+    -- How many cells were just written is not known to the planner: it would sort them to group them.
     DROP TABLE IF EXISTS pg_temp.settlement_sum;
     CREATE TEMP TABLE settlement_sum ON COMMIT DROP AS
     SELECT s.*, CASE WHEN k.caption <> 'redeemed' THEN k.caption
