@@ -9,7 +9,7 @@ from app import audit, day_change
 from app.checkout import events
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
-from app.clock import business_date
+from app.clock import GRACE, business_date
 from app.day_change import Counts
 from app.errors import Invalid
 from app.members.identification import get_by_any
@@ -42,15 +42,16 @@ def points() -> None:
 def expire(command: Command, *, as_of: datetime | None, in_json: bool) -> None:
     """把已到期未用的积分记入发行商户的过期收益 / book what has expired to the issuers' breakage.
 
-    只影响账目，不影响可用余额；可随时重复，中断后再运行即可。
+    只影响账目，不影响可用余额；可随时重复，中断后再运行即可。每日 06:00 前只到前一天。
 
     Books only: no spendable balance changes. Repeat it at any time; one that was interrupted goes
-    on when it is run again.
+    on when it is run again. Before 06:00 the day has not begun for it.
     """
     day = as_of.date() if as_of else None
     database = command.services().database
     with reading(command) as session:
-        today, sandbox = business_date(now_of(session)), district_of(session).sandbox
+        # Until 06:00 an activity of the day before may still be told, and keep its points.
+        today, sandbox = business_date(now_of(session) - GRACE), district_of(session).sandbox
     day = day or today
     if day > today and not sandbox:
         raise Invalid("as-of", f"最晚为 {today}", f"{today} at the latest")

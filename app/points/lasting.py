@@ -138,7 +138,10 @@ _NEXT = text(
     JOIN member m ON m.id = l.member_id
     WHERE EXISTS (SELECT FROM points_promise)
         AND l.expires_on < :day AND (l.expires_on, l.member_id) > (:after_day, :after_member)
-        AND b.posted > b.held AND (points_days(l, :day))[2] >= :day
+        AND b.posted > b.held
+        AND EXISTS (
+            SELECT FROM points_promise p WHERE p.member_id = l.member_id AND p.until >= :day)
+        AND (points_days(l, :day))[2] >= :day
     ORDER BY l.expires_on, l.member_id LIMIT :most
     """
 )

@@ -19,7 +19,7 @@ from app.points.ageing import AsOf, Band, outstanding
 from app.points.lasting import Lasting
 from app.points.policy import NegativePolicy
 from config.database import now_of
-from tests.app.checkout.shops import Shop, open_shop, points_of
+from tests.app.checkout.shops import Shop, give_points, open_shop, points_of
 from tests.app.points.activity import allow, days, expire, keep, night, old_points, twice
 from tests.app.points.calendar import at
 from tests.app.points.test_expiry import STEPS as LIVES
@@ -163,6 +163,53 @@ def test_a_burn_that_comes_back_finds_its_lot_alive(
     shop.refund(years, sale.public_id)
 
     assert days(years, member) == {date(2017, 5, 31): 500}
+
+
+@pytest.mark.parametrize("job", [nothing, keep])
+def test_a_refund_finds_its_points_where_they_were_moved(
+    years: Session, shop: Shop, member: KnownMember, job: Callable[[Session], object]
+) -> None:
+    """Semantics 2, 27: it takes the sale's own points, and not others that would end sooner."""
+    allow(years)
+    sale = shop.sell(years, member, 100_00)
+    at(years, 2017, 2, 10)
+    give_points(years, open_shop(years), member, 50)
+    allow(years, "purchase")
+    at(years, 2017, 3, 20)
+    activity = shop.sell(years, member, 50)
+    at(years, 2017, 4, 5)
+    shop.refund(years, activity.public_id)
+    job(years)
+
+    refund = shop.refund(years, sale.public_id)
+
+    assert (refund.clawed_points, refund.debt_points) == (100, 0)
+    assert days(years, member) == {date(2017, 4, 30): 50}
+
+
+@pytest.mark.parametrize("job", [nothing, night])
+def test_a_refund_takes_back_the_booking_of_points_that_were_kept_and_ended(
+    years: Session, shop: Shop, member: KnownMember, job: Callable[[Session], object]
+) -> None:
+    """Semantics 8, 27: where they were booked, they are found."""
+    allow(years)
+    sale = shop.sell(years, member, 100_00)
+    allow(years, "purchase")
+    at(years, 2017, 3, 20)
+    shop.sell(years, member, 50)
+    at(years, 2017, 4, 5)
+    job(years)
+    at(years, 2017, 6, 20)
+    allow(years)
+    give_points(years, open_shop(years), member, 50)
+    at(years, 2017, 7, 2)
+    job(years)
+
+    refund = shop.refund(years, sale.public_id)
+
+    assert (refund.clawed_points, refund.debt_points) == (100, 0)
+    assert days(years, member) == {date(2017, 8, 31): 50}
+    assert ledger.upkeep.audit_all(years) == []
 
 
 @dataclass
