@@ -100,7 +100,7 @@ class Lasting:
     """Points of a lot and why they last: what was promised, by which activity, when.
 
     `issuer` is a merchant's code. `own_day` is the lot's last day by itself, `last_day` the one as
-    things stand; None: never. Without a promise the two are one.
+    things stand; None: never. They are one without a promise, and once the points have moved.
     """
 
     issuer: str
@@ -145,21 +145,25 @@ _NEXT = text(
     ORDER BY l.expires_on, l.member_id LIMIT :most
     """
 )
+# A promise is the reason though its source was refunded after it had decided, and though the points
+# have moved to a lot of its day.
 _WHY = text(
     """
     SELECT f.*, p.activity, p.source, p.day
     FROM (
         SELECT l.issuer_id, l.account_id, l.member_id, l.expires_on, b.posted,
-               (points_days(l, :today))[2] AS last_day
+               (points_days(l, :today))[2] AS last_day,
+               EXISTS (SELECT FROM transfer t JOIN journal j ON j.id = t.journal_id
+                       WHERE t.credit_id = l.account_id AND j.kind = 'extend') AS moved
         FROM lot l JOIN account_balance b ON b.account_id = l.account_id
         WHERE l.member_id = :member AND l.kind = 'lot' AND b.posted > 0 OFFSET 0) f
     LEFT JOIN LATERAL (
         SELECT p.activity, p.source, p.day FROM points_promise p
-        WHERE p.member_id = f.member_id AND p.until = f.last_day AND f.last_day > f.expires_on
-            AND p.day <= :today AND NOT EXISTS (
-                SELECT FROM points_promise r
-                WHERE r.source = p.source AND r.activity = 'refund' AND r.day <= :today)
-        ORDER BY p.day DESC, p.id DESC LIMIT 1) p ON true
+        WHERE p.member_id = f.member_id AND p.until = f.last_day AND p.day <= :today
+            AND (f.moved OR f.last_day > f.expires_on)
+        ORDER BY EXISTS (SELECT FROM points_promise r
+                         WHERE r.source = p.source AND r.activity = 'refund'),
+            p.day DESC, p.id DESC LIMIT 1) p ON true
     WHERE f.last_day IS NULL OR f.last_day >= :today
     ORDER BY f.last_day NULLS LAST, f.expires_on, f.account_id
     """

@@ -1,7 +1,7 @@
 """Points that activity keeps last by the dates alone (semantics 34, 27, 29; ADR 0021)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -148,6 +148,11 @@ def test_a_member_sees_why_points_last(years: Session, shop: Shop, member: Known
         last_day=date(2017, 5, 31), activity="purchase", source=sale.public_id,
         promised_on=date(2017, 2, 10),
     )  # fmt: skip
+    at(years, 2017, 4, 5)
+    shop.refund(years, sale.public_id)
+    keep(years)
+    (moved,) = lasting.list_lasting(years, member_id=member.id, today=date(2017, 4, 5))
+    assert moved == replace(found, own_day=date(2017, 5, 31))
 
 
 def test_a_burn_that_comes_back_finds_its_lot_alive(
