@@ -9,6 +9,7 @@ _TAKING = "tak_01KB2N7QX4T5W6Y8Z9ABCDEFGH"
 
 MALL_WORDS: Mapping[str, tuple[Any, ...]] = {
     "Mall.items": ("可换购的商品与券", "what the mall offers"),
+    "OwnData.rewards": ("换购记录", "what was taken from the reward mall"),
     "item": ("商品编号", "the item's code", "MUG"),
     "MallItem.zh": ("名称（中文）", "its name, in Chinese", "马克杯"),
     "MallItem.en": ("名称（英文）", "its name, in English", "A mug"),

@@ -14,6 +14,7 @@ from app.api.member import member
 from app.api.member.agreeing import StanceSchema
 from app.api.member.check_ins import CheckedInSchema
 from app.api.member.coupons import OwnCouponSchema, coupon_view, names_of
+from app.api.member.mall import TakingSchema, taking_view
 from app.api.member.orders import (
     OwnOrderDetailSchema,
     lines_of,
@@ -25,6 +26,7 @@ from app.api.member.points import BalanceSchema, MovementSchema, movement_views
 from app.api.member.profile import MembershipSchema, ProfileSchema, membership_views, profile_view
 from app.api.member.referrals import ReferredSchema
 from app.api.member.sessions import NothingSchema
+from app.checkout import takings
 from app.checkout.models import Order
 from app.checkout.referrals import list_referred
 from app.clock import business_date, server_now
@@ -87,6 +89,7 @@ class OwnDataSchema(DoorSchema):
     referral_code = Text(most=20, required=True, allow_none=True)
     referrals = Items(Part(ReferredSchema), most=_MANY, required=True)
     coupons = Items(Part(OwnCouponSchema), most=_MANY, required=True)
+    rewards = Items(Part(TakingSchema), most=_MANY, required=True)
 
 
 @member.post("/exports")
@@ -130,6 +133,9 @@ def fetch_export(
         "referral_code": friends_of(session, caller.member).code,
         "referrals": list_referred(session, caller.member, limit=_MANY),
         "coupons": [coupon_view(each) for each in wallets.wallet(session, holders=names)],
+        "rewards": [
+            taking_view(each) for each in takings.list_own(session, caller.member, limit=_MANY)
+        ],
     }
 
 

@@ -138,3 +138,30 @@ class FoundCoupon:
     value_fen: int | None
     locked_until: datetime | None
     terms: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gift:
+    """A coupon that the payment of an order gave; without one `why` says what was in the way."""
+
+    batch: str
+    zh: str
+    en: str
+    coupon_id: str | None
+    why: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """Goods of the mall by their code; `repeated`: handed out here before, at `picked_up_at`."""
+
+    taking_id: str
+    item: str
+    zh: str
+    en: str
+    state: str
+    cash_fen: int
+    until: datetime
+    picked_up_at: datetime | None
+    repeated: bool
+    order_id: str | None

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 import requests
 
-from plaza_client.coupons import FoundCoupon, RolledBack, Validated
+from plaza_client.coupons import FoundCoupon, Reward, RolledBack, Validated
 from plaza_client.offline import OfflineKeys, keys_of
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
 from plaza_client.values import (
@@ -155,6 +155,22 @@ class Till:
         """Make a printed code a coupon: the identified member's, else of whoever shows it."""
         body = {**self._here, "code": code, **_said(identification_id=identification_id)}
         return read(FoundCoupon, self._sender.ask(f"{_BASE}/coupons/exchanges", body).body)
+
+    def look_up_reward(self, code: str) -> Reward:
+        """Ask what waits by the code of a reward, and what is to be paid with it."""
+        body = {**self._here, "code": code}
+        return read(Reward, self._sender.ask(f"{_BASE}/mall/look-up", body).body)
+
+    def pick_up_reward(
+        self, code: str, *, number: str | None = None, tenders: Sequence[Tender] = ()
+    ) -> Reward:
+        """Hand out what waits by a code, once; `number` and `tenders` are of the cash part.
+
+        Sent again it is `repeated`: hand out nothing then, unless the first answer was lost.
+        """
+        paid = [written(tender) for tender in tenders]
+        body = {**self._here, "code": code, "tenders": paid, **_said(number=number)}
+        return read(Reward, self._sender.ask(f"{_BASE}/mall/pick-ups", body).body)
 
     def sell(
         self,

@@ -12,6 +12,7 @@ from plaza_client.coupons import (
     CouponBack,
     CouponUse,
     Funder,
+    Gift,
     LeftOut,
     RunnerUp,
     StackProof,
@@ -203,6 +204,7 @@ class Order:
     discount_fen: int = 0
     coupons: Sequence[CouponUse] = ()
     silent: Sequence[Silent] = ()
+    gifts: Sequence[Gift] = ()
     terminal_id: str | None = None
     cashier_id: str | None = None
     occurred_at: datetime | None = None
@@ -461,6 +463,7 @@ _BY_NAME: Mapping[str, Callable[[Any], Any]] = {
             "valid_from",
             "valid_until",
             "locked_until",
+            "picked_up_at",
             "occurred_at",
             "updated_at",
             "since",
@@ -485,6 +488,7 @@ _READERS: Mapping[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Order, "lines"): _each(OrderLine),
     (Order, "coupons"): _each(CouponUse),
     (Order, "silent"): _each(Silent),
+    (Order, "gifts"): _each(Gift),
     (Quote, "coupons"): _each(CouponUse),
     (Quote, "left_out"): _each(LeftOut),
     (Validated, "coupons"): _each(CouponUse),

@@ -30,6 +30,7 @@ from plaza_client.errors import refusal
 from plaza_client.sending import _pause_seconds
 from sqlalchemy import text
 
+from app.checkout import takings
 from app.clock import SHANGHAI
 from app.members import confirming
 from app.members.sealing import coupon_keys
@@ -37,6 +38,8 @@ from config.database import Database, now_of
 from config.settings import PROJECT
 from coupons import codes
 from migrations.run import create_district
+from tests.app.campaigns.test_mall import put_up
+from tests.app.checkout.shops import give_points
 from tests.app.checkout.test_coupons import give, off
 from tests.clients.python.network import Network
 from tests.clients.python.worlds import World, open_world
@@ -132,6 +135,25 @@ def test_one_coupon_is_taken_back_alone_and_a_refund_is_tried(base_url: str, wor
     write = Write(path="/v1/pos/orders/x/coupons/y/roll-backs", key="k", body=b"{}")
     with pytest.raises(ValueError, match="its own call"), world.till(base_url) as till:
         till.repeat(write)
+
+
+def test_a_reward_is_handed_out_once_with_its_cash_part(base_url: str, world: World) -> None:
+    """B3"""
+    with world.database.transaction(world.district) as session:
+        give_points(session, world.shop, world.member, 1)
+        item = put_up(session, world.shop, points=1, cash_fen=990)
+        taken = takings.take(session, world.member, item=item.code, points=1)
+        code = takings.show_code(session, world.member, taken.public_id)
+    with world.till(base_url) as till:
+        found = till.look_up_reward(code)
+        cash = [Tender(name="cash", fen=found.cash_fen)]
+        done, again = [
+            till.pick_up_reward(code, number=unique("N"), tenders=cash) for _ in range(2)
+        ]
+
+    assert (found.state, found.cash_fen, found.picked_up_at) == ("waiting", 990, None)
+    assert (done.state, done.repeated, again.repeated) == ("picked_up", False, True)
+    assert (again.order_id, again.picked_up_at) == (done.order_id, done.picked_up_at)
 
 
 def test_dear_points_go_once_the_member_has_tapped(base_url: str, world: World) -> None:

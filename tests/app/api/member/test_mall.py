@@ -117,3 +117,12 @@ def test_somebody_elses_taking_is_as_good_as_none(
     assert told(stranger.get(f"{path}/code"), 404)["code"] == "not-found"
     assert told(stranger.post(f"{path}/cancellation"), 404)["code"] == "not-found"
     assert told(stranger.get("mall/takings"))["takings"] == []
+
+
+def test_what_was_taken_is_in_the_members_data(phone: Phone, database: Database) -> None:
+    """G3"""
+    item = offer(database, phone)
+    taken = told(phone.post("mall/takings", {"item": item, "points": 500}), 201)
+    export = told(phone.post("exports"), 201)["export_id"]
+
+    assert told(phone.post(f"exports/{export}/download"))["rewards"] == [taken]
