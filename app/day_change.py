@@ -18,6 +18,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from app.campaigns import reminders
 from app.clock import GRACE, business_date, day_start
 from app.errors import Invalid, StateConflict
 from app.members import standing
@@ -101,12 +102,22 @@ def _remind(session: Session, day: date, place: Any, most: int) -> tuple[Any, Co
     return rest if told.after is None else (lead, told.after), {"members": told.members}
 
 
+def _remind_of_coupons(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:
+    lead, after = place or (0, 0)
+    told = reminders.remind_some(
+        session, day=day, lead=reminders.LEADS[lead], after=after, most=most
+    )
+    rest = None if lead + 1 == len(reminders.LEADS) else (lead + 1, 0)
+    return rest if told.after is None else (lead, told.after), {"coupons": told.coupons}
+
+
 STEPS: Sequence[Step] = (
     Step(name="activate", some=_tell_active),
     Step(name="extend", some=_keep),
     Step(name="expire", some=_expire_recent),
     Step(name="tiers", some=_judge),
     Step(name="remind", some=_remind),
+    Step(name="remind_of_coupons", some=_remind_of_coupons),
 )
 """In the order of semantics 32: activate, expire, tiers, reminders; what activity has kept moves
 before anything is booked as expired (34)."""

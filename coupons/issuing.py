@@ -5,7 +5,7 @@ too late waits for nobody and changes no row. A refusal of the state of things h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -64,12 +64,25 @@ class Granted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HandedOn:
+    """A coupon went to another holder, now or (`repeated`) by the same call before."""
+
+    valid_until: datetime
+    repeated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recall:
     """What a recall did: coupons that are void now, and those left alone since they are used."""
 
-    voided: int
+    coupons: Sequence[str]
     used: Sequence[str]
     last_id: int | None = None
+
+    @property
+    def voided(self) -> int:
+        """How many are void now."""
+        return len(self.coupons)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +193,8 @@ def exchange(
     return _issued(code, row)
 
 
-def hand_on(session: Session, *, coupon: str, giver: str, taker: str) -> datetime:
-    """Give a coupon to another holder; return its last instant, which stays (semantics 45).
+def hand_on(session: Session, *, coupon: str, giver: str, taker: str) -> HandedOn:
+    """Give a coupon to another holder; its last instant stays (semantics 45).
 
     It counts for the taker's limit, and still for the giver's. A coupon that was used once, or that
     an order has set aside, stays. The same again changes nothing. Locks the coupon.
@@ -199,8 +212,7 @@ def hand_on(session: Session, *, coupon: str, giver: str, taker: str) -> datetim
     )[0]
     if row.verdict not in ("done", "repeat"):
         raise _stays(coupon, row.verdict)
-    end: datetime = row.valid_until
-    return end
+    return HandedOn(valid_until=row.valid_until, repeated=row.verdict == "repeat")
 
 
 def void(session: Session, coupons: Sequence[str], *, why: str) -> Recall:
@@ -235,7 +247,7 @@ def void_batch(
         .limit(limit)
     ).all()
     done = _void(session, list(ids), why=why)
-    return Recall(voided=done.voided, used=done.used, last_id=ids[-1] if ids else None)
+    return replace(done, last_id=ids[-1] if ids else None)
 
 
 def _issue(
@@ -323,7 +335,7 @@ def _void(session: Session, ids: list[int], *, why: str) -> Recall:
         {"now": now_of(session), "ids": ids, "why": why},
     )
     return Recall(
-        voided=sum(row.verdict == "voided" for row in rows),
+        coupons=[row.coupon for row in rows if row.verdict == "voided"],
         used=[row.coupon for row in rows if row.verdict == "used"],
     )
 

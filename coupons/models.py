@@ -173,6 +173,7 @@ class Coupon(Base):
         Index("coupon_holder_id_idx", "holder", "id", postgresql_where=text("holder IS NOT NULL")),
         Index(None, "batch_id", "id"),
         Index(None, "version_id"),
+        Index(None, "valid_until", "id"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)

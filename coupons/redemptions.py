@@ -66,6 +66,7 @@ class RolledBack:
     `valid_until` is the last instant of whichever came back.
     """
 
+    coupon: str
     remaining_fen: int
     returned: bool
     reissued: str | None
@@ -215,7 +216,7 @@ def roll_back(
             "id": new_id("cpn"),
         },
     )[0]
-    return _rolled_back(row, redemption, key)
+    return _rolled_back(row, redemption, key, coupon=known[0].coupon)
 
 
 def roll_back_order(
@@ -258,13 +259,15 @@ def roll_back_order(
             "ids": [new_id("cpn") for _ in parts],
         },
     )
-    return [_rolled_back(row, row.redemption, key) for row in rows]
+    coupons = {row.redemption: row.coupon for row in known.values()}
+    return [_rolled_back(row, row.redemption, key, coupon=coupons[row.redemption]) for row in rows]
 
 
 def find_rolled_back(session: Session, *, order: str, key: str) -> list[RolledBack]:
     """Return what a key gave back of an order's coupons, as it was told then."""
     return [
         RolledBack(
+            coupon=row.coupon,
             remaining_fen=row.remaining_fen,
             returned=row.returned,
             reissued=row.reissued,
@@ -275,12 +278,13 @@ def find_rolled_back(session: Session, *, order: str, key: str) -> list[RolledBa
     ]
 
 
-def _rolled_back(row: Any, redemption: str, key: str) -> RolledBack:
+def _rolled_back(row: Any, redemption: str, key: str, *, coupon: str) -> RolledBack:
     if row.verdict == "exceeds":
         raise RollBackExceeds(redemption, row.remaining_fen)
     if row.verdict == "other-content":
         raise OtherContent("coupon-roll-back", key)
     return RolledBack(
+        coupon=coupon,
         remaining_fen=row.remaining_fen,
         returned=row.returned,
         reissued=row.reissued,
@@ -352,7 +356,8 @@ def refusal(order: str, row: Any) -> CouponError:
 
 
 _TERMS = """
-SELECT v.document::text AS document FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
+SELECT c.public_id AS coupon, v.document::text AS document
+FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
 JOIN coupon_template_version v ON v.id = c.version_id WHERE r.public_id = %(redemption)s
 """
 _REDEEMED = """
@@ -364,7 +369,8 @@ _GIVEN_BACK = """
 SELECT r.discount_fen - (
         SELECT sum(e.fen) FROM coupon_roll_back e
         WHERE e.redemption_id = r.id AND e.ordinal <= b.ordinal)::bigint AS remaining_fen,
-    b.returned, n.public_id AS reissued, coalesce(n.valid_until, c.valid_until) AS valid_until
+    c.public_id AS coupon, b.returned, n.public_id AS reissued,
+    coalesce(n.valid_until, c.valid_until) AS valid_until
 FROM coupon_roll_back b JOIN coupon_redemption r ON r.id = b.redemption_id
 JOIN coupon c ON c.id = r.coupon_id LEFT JOIN coupon n ON n.id = b.reissued_id
 WHERE r.order_ref = %(order)s AND b.key = %(key)s ORDER BY c.id

@@ -6,7 +6,7 @@ job that was killed goes on where it stood, and its file can be written again at
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
@@ -226,7 +226,7 @@ def void_run(
         .limit(limit)
     ).all()
     done = issuing.void(session, [each.public_id for each in found], why=why)
-    return Recall(voided=done.voided, used=done.used, last_id=found[-1].id if found else None)
+    return replace(done, last_id=found[-1].id if found else None)
 
 
 def _lock(session: Session, run: Run) -> None:

@@ -10,14 +10,17 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import approvals, audit
+from app import approvals, audit, outbox
 from app.approvals import ChangeRequest
+from app.campaigns import coupon_news
 from app.errors import NotFound, StateConflict
 from app.members.identification import KnownMember
-from coupons import batches, issuing
+from app.members.sealing import coupon_keys
+from coupons import batches, issuing, runs, shares
 from coupons.batches import ListedBatch, ListedTemplate
 from coupons.benefits import AmountOff, Delivery, EveryOff, PercentOff, StoredValue
-from coupons.issuing import Granted
+from coupons.issuing import Granted, Issued, Recall, Verdict
+from coupons.shares import Accepted
 from coupons.templates import Template, dump
 
 KIND = "coupon.batch"
@@ -202,6 +205,14 @@ def grant(
     given = issuing.grant(
         session, batch=batch, holders=[member.public_id for member in members], key=key
     )
+    outbox.add_many(
+        session,
+        [
+            coupon_news.granted(each.coupon, batch=batch, holder=each.holder, by=key)
+            for each in given
+            if each.coupon is not None and each.verdict is Verdict.ISSUED
+        ],
+    )
     audit.record(
         session,
         actor=by,
@@ -211,6 +222,68 @@ def grant(
         reason=reason,
     )
     return given
+
+
+def claim(
+    session: Session, *, batch: str, holder: str, n: int = 1, store: str | None = None
+) -> list[Issued]:
+    """Give a member the coupon that he claims, and tell of it; see `coupons.issuing.claim`."""
+    got = issuing.claim(session, batch=batch, holder=holder, n=n, store=store)
+    coupon_news.tell_claimed(session, got, holder=holder)
+    return got
+
+
+def exchange(
+    session: Session, *, index: bytes, holder: str | None, store: str | None = None
+) -> Issued:
+    """Turn a printed code into a coupon, and tell of it; see `coupons.issuing.exchange`."""
+    got = issuing.exchange(session, index=index, holder=holder, store=store)
+    coupon_news.tell_claimed(session, [got], holder=holder)
+    return got
+
+
+def hand_on(session: Session, *, coupon: str, giver: str, taker: str) -> datetime:
+    """Give a member's coupon to another, and tell of it; see `coupons.issuing.hand_on`."""
+    done = issuing.hand_on(session, coupon=coupon, giver=giver, taker=taker)
+    if not done.repeated:
+        coupon_news.tell_transferred(session, coupon, giver=giver, taker=taker)
+    return done.valid_until
+
+
+def accept(session: Session, *, token: str, taker: str) -> Accepted:
+    """Give a member the coupon of a link, and tell of it; see `coupons.shares.accept`."""
+    got = shares.accept(session, token=token, taker=taker, keys=coupon_keys(session))
+    if not got.repeated:
+        coupon_news.tell_transferred(session, got.coupon, giver=got.giver, taker=taker)
+    return got
+
+
+def void(session: Session, coupons: Sequence[str], *, by: str, reason: str) -> Recall:
+    """Call coupons back, on record, and tell of it; see `coupons.issuing.void`."""
+    done = issuing.void(session, coupons, why=audit.masked(reason))
+    coupon_news.tell_voided(session, done)
+    audit.record(
+        session,
+        actor=by,
+        action="coupon.void",
+        object=f"coupons:{len(coupons)}",
+        after={"coupons": list(coupons), "voided": done.voided, "used": list(done.used)},
+        reason=reason,
+    )
+    return done
+
+
+def void_some(session: Session, *, batch: str, run: str | None, why: str, after: int) -> Recall:
+    """Call a batch's coupons back, or those of a run of codes, some at a time, and tell of it.
+
+    See `coupons.issuing.void_batch`; the caller puts it on record.
+    """
+    if run is None:
+        done = issuing.void_batch(session, batch, why=why, after=after)
+    else:
+        done = runs.void_run(session, batch=batch, name=run, why=why, after=after)
+    coupon_news.tell_voided(session, done)
+    return done
 
 
 def _open(

@@ -1,4 +1,4 @@
-"""Tables of campaigns: what the mall offers for points, what paid orders give."""
+"""Tables of campaigns: what the mall offers, what paid orders give, what holders were told."""
 
 from datetime import datetime
 from typing import Any
@@ -76,3 +76,16 @@ class PayGift(Base):
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ended_why: Mapped[str | None]
+
+
+class CouponNotice(Base):
+    """A holder was told so many days ahead that a coupon ends. Insert-only."""
+
+    __tablename__ = "coupon_notice"
+    __table_args__ = (CheckConstraint("days_ahead >= 0", name="days_ahead"),)
+
+    coupon_id: Mapped[int] = mapped_column(
+        ForeignKey("coupon.id"), primary_key=True, autoincrement=False
+    )
+    days_ahead: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    told_at: Mapped[datetime]

@@ -16,7 +16,7 @@ from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Draft, Sale, Written, write
 from app.checkout.errors import BusinessKeyConflict
 from app.checkout.models import OrderState
-from app.checkout.orders import SALE_COLUMNS, known_sale, paid_news
+from app.checkout.orders import SALE_COLUMNS, coupons_news, known_sale, paid_news
 from app.checkout.pricing import Priced, gives_none, price
 from app.checkout.settling import accrual_of, agree, earn_journal, given_by, settled_of
 from app.checkout.sharing import Shared
@@ -191,6 +191,7 @@ def _announce(session: Session, drafts: Sequence[Draft], written: Written) -> No
             ]
         if settled is not None:
             news.append(paid_news(priced, settled, order=draft.public_id))
+            news += coupons_news(priced, draft.gifts, order=draft.public_id)
     joined = memberships.join_many(session, joining, source=Source.PAYMENT)
     outbox.add_many(session, [*joined, *news, *written.risen])
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app import audit, outbox
 from app.checkout import gifts, orders, payments
 from app.checkout.baskets import Tender
+from app.checkout.discounts import NO_COUPONS
 from app.checkout.models import Order, OrderKind, OrderState
 from app.checkout.payments import basket_of, priced_again
 from app.checkout.pricing import Priced
@@ -167,8 +168,9 @@ def _settle(session: Session, member: KnownMember, order: Order) -> Claimed:
     priced = priced_again(session, order, basket, wallet)
     settled = settle(session, priced, wallet, _tenders(order), order=order.public_id)
     new_merchants, risen = payments.mark_paid(session, order, settled, priced)
-    gifts.give(session, priced, settled, order=order.public_id)
-    _announce(session, priced, settled, order, new_merchants=new_merchants, risen=risen)
+    given = gifts.give(session, priced, settled, order=order.public_id)
+    told = orders.coupons_news(replace(priced, stack=NO_COUPONS), given, order=order.public_id)
+    _announce(session, priced, settled, order, new_merchants=new_merchants, risen=[*risen, *told])
     return _claimed(order, settled.earned_points)
 
 

@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
+from app.campaigns import coupon_news
 from app.checkout import discounts, gifts, taps
 from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Draft, Sale, write
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
+from app.checkout.gifts import Gift
 from app.checkout.models import Order, OrderState
 from app.checkout.pricing import Priced, price
 from app.checkout.settling import Settled, load_silent, settle
@@ -100,6 +102,7 @@ def settle_priced(
         order=public_id,
         new_merchants=written.new_merchants[public_id],
         risen=written.risen,
+        given=given,
     )
     return replace(draft, gifts=given).sale
 
@@ -247,10 +250,11 @@ def announce_paid(
     order: str,
     new_merchants: Sequence[int],
     risen: Sequence[News],
+    given: Sequence[Gift] = (),
 ) -> None:
     """Join the member to the merchants it first paid at, and write the news, in one round trip.
 
-    `risen` is the news of a higher tier that the order has brought.
+    `risen` is the news of a higher tier that the order has brought, `given` are its gifts.
     """
     basket = priced.basket
     joined: Sequence[News] = []
@@ -261,7 +265,24 @@ def announce_paid(
             merchants=[priced.directory.merchants[merchant] for merchant in new_merchants],
             source=Source.PAYMENT,
         )
-    outbox.add_many(session, [*joined, paid_news(priced, settled, order=order), *risen])
+    news = [*joined, paid_news(priced, settled, order=order), *risen]
+    outbox.add_many(session, [*news, *coupons_news(priced, given, order=order)])
+
+
+def coupons_news(priced: Priced, given: Sequence[Gift], *, order: str) -> list[News]:
+    """Return what others are told of the coupons that an order used, and of those it gave."""
+    member = priced.basket.member.public_id if priced.basket.member else None
+    return [
+        *[
+            coupon_news.redeemed(use.coupon, order=order, member=member, fen=use.fen)
+            for use in priced.stack.uses
+        ],
+        *[
+            coupon_news.granted(each.coupon, batch=each.batch, holder=member, by=order)
+            for each in given
+            if each.coupon is not None and member is not None
+        ],
+    ]
 
 
 def paid_news(priced: Priced, settled: Settled, *, order: str) -> News:

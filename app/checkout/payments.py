@@ -82,7 +82,9 @@ def pay(session: Session, *, order: str, tenders: Sequence[Tender]) -> Sale:
         raise Collision("hold", order) from ended
     new_merchants, risen = mark_paid(session, found, settled, priced)
     given = gifts.give(session, priced, settled, order=order)
-    announce_paid(session, priced, settled, order=order, new_merchants=new_merchants, risen=risen)
+    announce_paid(
+        session, priced, settled, order=order, new_merchants=new_merchants, risen=risen, given=given
+    )
     return replace(
         _sale(found, replayed=False),
         state=OrderState.PAID,

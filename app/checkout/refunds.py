@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app import outbox
 from app.books import Kind, rates
+from app.campaigns import coupon_news
 from app.checkout import discounts, unearned
 from app.checkout.baskets import not_ahead, sound
 from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
@@ -226,14 +227,18 @@ def roll_back(session: Session, planned: Planned) -> None:
     has used is taken back, in two round trips more.
     """
     if planned.gifts:
-        issuing.void(session, planned.gifts, why=f"refund {planned.public_id}")
-    redemptions.roll_back_order(
+        done = issuing.void(session, planned.gifts, why=f"refund {planned.public_id}")
+        coupon_news.tell_voided(session, done)
+    backs = redemptions.roll_back_order(
         session,
         order=planned.order.public_id,
         key=planned.public_id,
         parts=planned.coupons,
         whole_order=planned.whole,
         undone=planned.rolled,
+    )
+    coupon_news.tell_returned(
+        session, backs, order=planned.order.public_id, refund=planned.public_id
     )
 
 

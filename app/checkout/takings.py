@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app import outbox
 from app.books import Kind, rates
-from app.campaigns import mall
+from app.campaigns import coupon_news, mall
 from app.campaigns.mall import ListedItem
 from app.campaigns.models import MallItem
 from app.checkout.errors import PriceChanged, RewardLimit, RewardNotOffered, RewardSoldOut
@@ -127,7 +127,11 @@ def take(session: Session, member: KnownMember, *, item: str, points: int) -> Ta
     )
     ledger.post(session, [journal])
     taken = get_own(session, member, public_id)
-    outbox.add_many(session, [_news("mall.taken", taken, wallet.member)])
+    news = [_news("mall.taken", taken, wallet.member)]
+    if offered.batch is not None and coupon is not None:
+        holder = wallet.member.public_id
+        news.append(coupon_news.granted(coupon, batch=offered.batch, holder=holder, by=public_id))
+    outbox.add_many(session, news)
     return taken
 
 

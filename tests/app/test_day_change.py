@@ -195,5 +195,5 @@ def breakage(session: Session) -> int:
 def test_the_steps_run_in_the_documented_order() -> None:
     """Semantics 32: the result depends on it."""
     assert [step.name for step in day_change.STEPS] == [
-        "activate", "extend", "expire", "tiers", "remind"
+        "activate", "extend", "expire", "tiers", "remind", "remind_of_coupons",
     ]  # fmt: skip

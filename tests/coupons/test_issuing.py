@@ -173,7 +173,8 @@ def test_a_coupon_is_handed_on_as_often_as_it_may_be(session: Session) -> None:
     end = issuing.hand_on(session, coupon=coupon.coupon, giver="mem_1", taker="mem_2")
     again = issuing.hand_on(session, coupon=coupon.coupon, giver="mem_1", taker="mem_2")
 
-    assert end == again == coupon.valid_until
+    assert end.valid_until == again.valid_until == coupon.valid_until
+    assert (end.repeated, again.repeated) == (False, True)
     with pytest.raises(ClaimLimit):
         issuing.claim(session, batch=batch.code, holder="mem_1", n=2)
     with pytest.raises(ClaimLimit):

@@ -14,6 +14,7 @@ from app.api.edge import Refused, reads, writes
 from app.api.fields import Code, DoorSchema, Fen, Instant, Items, Part, Phone, PublicId, Text, Whole
 from app.api.member import member
 from app.api.member.coupon_terms import CouponTermsSchema, terms_view
+from app.campaigns import coupons
 from app.clock import server_now
 from app.errors import NotFound
 from app.members.errors import UnknownMember
@@ -21,7 +22,7 @@ from app.members.identification import find_by_phone, same_person
 from app.members.models import Member
 from app.members.sealing import coupon_keys
 from app.merchants.directory import get_directory
-from coupons import codes, issuing, wallets
+from coupons import codes, wallets
 from coupons.errors import NoSuchCoupon
 from coupons.wallets import MOST, Held
 
@@ -138,7 +139,7 @@ def exchange_code(session: Session, caller: SignedIn, asked: AskedCode) -> objec
     guessing.require_patience(session, who, now=now)
     index = codes.index_of(coupon_keys(session), codes.normal(asked.code))
     try:
-        got = issuing.exchange(session, index=index, holder=who)
+        got = coupons.exchange(session, index=index, holder=who)
     except NoSuchCoupon as unknown:
         guessing.count_miss(session, who, now=now)
         return Refused(error=unknown)
@@ -159,7 +160,7 @@ def share_coupon(
     taker.require_active()
     held = _own(session, coupon_id, [*names_of(session, caller.member.id), taker.public_id])
     giver = held.holder if held.holder not in (None, taker.public_id) else caller.member.public_id
-    until = issuing.hand_on(session, coupon=coupon_id, giver=giver or "", taker=taker.public_id)
+    until = coupons.hand_on(session, coupon=coupon_id, giver=giver or "", taker=taker.public_id)
     return {"coupon_id": coupon_id, "valid_until": until}
 
 

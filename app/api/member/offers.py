@@ -20,12 +20,13 @@ from app.api.member.coupon_terms import CouponTermsSchema, terms_view
 from app.api.member.coupons import GotCouponSchema
 from app.api.member.paging import LIMIT, PageSchema, read_cursor, write_cursor
 from app.api.tokens import MemberClaim
+from app.campaigns import coupons
 from app.errors import NotFound
 from app.members.birthdays import birthday_of
 from app.members.identification import KnownMember
 from app.merchants.directory import ListedStore, get_directory
 from config.database import fetch, now_of
-from coupons import conditions, issuing
+from coupons import conditions
 from coupons.batches import read_template
 from coupons.conditions import Basket, Shopper
 from coupons.offers import Chosen, Offer
@@ -165,7 +166,7 @@ def claim_coupon(session: Session, caller: SignedIn, asked: AskedClaim) -> objec
     caller.member.require_active()
     if not fetch(session, _OFFERED, {"batch": asked.batch}):
         raise NotFound("coupon-batch", asked.batch)
-    taken = issuing.claim(session, batch=asked.batch, holder=caller.member.public_id, n=asked.n)
+    taken = coupons.claim(session, batch=asked.batch, holder=caller.member.public_id, n=asked.n)
     told = {"coupons": [{**vars(each), "coupon_id": each.coupon} for each in taken]}
     return Again(value=told) if all(each.repeated for each in taken) else told
 

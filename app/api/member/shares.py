@@ -15,6 +15,7 @@ from app.api.fields import DoorSchema, Instant, PublicId, Text, YesNo
 from app.api.member import member
 from app.api.member.coupons import GotCouponSchema, get_own_held
 from app.api.member.sessions import NothingSchema
+from app.campaigns import coupons
 from app.clock import server_now
 from app.members.sealing import coupon_keys
 from config.database import now_of
@@ -87,7 +88,7 @@ def accept_share(session: Session, caller: SignedIn, asked: AskedToken) -> objec
     who, now = caller.member.public_id, server_now(session)
     guessing.require_patience(session, who, now=now)
     try:
-        got = shares.accept(session, token=asked.token, taker=who, keys=coupon_keys(session))
+        got = coupons.accept(session, token=asked.token, taker=who)
     except NoSuchCoupon as unknown:
         guessing.count_miss(session, who, now=now)
         return Refused(error=unknown)

@@ -30,6 +30,7 @@ from app.api.pos.asking import (
     terminal_of,
     who,
 )
+from app.campaigns import coupons
 from app.checkout import reasons
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, Tender
 from app.checkout.errors import CouponNotUsable
@@ -41,7 +42,7 @@ from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
 from app.merchants.directory import ListedStore, ListedTerminal
 from config.database import new_id
-from coupons import codes, issuing, wallets
+from coupons import codes, wallets
 from coupons.errors import NoSuchCoupon
 from coupons.wallets import MOST, Held, Standing
 
@@ -200,7 +201,7 @@ def exchange_paper(session: Session, store: ListedStore, asked: AskedLookUp) -> 
     index = codes.index_of(coupon_keys(session), code)
     holder = None if member is None else member.public_id
     try:
-        issuing.exchange(session, index=index, holder=holder, store=store.public_id)
+        coupons.exchange(session, index=index, holder=holder, store=store.public_id)
     except NoSuchCoupon as unknown:
         count_misses(session, terminal, [asked.code])
         return Refused(error=unknown)

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-from sqlalchemy.orm import Session
 
 from app import audit
+from app.campaigns import coupons as room
 from app.cli.acting import acting, as_json, as_staff, because, echo_json
 from app.cli.context import Command, pass_command
 from app.cli.coupons.group import coupons
 from app.members.sealing import coupon_keys
 from app.merchants.staff import Permission
-from coupons import issuing, runs
-from coupons.issuing import Recall
+from coupons import runs
 from coupons.runs import Judged, Run, Verdict
 
 
@@ -115,7 +114,7 @@ def void(command: Command, *, batch: str, name: str | None, reason: str, login: 
     why, voided, after = audit.masked(reason), 0, 0
     while True:
         done = command.services().database.run(
-            command.district, partial(_void, batch=batch, name=name, why=why, after=after)
+            command.district, partial(room.void_some, batch=batch, run=name, why=why, after=after)
         )
         voided += done.voided
         for used in done.used:
@@ -124,12 +123,6 @@ def void(command: Command, *, batch: str, name: str | None, reason: str, login: 
             break
         after = done.last_id
     click.echo(f"✔ 作废 void {voided}")
-
-
-def _void(session: Session, *, batch: str, name: str | None, why: str, after: int) -> Recall:
-    if name is None:
-        return issuing.void_batch(session, batch, why=why, after=after)
-    return runs.void_run(session, batch=batch, name=name, why=why, after=after)
 
 
 def _complete(out: BinaryIO, run: Run) -> None:

@@ -10,7 +10,7 @@ from app.cli.coupons.group import coupons
 from app.clock import SHANGHAI
 from app.members import identification
 from app.merchants.staff import Permission
-from coupons import issuing, wallets
+from coupons import wallets
 from coupons.wallets import Held
 
 
@@ -28,7 +28,7 @@ def claim(
     """为会员领券 / claim for a member."""
     with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
         member = identification.get_by_any(session, said)
-        given = issuing.claim(session, batch=batch, holder=member.public_id, n=number)
+        given = room.claim(session, batch=batch, holder=member.public_id, n=number)
         audit.record(
             session,
             actor=actor.public_id,
@@ -93,15 +93,7 @@ def wallet(command: Command, *, said: str, in_json: bool) -> None:
 def void(command: Command, *, names: tuple[str, ...], reason: str, login: str) -> None:
     """作废券；已用的列出，不动 / call coupons back; used ones are named and left alone."""
     with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
-        done = issuing.void(session, names, why=audit.masked(reason))
-        audit.record(
-            session,
-            actor=actor.public_id,
-            action="coupon.void",
-            object=f"coupons:{len(names)}",
-            after={"coupons": list(names), "voided": done.voided, "used": list(done.used)},
-            reason=reason,
-        )
+        done = room.void(session, names, by=actor.public_id, reason=reason)
     click.echo(f"✔ 作废 void {done.voided} · 已用 used {' '.join(done.used) or '—'}")
 
 
