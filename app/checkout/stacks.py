@@ -153,7 +153,7 @@ def _held(
         elif each.coupon in held:
             refused.append(_refused(name, _TWICE))
         elif each.standing is not Standing.USABLE:
-            refused.append(_refused(each.coupon, _STANDING[each.standing]))
+            refused.append(_refused(each.coupon, _unusable(each)))
         else:
             held[each.coupon] = each
     return list(held.values()), refused
@@ -189,6 +189,10 @@ def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
     if held.holder in holders:
         return True
     return held.standing is not Standing.VOID and (held.holder is None or not terms.personal)
+
+
+def _unusable(held: wallets.Held) -> Unmet:
+    return _MADE_OUT if held.made_out_for else _STANDING[held.standing]
 
 
 def _refused(name: str, unmet: Unmet) -> LeftOut:
@@ -314,6 +318,11 @@ _TOO_MANY = Unmet(
     code="not-looked-at",
     zh=f"一次最多比较 {MOST} 张券，到期早的优先",
     en=f"at most {MOST} are compared, those that are over soonest first",
+)
+_MADE_OUT = Unmet(
+    code="made-out",
+    zh="券已激活为离线券，请出示离线券码",
+    en="it is made out for use without the network: its token is wanted",
 )
 _STANDING = {
     standing: Unmet(code=standing.value, zh=zh, en=en)

@@ -198,6 +198,72 @@ def test_eight_at_once_make_out_exactly_three(database: Database, district: str)
     assert broken == []
 
 
+def test_a_coupon_goes_offline_or_to_an_order_on_the_line_and_never_to_both(
+    database: Database, district: str
+) -> None:
+    """Sixteen connections: some make it out for two stores, some redeem it."""
+    holder = unique("mem_")
+    with database.transaction(district) as session:
+        coupon = claimed(session, holder)
+
+    def redeem(order: str) -> Callable[[Session], object]:
+        use = Use(coupon=coupon, discount_fen=1_000, order_fen=5_000)
+        return lambda session: redemptions.redeem(
+            session, order=order, uses=[use], holders=[holder]
+        )
+
+    def make(store: str) -> Callable[[Session], object]:
+        return lambda session: made_out(session, coupon, holder, store=store)
+
+    acts = [redeem(unique("O")) for _ in range(8)] + [make("str_a")] * 4 + [make("str_b")] * 4
+    said = race(database, district, acts)
+
+    with database.transaction(district) as session:
+        out = session.scalars(
+            text("SELECT store FROM coupon_offline WHERE holder = :holder"), {"holder": holder}
+        ).all()
+        sold = session.scalar(
+            text(
+                "SELECT count(*) FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id"
+                " WHERE c.public_id = :coupon"
+            ),
+            {"coupon": coupon},
+        )
+        broken = invariants.audit(session)
+    assert (len(out), sold) in {(1, 0), (0, 1)}
+    assert said["done"] == (4 if out else 1)  # The same store again is told the same token.
+    assert broken == []
+
+
+def test_a_recall_and_an_upload_at_once_leave_one_of_them(
+    database: Database, district: str
+) -> None:
+    """Judged under the coupon's lock: either it was used, or it is void and unused."""
+    for _ in range(5):
+        holder = unique("mem_")
+        with database.transaction(district) as session:
+            made = made_out(session, claimed(session, holder), holder)
+
+        def upload(session: Session, made: MadeOutCoupon = made) -> None:
+            if judged(session, made) is None:
+                used(session, made, order=unique("O"))
+
+        def recall(session: Session, made: MadeOutCoupon = made) -> None:
+            issuing.void(session, [made.coupon], why="印错")
+
+        said = race(database, district, [upload, recall])
+
+        with database.transaction(district) as session:
+            after = judged(session, made)
+            state = held(session, made.coupon).standing
+            broken = invariants.audit(session)
+        assert said == {"done": 2}
+        assert (after, state) in {
+            (Wrong.USED_TWICE, Standing.USED), (Wrong.REVOKED, Standing.VOID),
+        }  # fmt: skip
+        assert broken == []
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

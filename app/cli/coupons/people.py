@@ -1,15 +1,20 @@
-"""`plaza coupons claim|grant|wallet|void …`: coupons of members."""
+"""`plaza coupons claim|grant|wallet|make-out|void …`: coupons of members."""
+
+from datetime import datetime
 
 import click
 
 from app import audit
 from app.campaigns import coupons as room
+from app.checkout import offline
 from app.cli.acting import acting, as_json, as_staff, because, echo_json, reading
 from app.cli.context import Command, pass_command
 from app.cli.coupons.group import coupons
 from app.clock import SHANGHAI
 from app.members import identification
+from app.merchants.directory import get_directory
 from app.merchants.staff import Permission
+from app.money import yuan
 from coupons import wallets
 from coupons.wallets import Held
 
@@ -78,11 +83,47 @@ def wallet(command: Command, *, said: str, in_json: bool) -> None:
         echo_json([_facts(each) for each in held])
         return
     for each in held:
-        until = f"{each.valid_until.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        where = ""
+        if each.made_out_for is not None and each.made_out_until is not None:
+            where = f" · 离线 offline {each.made_out_for} {_minute(each.made_out_until)}"
         click.echo(
             f"{each.coupon} · {each.template.title_zh} {each.template.title_en} · "
-            f"{each.standing} · 有效至 until {until}"
+            f"{each.standing} · 有效至 until {_minute(each.valid_until)}{where}"
         )
+
+
+@coupons.command("make-out")
+@click.argument("coupon", metavar="COUPON")
+@click.argument("said", metavar="PHONE|CARD|ID")
+@click.option("--store", "code", required=True, metavar="CODE", help="在哪家门店用 / the store.")
+@as_staff
+@as_json
+@pass_command
+def make_out(
+    command: Command, *, coupon: str, said: str, code: str, login: str, in_json: bool
+) -> None:
+    """为会员激活离线券 / make a coupon out for a store, to be used there without the network."""
+    with acting(command, login, Permission.COUPON_WRITE) as (session, actor):
+        member = identification.get_by_any(session, said)
+        store = get_directory(session).get_store(code)
+        made = offline.make_out(session, member=member, coupon=coupon, store=store)
+        audit.record(
+            session,
+            actor=actor.public_id,
+            action="coupon.make-out",
+            object=member.public_id,
+            after={"coupon": coupon, "store": store.public_id, "fen": made.fen},
+        )
+    if in_json:
+        echo_json({"coupon": made.coupon, "store": made.store, "fen": made.fen,
+                   "token": made.token, "ends_at": made.ends_at.isoformat(),
+                   "locked_until": made.until.isoformat(), "repeated": made.repeated})  # fmt: skip
+        return
+    click.echo(
+        f"✔ {made.coupon} · {code} · {yuan(made.fen)} · 离线可用至 until {_minute(made.ends_at)} · "
+        f"未上传则解锁于 free again at {_minute(made.until)}"
+    )
+    click.echo(made.token)
 
 
 @coupons.command()
@@ -97,6 +138,10 @@ def void(command: Command, *, names: tuple[str, ...], reason: str, login: str) -
     click.echo(f"✔ 作废 void {done.voided} · 已用 used {' '.join(done.used) or '—'}")
 
 
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
 def _facts(each: Held) -> dict[str, object]:
     return {
         "coupon": each.coupon,
@@ -109,4 +154,6 @@ def _facts(each: Held) -> dict[str, object]:
         "uses_left": each.uses_left,
         "value_fen": each.value_fen,
         "order": each.order,
+        "made_out_for": each.made_out_for,
+        "made_out_until": each.made_out_until and each.made_out_until.isoformat(),
     }

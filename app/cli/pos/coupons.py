@@ -37,6 +37,7 @@ from config.embedded import write_private
 BEST = "best"
 
 _PATIENCE_SECONDS = 10
+_TOKEN = "OCT1."  # noqa: S105  (how a token begins)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,11 @@ def coupon_option(function: Command) -> Command:
     def command(*words: Any, named: tuple[str, ...], **given: Any) -> None:
         if BEST in named and len(named) > 1:
             raise click.UsageError("best 不与其他券同用 / best is not together with others")
+        if any(name.startswith(_TOKEN) for name in named):
+            raise click.UsageError(
+                "离线券请用 plaza pos offline --coupon，再 upload / "
+                "an offline coupon is taken by plaza pos offline --coupon, then upload"
+            )
         best = named == (BEST,)
         function(*words, coupons=Wish(named=() if best else named, best=best), **given)
 

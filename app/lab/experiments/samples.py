@@ -38,7 +38,7 @@ from app.members.purposes import Purpose, current_text
 from app.members.sealing import coupon_keys
 from app.points import statements
 from config.database import new_id, now_of
-from coupons import codes, issuing, runs, shares
+from coupons import codes, issuing, runs, shares, wallets
 
 FEN = 3_000
 POINTS = 100
@@ -313,6 +313,15 @@ def _reward_shown(stage: Stage) -> Ask:
     return Ask(body={**_at(stage), "code": takings.show_code(stage.session, member, taking)})
 
 
+def _made_out(stage: Stage) -> Ask:
+    """Those of before are called back: nobody has more than three out."""
+    held = wallets.wallet(stage.session, holders=[stage.person.member])
+    issuing.void(
+        stage.session, [each.coupon for each in held if each.made_out_for], why="made out before"
+    )
+    return Ask(ids={"coupon_id": _coupon(stage)}, body={"store_id": stage.desk.store_code})
+
+
 def _close(stage: Stage) -> Ask:
     _leaving(stage, wanted=False)
     return Ask(body={"points": "burn"})
@@ -420,6 +429,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     "member.share_coupon": _shared_coupon,
     "member.accept_share": _share_accepted,
     "member.take_item": lambda stage: Ask(body={"item": _mall_item(stage), "points": 1}),
+    "member.make_out_coupon": _made_out,
     "member.close_account": _close,
     "member.undo_closing": _stay,
     **MANAGE_SAMPLES,

@@ -17,7 +17,7 @@ _WHY = {"reason": "实验"}
 
 
 def coupon_batch(stage: Stage) -> str:
-    """Open a batch that anybody may claim, of coupons that may be handed on."""
+    """Open a batch that anybody may claim, of coupons that may be handed on and go offline."""
     code, now = new_id("b"), now_of(stage.session)
     batches.add_template(stage.session, templates.load(_document(code)), by="system:lab")
     batches.open_batch(
@@ -42,6 +42,7 @@ def _document(code: str) -> dict[str, Any]:
             "funding": {"parts": [{"funder": "district", "share_bps": 10_000}]},
             "claim": True,
             "transfer": 1,
+            "offline_ok": True,
         },
     }
 

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from app.members import identification
 from app.members.sealing import coupon_keys
 from app.merchants.models import Staff
 from app.merchants.staff import Role
 from config.database import Database
 from coupons import codes, issuing, templates
+from tests.app.checkout.shops import open_shop
 from tests.app.cli.conftest import Plaza
 from tests.coupons.makers import make_template, use_up
+from tests.coupons.test_offline import claimed
 from tests.factories import make_member, new_phone, unique
 
 Hire = Callable[..., Staff]
@@ -43,6 +47,33 @@ def batch(plaza: Plaza, marketer: str, tmp_path: Path) -> str:
     words = ("coupons", "batch", "open", code, "--template", template.code)
     plaza(*words, *WINDOW, "--as", marketer)
     return code
+
+
+def test_a_coupon_is_made_out_for_a_store_by_command_and_the_wallet_tells(
+    plaza: Plaza, database: Database, marketer: str, phone: str
+) -> None:
+    """C18: for whoever has no phone at hand; the token stands in no audit row."""
+    with database.transaction("test") as session:
+        member = identification.get_by_any(session, phone)
+        coupon = claimed(session, member.public_id)
+        store = open_shop(session).till.store
+    words = ("coupons", "make-out", coupon, phone, "--store", store.code, "--as", marketer)
+
+    said = plaza(*words)
+    again = plaza.json(*words)
+
+    assert "¥10.00" in said
+    assert said.splitlines()[-1] == again["token"]
+    assert (again["repeated"], again["store"]) == (True, store.public_id)
+    assert f"离线 offline {store.public_id}" in plaza("coupons", "wallet", phone)
+    (held,) = plaza.json("coupons", "wallet", phone)
+    assert (held["standing"], held["made_out_for"]) == ("locked", store.public_id)
+    with database.transaction("test") as session:
+        kept = session.scalars(
+            text("SELECT after::text FROM audit_record WHERE action = 'coupon.make-out'")
+        ).all()
+    assert any(coupon in each for each in kept)
+    assert not any("OCT1" in each for each in kept)
 
 
 def test_a_preset_becomes_a_batch_that_two_people_agree_to(

@@ -18,7 +18,7 @@ from app.settlement.breaks import Listed
 from config.database import Database, now_of
 from coupons import invariants, issuing, tokens
 from coupons.offline import MadeOutCoupon
-from tests.app.api.pos.test_orders import AT, TEA, cash, told
+from tests.app.api.pos.test_orders import AT, TEA, cash, identified, order, told
 from tests.app.api.pos.test_refunds import refund
 from tests.app.api.tills import Till, open_till
 from tests.app.checkout.test_coupons import give, off
@@ -121,6 +121,24 @@ def test_an_uploaded_sale_redeems_its_coupon_which_is_paid_settled_and_refundabl
     assert [(each["fen"], each["returned"]) for each in back["coupons"]] == [(1_000, True)]
     assert due_of(database, till) == 0
     assert broken(database, made) == []
+
+
+def test_on_the_line_a_coupon_that_is_made_out_is_refused_and_its_token_asked_for(
+    till: Till, database: Database, made: MadeOutCoupon, member: KnownMember
+) -> None:
+    known = identified(database, till, member)
+    wish = order(identification_id=known, coupons=[made.coupon], tenders=cash(9_000))
+
+    refused = told(till.post("/v1/pos/orders", wish), 422)
+    best = told(
+        till.post(
+            "/v1/pos/quotes",
+            {**AT, "lines": [TEA], "identification_id": known, "best_coupons": True},
+        )
+    )
+
+    assert [each["zh"] for each in refused["reasons"]] == ["券已激活为离线券，请出示离线券码"]
+    assert (best["discount_fen"], best["coupons"]) == (0, [])
 
 
 def test_an_upload_sent_again_is_told_the_same_and_moves_nothing(

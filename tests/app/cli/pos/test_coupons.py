@@ -70,6 +70,7 @@ def test_a_coupon_is_taken_by_its_code_or_its_id_and_stands_on_the_paper(
 
 def test_best_stands_alone(till: Terminal) -> None:
     assert "best 不与其他券同用" in till.refused("sell", *TEA, "--coupon", "best", "--coupon", "X")
+    assert "plaza pos offline --coupon" in till.refused("sell", *TEA, "--coupon", "OCT1.x.y")
 
 
 def test_a_coupon_is_taken_offline_once_and_uploaded(till: Terminal, world: World) -> None:
