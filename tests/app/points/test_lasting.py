@@ -217,6 +217,24 @@ def test_a_refund_takes_back_the_booking_of_points_that_were_kept_and_ended(
     assert ledger.upkeep.audit_all(years) == []
 
 
+def test_a_late_move_goes_no_further_than_what_was_decided(
+    years: Session, shop: Shop, member: KnownMember
+) -> None:
+    """Semantics 27, 34: what a later purchase promises may still be lost."""
+    old_points(years, shop, member, 500)
+    at(years, 2017, 3, 20)
+    shop.sell(years, member, 50)
+    at(years, 2017, 4, 10)
+    late = shop.sell(years, member, 50)
+
+    moved = keep(years)
+    promised = days(years, member)
+    shop.refund(years, late.public_id)
+
+    assert (moved, promised) == (500, {date(2017, 7, 31): 500})
+    assert days(years, member) == {date(2017, 6, 30): 500}
+
+
 @dataclass
 class Told:
     """A promise of the model: made on a day, perhaps taken back on another."""
