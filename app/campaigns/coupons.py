@@ -273,15 +273,23 @@ def void(session: Session, coupons: Sequence[str], *, by: str, reason: str) -> R
     return done
 
 
-def void_some(session: Session, *, batch: str, run: str | None, why: str, after: int) -> Recall:
+def void_some(
+    session: Session,
+    *,
+    batch: str,
+    run: str | None,
+    why: str,
+    after: int,
+    limit: int = 5_000,
+) -> Recall:
     """Call a batch's coupons back, or those of a run of codes, some at a time, and tell of it.
 
     See `coupons.issuing.void_batch`; the caller puts it on record.
     """
     if run is None:
-        done = issuing.void_batch(session, batch, why=why, after=after)
+        done = issuing.void_batch(session, batch, why=why, after=after, limit=limit)
     else:
-        done = runs.void_run(session, batch=batch, name=run, why=why, after=after)
+        done = runs.void_run(session, batch=batch, name=run, why=why, after=after, limit=limit)
     coupon_news.tell_voided(session, done)
     return done
 

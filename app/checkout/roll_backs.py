@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 import ledger
 from app import outbox
+from app.campaigns import coupon_news
 from app.checkout import discounts
 from app.checkout.baskets import Tender, check_tenders, not_ahead, sound
 from app.checkout.discounts import Use
@@ -162,6 +163,7 @@ def give(session: Session, request: RollBackRequest) -> Rolled:
         parts=[discounts.part_back(planned.use, planned.fen, had=had)],
         undone=[request.coupon],
     )
+    coupon_news.tell_returned(session, [back], order=order.public_id, refund=public_id)
     _post(session, request, planned, parts, key=public_id)
     _write(session, request, planned, parts, public_id=public_id)
     return _told(request, planned, back, public_id=public_id)

@@ -16,8 +16,7 @@ from app.api.member.paging import read_cursor, write_cursor
 from app.campaigns import coupons as room
 from app.members import identification
 from app.merchants.staff import Permission
-from coupons import issuing, runs
-from coupons.issuing import MOST_AT_ONCE, Recall
+from coupons.issuing import MOST_AT_ONCE
 
 _AT_ONCE = 2_000
 """Coupons that one step of a recall looks at."""
@@ -116,17 +115,7 @@ def grant_coupons(
 @writes(VoidCouponsSchema, VoidedSchema, status=HTTPStatus.OK)
 def void_coupons(session: Session, caller: ActingStaff, asked: AskedVoid) -> Mapping[str, Any]:
     """Call coupons back; used ones are named and left alone."""
-    done = issuing.void(session, asked.coupon_ids, why=audit.masked(asked.reason))
-    audit.record(
-        session,
-        actor=caller.public_id,
-        action="coupon.void",
-        object=f"coupons:{len(asked.coupon_ids)}",
-        after={
-            "coupons": list(asked.coupon_ids), "voided": done.voided, "used": list(done.used),
-        },
-        reason=asked.reason,
-    )  # fmt: skip
+    done = room.void(session, asked.coupon_ids, by=caller.public_id, reason=asked.reason)
     return {"voided": done.voided, "used": done.used, "next_cursor": None}
 
 
@@ -148,17 +137,17 @@ def void_batch(
             after={"run": asked.run},
             reason=asked.reason,
         )
-    done = _recall(session, asked, batch, after=began[0] if began else 0)
+    done = room.void_some(
+        session,
+        batch=batch,
+        run=asked.run,
+        why=audit.masked(asked.reason),
+        after=began[0] if began else 0,
+        limit=_AT_ONCE,
+    )
     last = done.last_id
     return {
         "voided": done.voided,
         "used": done.used,
         "next_cursor": last and write_cursor(session, caller, of=of, at=(last,)),
     }
-
-
-def _recall(session: Session, asked: AskedRecall, batch: str, *, after: int) -> Recall:
-    why = audit.masked(asked.reason)
-    if asked.run is None:
-        return issuing.void_batch(session, batch, why=why, after=after, limit=_AT_ONCE)
-    return runs.void_run(session, batch=batch, name=asked.run, why=why, after=after, limit=_AT_ONCE)

@@ -39,10 +39,10 @@ from plaza_client.errors import (
 )
 from plaza_client.offline import BadOfflineCoupon, OfflineCoupon, OfflineKeys, check_offline_coupon
 from plaza_client.till import Till
+from plaza_client.totals import CashierTotal, TenderTotal, Totals, ZReport
 from plaza_client.values import (
     Burn,
     Captured,
-    CashierTotal,
     EarnedBy,
     Exchange,
     Expiry,
@@ -60,13 +60,10 @@ from plaza_client.values import (
     RefundPart,
     Silent,
     Tender,
-    TenderTotal,
-    Totals,
     TriedRefund,
     Uploaded,
     Verdict,
     Write,
-    ZReport,
 )
 
 __all__ = [

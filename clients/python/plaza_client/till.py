@@ -10,6 +10,7 @@ import requests
 from plaza_client.coupons import FoundCoupon, Reward, RolledBack, Validated
 from plaza_client.offline import OfflineKeys, keys_of
 from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
+from plaza_client.totals import Totals, ZReport
 from plaza_client.values import (
     Burn,
     Captured,
@@ -24,12 +25,10 @@ from plaza_client.values import (
     Refund,
     RefundPart,
     Tender,
-    Totals,
     TriedRefund,
     Uploaded,
     Verdict,
     Write,
-    ZReport,
     read,
     written,
 )

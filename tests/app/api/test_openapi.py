@@ -112,7 +112,7 @@ def test_only_routes_with_a_business_key_promise_to_tell_its_first_result(
     assert promising == {
         "place_order", "pay_order", "refund_order", "void_order", "exchange_order",
         "authorise_burn", "capture_burn", "void_burn", "close_totals",
-        "claim_coupon",
+        "claim_coupon", "make_out_coupon", "roll_back_coupon",
     }  # fmt: skip
 
 

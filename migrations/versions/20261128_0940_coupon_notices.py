@@ -1,13 +1,13 @@
 """What holders were told of coupons that end soon.
 
 Revision ID: coupon_notices
-Revises: shares
+Revises: bare_cells
 """
 
 from alembic import op
 
 revision = "coupon_notices"
-down_revision = "shares"
+down_revision = "bare_cells"
 branch_labels = None
 depends_on = None
 
