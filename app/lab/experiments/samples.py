@@ -5,6 +5,7 @@ takes a body stops the experiments that would send it, until it has its sample.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.api.signing import SCHEME
 from app.campaigns import mall
 from app.campaigns.mall import NewItem
 from app.checkout import burns, orders, quotes, takings
+from app.checkout.baskets import Tender
 from app.clock import business_date, server_now
 from app.errors import NotFound
 from app.lab.experiments.district import DISTRICT, basket, member_of, sold, till_of
@@ -42,6 +44,7 @@ from coupons import codes, issuing, runs, shares, wallets
 
 FEN = 3_000
 POINTS = 100
+COUPON_FEN = 100
 LINE: dict[str, Any] = {
     "sku": "6901",
     "name": "龙井",
@@ -126,6 +129,20 @@ def _found_by_number(stage: Stage) -> Ask:
 
 def _refunded(stage: Stage, **fields: object) -> Ask:
     return Ask(ids={"order_id": _paid(stage)}, body={**_at(stage), "number": new_id("r"), **fields})
+
+
+def _with_coupon(stage: Stage, **fields: object) -> Ask:
+    """Sell with a coupon of ¥1, to be taken back alone."""
+    coupon = _coupon(stage)
+    wish = replace(basket(stage.session, stage.desk, fen=FEN), coupons=[coupon])
+    order = orders.sell(stage.session, wish, [Tender(name="cash", fen=FEN - COUPON_FEN)])
+    ids = {"order_id": order.public_id, "coupon_id": coupon}
+    return Ask(ids=ids, body={**_at(stage), **fields})
+
+
+def _rolled_back(stage: Stage) -> Ask:
+    paid = [{"name": "cash", "fen": COUPON_FEN}]
+    return _with_coupon(stage, number=new_id("k"), tenders=paid)
 
 
 def _exchanged(stage: Stage) -> Ask:
@@ -404,7 +421,10 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
     ),
     "pos.find_order": _found_by_number,
     "pos.refund_order": lambda stage: _refunded(stage, parts=[{"line": 1, "quantity": 1}]),
+    "pos.try_refund": lambda stage: Ask(ids={"order_id": _paid(stage)}, body=_at(stage)),
     "pos.void_order": _refunded,
+    "pos.roll_back_coupon": _rolled_back,
+    "pos.try_roll_back": _with_coupon,
     "pos.exchange_order": _exchanged,
     "pos.upload_orders": _uploaded,
     "pos.authorise_burn": _authorise,
