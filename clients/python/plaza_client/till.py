@@ -1,6 +1,6 @@
 """A till: every call of the tills' API as a function of plain values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -9,7 +9,7 @@ import requests
 
 from plaza_client.coupons import FoundCoupon, Reward, RolledBack, Validated
 from plaza_client.offline import OfflineKeys, keys_of
-from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Reply, Sender
+from plaza_client.sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, Key, Sender
 from plaza_client.totals import Totals, ZReport
 from plaza_client.values import (
     Burn,
@@ -26,10 +26,12 @@ from plaza_client.values import (
     RefundPart,
     Tender,
     TriedRefund,
-    Uploaded,
     Verdict,
     Write,
     read,
+    read_exchange,
+    read_page,
+    read_verdicts,
     written,
 )
 
@@ -301,7 +303,8 @@ class Till:
             **_said(burn_confirmation=burn_confirmation),
         }
         path = f"{_BASE}/orders/{order_id}/exchange"
-        return _exchange(self._sender.post(path, body | _parts(parts), key=key))
+        reply = self._sender.post(path, body | _parts(parts), key=key)
+        return read_exchange(reply.body, replayed=reply.replayed)
 
     def authorise_burn(
         self,
@@ -348,7 +351,8 @@ class Till:
     def upload(self, sales: Sequence[Captured], *, key: str | None = None) -> list[Verdict]:
         """Send what was sold while the line was down, at most 500; one verdict each, in order."""
         orders = [self._captured(sale) for sale in sales]
-        return _verdicts(self._sender.post(f"{_BASE}/orders/batch", {"orders": orders}, key=key))
+        reply = self._sender.post(f"{_BASE}/orders/batch", {"orders": orders}, key=key)
+        return read_verdicts(reply.body)
 
     def offline_keys(self) -> OfflineKeys:
         """Ask for what it takes to check coupons offline; keep it on the disk."""
@@ -370,9 +374,9 @@ class Till:
         reply = self._sender.repeat(write)
         match write.path.rpartition("/")[2]:
             case "batch":
-                return _verdicts(reply)
+                return read_verdicts(reply.body)
             case "exchange":
-                return _exchange(reply)
+                return read_exchange(reply.body, replayed=reply.replayed)
             case "refunds" | "void":
                 return read(Refund, reply.body, replayed=reply.replayed)
             case _:
@@ -414,7 +418,7 @@ class Till:
     ) -> Page[ListedOrder]:
         """Return a page of the store's orders by their last change; `cursor` goes on from one."""
         body = self._sender.get(f"{_BASE}/orders", _page(updated_since, cursor, limit)).body
-        return _read_page(body, [read(ListedOrder, each) for each in body["orders"]])
+        return read_page(body, [read(ListedOrder, each) for each in body["orders"]])
 
     def list_refunds(
         self,
@@ -425,7 +429,7 @@ class Till:
     ) -> Page[ListedRefund]:
         """Return a page of the store's refunds, oldest first."""
         body = self._sender.get(f"{_BASE}/refunds", _page(updated_since, cursor, limit)).body
-        return _read_page(body, [read(ListedRefund, each) for each in body["refunds"]])
+        return read_page(body, [read(ListedRefund, each) for each in body["refunds"]])
 
     def _basket(
         self,
@@ -467,33 +471,6 @@ class Till:
 
 def _page(updated_since: datetime | None, cursor: str | None, limit: int) -> dict[str, str]:
     return _said(updated_since=_instant(updated_since), cursor=cursor, limit=str(limit))
-
-
-def _read_page(body: Mapping[str, Any], rows: Sequence[T]) -> Page[T]:
-    return Page(rows=rows, next_cursor=body["next_cursor"], has_more=body["has_more"])
-
-
-def _exchange(reply: Reply) -> Exchange:
-    return Exchange(
-        refund=read(Refund, reply.body["refund"], replayed=reply.replayed),
-        order=read(Order, reply.body["order"], replayed=reply.replayed),
-        to_pay_fen=reply.body["to_pay_fen"],
-    )
-
-
-def _verdicts(reply: Reply) -> list[Verdict]:
-    return [_verdict(each) for each in reply.body["verdicts"]]
-
-
-def _verdict(sent: dict[str, Any]) -> Verdict:
-    problem = sent.get("problem") or {}
-    order = sent.get("order")
-    return Verdict(
-        status=sent["status"],
-        order=read(Uploaded, order) if order else None,
-        code=problem.get("code", ""),
-        detail=problem.get("detail", ""),
-    )
 
 
 def _coupons(coupons: Sequence[str], *, best: bool) -> dict[str, Any]:

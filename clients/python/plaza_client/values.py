@@ -391,6 +391,36 @@ def _value(kind: type[Any], name: str, value: Any) -> Any:
     return reader(value)
 
 
+def read_page(body: Mapping[str, Any], rows: Sequence[T]) -> Page[T]:
+    """Return a page of a list; its rows are read already."""
+    return Page(rows=rows, next_cursor=body["next_cursor"], has_more=body["has_more"])
+
+
+def read_exchange(body: Mapping[str, Any], *, replayed: bool) -> Exchange:
+    """Return an exchange: what went back, and the new order."""
+    return Exchange(
+        refund=read(Refund, body["refund"], replayed=replayed),
+        order=read(Order, body["order"], replayed=replayed),
+        to_pay_fen=body["to_pay_fen"],
+    )
+
+
+def read_verdicts(body: Mapping[str, Any]) -> list[Verdict]:
+    """Return what became of each sale of an upload."""
+    return [_verdict(each) for each in body["verdicts"]]
+
+
+def _verdict(sent: Mapping[str, Any]) -> Verdict:
+    problem = sent.get("problem") or {}
+    order = sent.get("order")
+    return Verdict(
+        status=sent["status"],
+        order=read(Uploaded, order) if order else None,
+        code=problem.get("code", ""),
+        detail=problem.get("detail", ""),
+    )
+
+
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
