@@ -10,7 +10,7 @@ from config.database import server_now_of
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 GRACE = timedelta(hours=6)
-"""At 06:00 the day before closes, and what waits for that begins."""
+"""At 06:00 the day before closes: till then its late sales are still booked on it."""
 
 
 def business_date(instant: datetime) -> date:

@@ -9,17 +9,14 @@ from datetime import date, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.clock import business_date
+from app.clock import GRACE, business_date
 from config.database import now_of
 from ledger import upkeep
-
-_GRACE = timedelta(hours=6)
-"""A day closes at 06:00 of the next one: till then its late sales are still booked on it."""
 
 
 def close_days(session: Session) -> bool:
     """Close the books through yesterday, or the day before until 06:00; tell whether any closed."""
-    through = business_date(now_of(session) - _GRACE) - timedelta(days=1)
+    through = business_date(now_of(session) - GRACE) - timedelta(days=1)
     return upkeep.close_days(session, through=through)
 
 

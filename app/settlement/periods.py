@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app import audit, books, outbox
 from app.books import Code, Kind
-from app.clock import SHANGHAI, day_start, month_end
+from app.clock import GRACE, SHANGHAI, day_start, month_end
 from app.errors import Invalid
 from app.merchants.models import Merchant
 from app.settlement.captions import CAPTIONS, POSTED
@@ -32,8 +32,6 @@ from app.settlement.errors import (
 from app.settlement.models import Line, Period
 from config.database import now_of
 from ledger import Journal, Posting, upkeep
-
-_GRACE = timedelta(hours=6)  # Till then the last day's late sales are booked on it.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +70,7 @@ class Month:
     @property
     def closable_at(self) -> datetime:
         """The instant from which it may be closed: 06:00 of the day after it."""
-        return day_start(self.ends_on + timedelta(days=1)) + _GRACE
+        return day_start(self.ends_on + timedelta(days=1)) + GRACE
 
     def following(self) -> Self:
         """Return the month after it."""
