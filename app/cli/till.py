@@ -389,6 +389,8 @@ def _show_sale(sale: Sale) -> None:
     click.echo(f"抵扣 burned  {sale.burned_points} 积分 = {yuan(sale.burned_fen)}")
     click.echo(f"实付 paid    {yuan(sale.due_fen)}")
     click.echo(f"获得 earned  {sale.earned_points} 积分")
+    for gift in sale.gifts:
+        click.echo(f"赠券 gift    {gift.zh} {gift.en}（{gift.coupon or gift.why}）")
 
 
 def _show_refund(refunded: Refunded, *, trying: bool) -> None:

@@ -9,9 +9,11 @@ from app.merchants.models import Staff
 from app.merchants.staff import Role
 from config.database import Database
 from coupons import issuing
+from tests.app.campaigns.test_pay_gifts import open_gift
 from tests.app.checkout.shops import Shop, open_shop
 from tests.app.checkout.test_coupons import off, open_batch
 from tests.app.cli.conftest import Plaza
+from tests.coupons.makers import make_batch
 from tests.factories import make_member, new_phone, unique
 
 
@@ -86,6 +88,27 @@ def test_a_coupon_is_named_at_the_till_or_the_best_is_chosen(
     assert "there is no such coupon" in plaza.refused(
         "sell", *words, "--coupon", "C-NOTHING", "--as", lin
     )
+
+
+def test_the_coupon_that_a_sale_gives_is_told(
+    plaza: Plaza, shop: Shop, lin: str, database: Database, district: str
+) -> None:
+    """C7"""
+    with database.transaction(district) as session:
+        member = make_member(session)
+        batch = make_batch(session, limits={"per_member": 1}).code
+        open_gift(
+            session,
+            batch=batch,
+            conditions={"scope": {"include": {"merchants": [shop.merchant.code]}}},
+        )
+    words = ["sell", "--store", shop.till.store.code, "--member", member.public_id, "--as", lin]
+
+    first, second = [plaza(*words, "--line", "30") for _ in range(2)]
+
+    assert "赠券 gift" in first
+    assert "（cpn_" in first
+    assert "（claim-limit）" in second
 
 
 def test_who_pays_by_a_known_channel_is_a_member_at_once(
