@@ -136,7 +136,7 @@ def test_a_preset_is_made_of_its_parameters_by_name() -> None:
         "code": "text", "title_zh": "text", "title_en": "text", "batches": "codes",
         "total": "integer",
     }  # fmt: skip
-    assert [presets.parameters(name)["code"] for name in presets.PRESETS] == ["text"] * 10
+    assert [presets.parameters(name)["code"] for name in presets.PRESETS] == ["text"] * 11
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def try_(file: TextIO) -> None:
     """试算：商品行、券模板、会员与时刻 / lines, templates, a member and an instant, as JSON.
 
     \b
-    plaza coupons try sale.json        # docs/coupons-try.md：十个例子 / ten examples
+    plaza coupons try sale.json        # docs/coupons-try.md：例子 / worked examples
     """
     try:
         document = json.load(file)

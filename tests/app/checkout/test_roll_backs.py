@@ -15,7 +15,7 @@ from app.checkout.errors import (
     PaymentMismatch,
     RefundExceedsRemaining,
 )
-from app.checkout.models import OrderRollBack
+from app.checkout.models import Order, OrderRollBack
 from app.checkout.orders import place
 from app.checkout.returns import RefundAmount, RefundQuantity, RefundWhole, Request
 from app.checkout.roll_backs import RollBackRequest, Rolled
@@ -177,7 +177,8 @@ def test_another_coupon_that_would_fail_on_what_is_kept_refuses_it_by_name(
     assert coupon == first
     assert "再买 ¥10.00" in zh
     assert "¥10.00" in en
-    assert session.scalar(select(OrderRollBack.id)) is None
+    paid_by = select(OrderRollBack.id).join(Order, Order.id == OrderRollBack.order_id)
+    assert session.scalar(paid_by.where(Order.public_id == order)) is None
     assert standing(session, second) is Standing.USED
     # The one with the threshold itself may go: the other asks for nothing.
     assert roll_back(session, shop, order, first, fen=1_500).returned

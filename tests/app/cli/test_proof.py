@@ -98,10 +98,10 @@ def test_what_cannot_be_proven_is_refused_in_words(there: Plaza, tmp_path: Path)
     sell(there, DAYS[0])
     sealed(there, DAYS[3])
     before = str(BEGIN - timedelta(days=1))
-    assert f"the first day that is sealed is {DAYS[0]}" in there.refused(
+    assert f"the first day with a booking is {DAYS[0]}" in there.refused(
         "proof", "export", "--day", before, file
     )
-    assert "the first day that is sealed" in there.refused(
+    assert "the first day with a booking" in there.refused(
         "proof", "days", "--from", before, "--to", DAYS[0]
     )
     assert "no journal" in there.refused("proof", "of", "ord_x:earn/1")

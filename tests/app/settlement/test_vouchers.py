@@ -22,7 +22,7 @@ __all__ = ["example"]
 DOCUMENT = PROJECT / "docs/settlement.md"
 DISTRICT_ONLY = {
     Caption.REDEEMED, Caption.DONATED, Caption.GRANTED, Caption.MOVED, Caption.REVALUED,
-    Caption.SPREAD, Caption.ROUNDING, Caption.DEPOSIT,
+    Caption.SPREAD, Caption.ROUNDING, Caption.DEPOSIT, Caption.CHARITY_PAID,
 }  # fmt: skip
 
 
