@@ -45,6 +45,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile(os.environ.get("PLAZA_TEST_PROFILE", "plaza"))
 
+_LONGEST = PROJECT / "tests/app/lab"
 _ROLES = ("plaza_owner", "plaza_app")
 _PASSWORD = "plaza-test"
 
@@ -57,7 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--on-postgres`, leave out what no version of PostgreSQL could change."""
+    """Begin with the longest, or one worker waits for another's last; leave out with an option.
+
+    `--on-postgres` leaves out what no version of PostgreSQL could change.
+    """
+    items.sort(key=lambda item: not item.path.is_relative_to(_LONGEST))
     if config.getoption("--on-postgres"):
         apart = [item for item in items if "superuser_url" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=apart)

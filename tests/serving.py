@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from config.settings import KEY_NAMES, PROJECT, Settings
 
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 @contextmanager
