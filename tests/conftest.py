@@ -46,6 +46,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("PLAZA_TEST_PROFILE", "plaza"))
 
 _LONGEST = PROJECT / "tests/app/lab"
+_FUZZ = PROJECT / "tests/fuzz"
 _ROLES = ("plaza_owner", "plaza_app")
 _PASSWORD = "plaza-test"
 
@@ -53,18 +54,26 @@ _PASSWORD = "plaza-test"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a second version of the server be tested without testing everything else twice."""
     parser.addoption(
-        "--on-postgres", action="store_true", help="only tests that meet the test server"
+        "--on-postgres",
+        action="store_true",
+        help="only tests that meet the test server, without the lab",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest, or one worker waits for another's last; leave out with an option.
 
-    `--on-postgres` leaves out what no version of PostgreSQL could change.
+    `--on-postgres` leaves out what no version of PostgreSQL could change: tests without a server,
+    and the lab and the fuzz, which try from outside what the other tests have tried inside.
     """
     items.sort(key=lambda item: not item.path.is_relative_to(_LONGEST))
     if config.getoption("--on-postgres"):
-        apart = [item for item in items if "superuser_url" not in getattr(item, "fixturenames", ())]
+        apart = [
+            item
+            for item in items
+            if "superuser_url" not in getattr(item, "fixturenames", ())
+            or any(item.path.is_relative_to(place) for place in (_LONGEST, _FUZZ))
+        ]
         config.hook.pytest_deselected(items=apart)
         items[:] = [item for item in items if item not in set(apart)]
 

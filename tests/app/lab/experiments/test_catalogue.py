@@ -122,13 +122,13 @@ def test_a_new_route_with_a_body_wants_its_sample(settings: Settings) -> None:
 
 def test_the_command_lists_runs_and_tells_the_outcome(plaza: Plaza) -> None:
     listed = plaza("lab").splitlines()
-    printed = plaza("lab", "E18", "--short", "--seed", "3")
-    told = plaza.json("lab", "E18", "--short", "--seed", "3")
+    printed = plaza("lab", "E19", "--short", "--seed", "3")
+    told = plaza.json("lab", "E19", "--short", "--seed", "3")
 
     assert [line.split()[0] for line in listed] == list(EXPERIMENTS)
-    assert "✔ E18 达标 / met" in printed
+    assert "✔ E19 达标 / met" in printed
     assert "seed 3" in printed
     (report,) = told
-    assert (report["experiment"], report["seed"], report["met"]) == ("E18", 3, True)
+    assert (report["experiment"], report["seed"], report["met"]) == ("E19", 3, True)
     assert json.dumps(report["findings"])
     assert "no such experiment" in plaza.refused("lab", "E99")
