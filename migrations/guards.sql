@@ -69,6 +69,9 @@ GRANT UPDATE (retired_at) ON coupon_template TO plaza_app;
 GRANT UPDATE (closed_at, closed_why) ON coupon_batch TO plaza_app;
 GRANT UPDATE (voided_at, voided_why) ON coupon_code_run TO plaza_app;
 
+-- Who leaves a segment is no longer in it.
+GRANT DELETE ON segment_member TO plaza_app;
+
 -- What paid orders give ends once.
 GRANT UPDATE (ended_at, ended_why) ON pay_gift TO plaza_app;
 

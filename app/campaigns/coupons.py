@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import approvals, audit, outbox
 from app.approvals import ChangeRequest
-from app.campaigns import coupon_news
+from app.campaigns import coupon_news, segments
 from app.errors import NotFound, StateConflict
 from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
@@ -50,7 +50,10 @@ def add_template(session: Session, template: Template, *, by: str) -> ListedTemp
 
     Raises:
         Retired: the template issues nothing more.
+        NotFound: it is for members of a segment that is not there.
     """
+    if template.offer is not None:
+        segments.require_known(session, template.offer.who.segments)
     added = batches.add_template(session, template, by=by)
     audit.record(
         session,

@@ -1,9 +1,9 @@
-"""Tables of campaigns: what the mall offers, what paid orders give, what holders were told."""
+"""Tables of campaigns: segments, what the mall offers, what paid orders give, what was told."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config.database import Base
@@ -76,6 +76,38 @@ class PayGift(Base):
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ended_why: Mapped[str | None]
+
+
+class Segment(Base):
+    """A named list of members, for what only they may use (人群)."""
+
+    __tablename__ = "segment"
+    __table_args__ = (
+        UniqueConstraint("code"),
+        CheckConstraint("code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$'", name="code"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    code: Mapped[str]
+    title_zh: Mapped[str]
+    title_en: Mapped[str]
+    opened_by: Mapped[str]
+    opened_at: Mapped[datetime]
+
+
+class SegmentMember(Base):
+    """A member is in a segment. The row goes when he leaves it."""
+
+    __tablename__ = "segment_member"
+    __table_args__ = (Index("segment_member_member_id_idx", "member_id"),)
+
+    segment_id: Mapped[int] = mapped_column(
+        ForeignKey("segment.id"), primary_key=True, autoincrement=False
+    )
+    member_id: Mapped[int] = mapped_column(
+        ForeignKey("member.id"), primary_key=True, autoincrement=False
+    )
+    since: Mapped[datetime]
 
 
 class CouponNotice(Base):

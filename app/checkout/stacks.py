@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.campaigns import segments
 from app.checkout.baskets import BEST, Basket, OfflineUse
 from app.checkout.discounts import NO_COUPONS, Least, Stack, Use
 from app.checkout.errors import CouponNotUsable
@@ -242,8 +243,13 @@ def shopper_of(
     birthday = None
     if any(offer.who.birthday for offer in offers):
         birthday = birthday_of(session, member)
+    chosen = any(offer.who.segments for offer in offers)
     return Shopper(
-        tier=member.tier, first_purchase=first_purchase, first_at=first_at, birthday=birthday
+        tier=member.tier,
+        segments=segments.codes_of(session, member.id) if chosen else frozenset(),
+        first_purchase=first_purchase,
+        first_at=first_at,
+        birthday=birthday,
     )
 
 

@@ -176,8 +176,8 @@ def test_the_application_deletes_only_what_is_of_no_more_use(session: Session) -
 
     assert found == [
         "cashier_member", "channel_identity", "code_miss", "code_seed", "coupon_miss",
-        "idempotency", "identification", "outbox", "refresh_token", "sign_in_code",
-        "staff_miss",
+        "idempotency", "identification", "outbox", "refresh_token", "segment_member",
+        "sign_in_code", "staff_miss",
     ]  # fmt: skip
 
 

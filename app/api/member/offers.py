@@ -21,6 +21,7 @@ from app.api.member.coupons import GotCouponSchema
 from app.api.member.paging import LIMIT, PageSchema, read_cursor, write_cursor
 from app.api.tokens import MemberClaim
 from app.campaigns import coupons
+from app.campaigns.segments import CODES_OF_MEMBER
 from app.errors import NotFound
 from app.members.birthdays import birthday_of
 from app.members.identification import KnownMember
@@ -243,6 +244,7 @@ def _shopper(session: Session, member: KnownMember, rows: Sequence[Any]) -> Shop
     asked = any(offer.who.birthday for offer in offers)
     return Shopper(
         tier=member.tier,
+        segments=frozenset(rows[0].segments if rows else ()),
         first_purchase=bool(rows) and not rows[0].bought,
         birthday=birthday_of(session, member) if asked else None,
     )
@@ -275,7 +277,8 @@ _OFFERS: LiteralString = f"""
         EXISTS (
             SELECT FROM "order" o JOIN member m ON m.id = o.member_id
             WHERE (m.id = %(member)s OR m.merged_into_id = %(member)s)
-                AND o.state = 'paid') AS bought
+                AND o.state = 'paid') AS bought,
+        {CODES_OF_MEMBER} AS segments
     FROM coupon_batch b JOIN coupon_template_version v ON v.id = b.version_id
     WHERE b.closed_at IS NULL AND b.ends_at > %(now)s AND {_IS_OFFERED}
         AND (%(before)s::bigint IS NULL OR b.id < %(before)s)

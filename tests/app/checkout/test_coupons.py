@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.books import Kind
+from app.campaigns import segments
 from app.checkout import invariants, orders, payments, quotes, refunds
 from app.checkout.baskets import BEST, Basket, BasketLine, Tender
 from app.checkout.drafts import Sale
@@ -162,6 +163,23 @@ def test_a_named_coupon_that_cannot_be_used_refuses_the_order_with_the_gap(
         sell(session, basket, 5_000)
 
     assert standing(session, coupon) is Standing.USABLE
+
+
+def test_a_coupon_for_a_segment_is_its_members_alone(session: Session) -> None:
+    """C2: whoever leaves the segment keeps the coupon, and may not use it."""
+    shop, member, code = open_shop(session), make_member(session), unique("vip")
+    segments.open_segment(session, code=code, title_zh="贵宾", title_en="VIP", by="system:test")
+    coupon = give(session, member, off(1_000) | {"who": {"segments": [code, "others"]}})
+    basket = replace(shop.basket(session, member, 6_000), coupons=[coupon])
+    by_id = [member.public_id]
+
+    with pytest.raises(CouponNotUsable, match="仅限指定会员"):
+        sell(session, basket, 5_000)
+    segments.put_in(session, code, by_id, by="system:test")
+    assert quotes.answer(quotes.quote(session, basket))["discount_fen"] == 1_000
+    segments.take_out(session, code, by_id, by="system:test")
+    with pytest.raises(CouponNotUsable, match="仅限指定会员"):
+        sell(session, basket, 5_000)
 
 
 def test_somebody_elses_coupon_is_as_good_as_none(session: Session) -> None:

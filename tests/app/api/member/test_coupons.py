@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app.api import guessing
+from app.campaigns import segments
 from app.clock import server_now
 from app.members.sealing import coupon_keys
 from config.database import Database
@@ -88,6 +89,22 @@ def test_offers_say_why_not_and_whether_they_serve_here_and_now(
     assert [each["code"] for each in offer_of(phone, gold)["unusable"]] == ["wrong-tier"]
     assert [each["code"] for each in offer_of(phone, gone)["why_not"]] == ["sold-out"]
     assert told(phone.post("coupons/claims", {"batch": gone}), 409)["code"] == "sold-out"
+
+
+def test_an_offer_for_a_segment_serves_its_members_alone(phone: Phone, database: Database) -> None:
+    """C2"""
+    code = unique("vip")
+    with database.transaction("test") as session:
+        segments.open_segment(session, code=code, title_zh="贵宾", title_en="VIP", by="system:test")
+    chosen = opened(database, off(100) | {"who": {"segments": [code]}})
+
+    before = offer_of(phone, chosen)
+    with database.transaction("test") as session:
+        segments.put_in(session, code, [phone.member(database).public_id], by="system:test")
+    after = offer_of(phone, chosen)
+
+    assert [each["code"] for each in before["unusable"]] == ["wrong-segment"]
+    assert (after["usable_here"], after["unusable"]) == (True, [])
 
 
 def test_offers_come_in_pages_and_in_one_query_each(phone: Phone, database: Database) -> None:
