@@ -70,9 +70,12 @@ _AUDIT = text(
         FROM coupon_lock GROUP BY coupon_id
     ), spent AS (
         SELECT coupon_id, sum(fen) AS fen FROM kept GROUP BY coupon_id
+    ), seated AS (
+        SELECT t.coupon_id, t.holder, count(*) AS number FROM coupon_taking t GROUP BY 1, 2
     ), out AS (
-        SELECT o.jti, o.holder, o.seat, o.starts_at,
-            least(o.ends_at, o.taken_at, c.voided_at) AS ended_at
+        SELECT o.jti, o.starts_at, max(least(o.ends_at, o.taken_at, c.voided_at)) OVER (
+            PARTITION BY o.holder, o.seat ORDER BY o.starts_at, o.jti
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken_until
         FROM coupon_offline o JOIN coupon c ON c.id = o.coupon_id
     ), checks AS (
         SELECT b.code || ' ' || coalesce(c.what, t.what) || ' ' || coalesce(c.slot, t.slot)
@@ -94,16 +97,16 @@ _AUDIT = text(
         UNION ALL
         SELECT c.public_id, x.*
         FROM coupon c JOIN coupon_batch b ON b.id = c.batch_id
-        LEFT JOIN locks l ON l.coupon_id = c.id LEFT JOIN spent s ON s.coupon_id = c.id,
+        LEFT JOIN locks l ON l.coupon_id = c.id LEFT JOIN spent s ON s.coupon_id = c.id
+        LEFT JOIN seated g ON g.coupon_id = c.id AND g.holder = c.holder,
         LATERAL (VALUES
             ('a coupon counts its open redemptions', c.used, coalesce(l.open, 0)),
             ('money on a coupon is what was stored less what it paid',
              CASE WHEN c.uses IS NULL THEN c.value_fen ELSE 0 END,
              CASE WHEN c.uses IS NULL THEN b.value_fen - coalesce(s.fen, 0) ELSE 0 END),
             ('a holder''s coupon has its seat', 1,
-             CASE WHEN c.holder IS NULL OR c.how = 'reissue' THEN 1 ELSE (
-                 SELECT count(*) FROM coupon_taking t
-                 WHERE t.coupon_id = c.id AND t.holder = c.holder) END)
+             CASE WHEN c.holder IS NULL OR c.how = 'reissue' THEN 1
+                 ELSE coalesce(g.number, 0) END)
         ) AS x (invariant, expected, found)
         UNION ALL
         SELECT k.public_id, x.*
@@ -124,11 +127,9 @@ _AUDIT = text(
             WHERE r.coupon_id = o.coupon_id AND r.order_ref = o.order_ref)
         FROM coupon_offline o WHERE o.order_ref IS NOT NULL
         UNION ALL
-        SELECT o.jti, 'a holder''s place for an offline coupon is taken once', 0, (
-            SELECT count(*) FROM out n
-            WHERE n.holder = o.holder AND n.seat = o.seat AND n.jti <> o.jti
-                AND n.starts_at <= o.starts_at
-                AND n.ended_at >= o.starts_at + interval '1 second')  -- Tokens tell whole seconds.
+        SELECT o.jti, 'a holder''s place for an offline coupon is taken once', 0,
+            -- Tokens tell whole seconds.
+            coalesce(o.taken_until >= o.starts_at + interval '1 second', false)::int
         FROM out o
         UNION ALL
         SELECT c.public_id, 'a code''s coupon is of its batch', r.batch_id, c.batch_id
