@@ -153,23 +153,28 @@ _BALANCE_THROUGH = text(
                     AND booked_on > since.day AND booked_on <= :through), 0)
     """
 )
+# The page is cut before it is joined: a planner that may walk the journals from the newest on until
+# the page is full does so, through all that other accounts have had since.
 _STATEMENT = text(
     """
     SELECT e.*, j.key, j.kind, j.occurred_at, j.details
     FROM (
-        SELECT journal_id, line, booked_on, debit_id AS account_id, credit_id AS other_id,
-               -amount AS amount
-        FROM transfer
-        WHERE debit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
-        UNION ALL
-        SELECT journal_id, line, booked_on, credit_id, debit_id, amount
-        FROM transfer
-        WHERE credit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
+        SELECT * FROM (
+            SELECT journal_id, line, booked_on, debit_id AS account_id, credit_id AS other_id,
+                   -amount AS amount
+            FROM transfer
+            WHERE debit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
+            UNION ALL
+            SELECT journal_id, line, booked_on, credit_id, debit_id, amount
+            FROM transfer
+            WHERE credit_id = ANY (:accounts) AND booked_on >= :start AND booked_on < :end
+        ) side
+        WHERE CAST(:journal AS bigint) IS NULL
+            OR (journal_id, line, account_id) < (:journal, :line, :account)
+        ORDER BY journal_id DESC, line DESC, account_id DESC LIMIT :limit
     ) e
     JOIN journal j ON j.id = e.journal_id
-    WHERE CAST(:journal AS bigint) IS NULL
-        OR (e.journal_id, e.line, e.account_id) < (:journal, :line, :account)
-    ORDER BY e.journal_id DESC, e.line DESC, e.account_id DESC LIMIT :limit
+    ORDER BY e.journal_id DESC, e.line DESC, e.account_id DESC
     """
 )
 _TRIAL_BALANCE = text(
