@@ -43,6 +43,7 @@ for _each in (
     selling.receipt,
     returning.refund,
     returning.void,
+    returning.roll_back,
     returning.exchange,
     returning.totals,
     returning.repeat,

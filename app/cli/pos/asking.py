@@ -20,6 +20,7 @@ from plaza_client import (
     Refund,
     RefundPart,
     Refused,
+    RolledBack,
     Tender,
     Till,
     Unanswered,
@@ -227,6 +228,8 @@ def papers(desk: Desk, answer: Answer | Refused) -> list[str]:
         return paper.refund(head(desk), answer)
     if isinstance(answer, Exchange):
         return paper.exchange(head(desk), answer, [], tenders=[])
+    if isinstance(answer, RolledBack):
+        return paper.roll_back(head(desk), answer)
     return [f"{len(answer)} 笔 / sales"]
 
 

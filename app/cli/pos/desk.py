@@ -21,6 +21,7 @@ from plaza_client import (
     Order,
     Refund,
     Refused,
+    RolledBack,
     Till,
     Unproven,
     Verdict,
@@ -92,7 +93,7 @@ class _State:
     write: dict[str, str] | None = field(default=None, repr=False)
 
 
-Answer = Order | Refund | Exchange | list[Verdict]
+Answer = Order | Refund | Exchange | RolledBack | list[Verdict]
 
 
 class Desk:

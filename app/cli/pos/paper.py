@@ -8,7 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from plaza_client import Exchange, Line, Order, Quote, Receipt, Refund, Tender, Totals, Verdict
+from plaza_client import (
+    Exchange,
+    Line,
+    Order,
+    Quote,
+    Receipt,
+    Refund,
+    RolledBack,
+    Tender,
+    Totals,
+    Verdict,
+)
 
 from app.clock import SHANGHAI
 from app.money import yuan
@@ -119,6 +130,23 @@ def exchange(
         *sale(head, done.order, lines, tenders=tenders, title="换货·新购 EXCHANGE: NEW"),
         row(word, yuan(abs(done.to_pay_fen))),
     ]
+
+
+def roll_back(head: Head, done: RolledBack, *, tenders: Sequence[Tender] = ()) -> list[str]:
+    """Return the paper of a coupon that was taken back alone."""
+    paper = [
+        *_top(head, "退券小票 COUPON TAKEN BACK"),
+        row("单号 No.", done.number),
+        row("原订单", done.order_id),
+        row("券 Coupon", done.coupon_id),
+        _RULE,
+        row("补付 Paid", yuan(done.fen)),
+        *_paid(tenders),
+        row("券仍让 It still gives", yuan(done.remaining_fen)),
+    ]
+    if done.returned:
+        paper.append("券已退回会员 The member has it again")
+    return [*paper, *_again(replayed=done.replayed)]
 
 
 def quote(asked: Quote) -> list[str]:

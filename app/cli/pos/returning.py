@@ -1,4 +1,4 @@
-"""`plaza pos refund`, `void`, `exchange`, `totals`, `repeat`."""
+"""`plaza pos refund`, `void`, `rollback`, `exchange`, `totals`, `repeat`."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -24,6 +24,7 @@ from app.cli.pos.asking import (
 )
 from app.cli.pos.desk import Desk
 from app.cli.pos.paper import Sold
+from app.money import yuan
 
 
 class Back(click.ParamType[RefundPart]):
@@ -79,6 +80,46 @@ def void(desk: Desk, *, order: str) -> None:
         found = find(till, order)
         given = till.void(found.order_id, number=desk.next_number())
     say(desk, given, paper.refund(head(desk), given, title="撤销小票 VOID"))
+
+
+@click.command("rollback")
+@click.argument("order")
+@click.argument("coupon")
+@click.option("--line", type=int, help="只退第几行 / only this line.")
+@click.option("--quantity", type=int, help="退几件（需 --line） / so many units of --line.")
+@click.option("--amount", metavar="YUAN", help="退券的多少优惠 / so much of what it gave.")
+@click.option("--try", "trying", is_flag=True, help="只试算 / only say what it would cost.")
+@tenders_option
+@at_till
+def roll_back(
+    desk: Desk,
+    *,
+    order: str,
+    coupon: str,
+    line: int | None,
+    quantity: int | None,
+    amount: str | None,
+    trying: bool,
+    tenders: Sequence[Tender],
+) -> None:
+    """单独退一张券，由顾客补付 / take one coupon of an order back alone; its customer pays it.
+
+    \b
+    plaza pos rollback T1-7KQ2-000012 cpn_01J… --try
+    plaza pos rollback T1-7KQ2-000012 cpn_01J… --line 1 --quantity 1 --pay wechat=3.30
+    """
+    parts = part_of(line, quantity, amount)
+    with ready(desk) as till:
+        found = find(till, order)
+        due_fen = till.try_roll_back(found.order_id, coupon, parts=parts)
+        if trying:
+            say(desk, {"fen": due_fen}, [paper.row("应补付 To pay", yuan(due_fen))])
+            return
+        paid = as_tenders(tenders, due_fen=due_fen)
+        done = till.roll_back(
+            found.order_id, coupon, number=desk.next_number(), tenders=paid, parts=parts
+        )
+    say(desk, done, paper.roll_back(head(desk), done, tenders=paid))
 
 
 @click.command()

@@ -358,19 +358,16 @@ class Till:
         """Ask for what it takes to check coupons offline; keep it on the disk."""
         return keys_of(self._sender.get(f"{_BASE}/offline-keys").body)
 
-    def repeat(self, write: Write) -> Order | Refund | Exchange | list[Verdict]:
+    def repeat(self, write: Write) -> Order | Refund | Exchange | RolledBack | list[Verdict]:
         """Send a write that was kept, and return what its first call would have returned.
 
-        A burn, a Z report or a roll back is repeated by its own call, with the same `key`.
+        A burn or a Z report is repeated by its own call, with the same `key`.
 
         Raises:
             ValueError: it is one of these; nothing is sent.
         """
-        own = write.path.endswith("/roll-backs")
-        if own or write.path.startswith((f"{_BASE}/burns", f"{_BASE}/totals")):
-            raise ValueError(
-                "repeat a burn, a Z report or a roll back by its own call, with its key"
-            )
+        if write.path.startswith((f"{_BASE}/burns", f"{_BASE}/totals")):
+            raise ValueError("repeat a burn or a Z report by its own call, with its key")
         reply = self._sender.repeat(write)
         match write.path.rpartition("/")[2]:
             case "batch":
@@ -379,6 +376,8 @@ class Till:
                 return read_exchange(reply.body, replayed=reply.replayed)
             case "refunds" | "void":
                 return read(Refund, reply.body, replayed=reply.replayed)
+            case "roll-backs":
+                return read(RolledBack, reply.body, replayed=reply.replayed)
             case _:
                 return read(Order, reply.body, replayed=reply.replayed)
 

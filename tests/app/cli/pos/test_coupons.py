@@ -2,9 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+from plaza_client import Tender, Unanswered
+
 from app.checkout import offline
 from app.cli.pos.coupons import check, take
 from app.cli.pos.desk import Desk
+from app.cli.pos.paper import row
 from app.members.sealing import coupon_keys
 from config.database import now_of
 from coupons import codes, issuing
@@ -50,6 +54,50 @@ def test_the_best_coupons_are_taken_by_one_word(till: Terminal, world: World) ->
     assert "券 测试券" in quoted
     assert "再买 ¥400.00" in quoted
     assert (sold["discount_fen"], sold["due_fen"], sold["earned_points"]) == (2_000, 8_000, 80)
+
+
+def test_one_coupon_is_taken_back_alone_for_money(till: Terminal, world: World) -> None:
+    """C14; semantics 7"""
+    coupon = own(world, 2_000)
+    sold = till.json("sell", "--line", "50x2", "--coupon", code_of(world, coupon))
+    half = ("--line", "1", "--quantity", "1")
+
+    tried = till("rollback", sold["number"], coupon, *half, "--try")
+    part = till("rollback", sold["number"], coupon, *half, "--pay", "wechat=10")
+    rest = till.json("rollback", sold["order_id"], coupon)
+    more = till.refused("rollback", sold["number"], coupon)
+
+    assert row("应补付 To pay", "¥10.00") in tried
+    assert "退券小票 COUPON TAKEN BACK" in part
+    assert row("微信支付 WeChat Pay", "¥10.00") in part
+    assert row("券仍让 It still gives", "¥10.00") in part
+    assert (rest["fen"], rest["remaining_fen"], rest["returned"]) == (1_000, 0, True)
+    assert "✘" in more
+
+
+def test_a_coupon_taken_back_without_an_answer_is_settled_later(
+    set_up: SetUp, line: Network, world: World
+) -> None:
+    """C14; semantics 39"""
+    till, coupon = set_up(line.base_url), own(world, 2_000)
+    sold = till.json("sell", *TEA, "--coupon", code_of(world, coupon))
+
+    desk = Desk(till.profile)
+    with desk.alone(), desk.connect() as client:
+        line.faults.extend(["lost"] * 20)
+        with pytest.raises(Unanswered):
+            client.roll_back(
+                sold["order_id"],
+                coupon,
+                number=desk.next_number(),
+                tenders=[Tender(name="cash", fen=2_000)],
+            )
+    line.faults.clear()
+    settled = till("repeat")
+
+    assert "退券小票 COUPON TAKEN BACK" in settled
+    assert "此前已完成" in settled
+    assert "没有待查明" in till("repeat")
 
 
 def test_a_coupon_is_taken_by_its_code_or_its_id_and_stands_on_the_paper(
