@@ -18,7 +18,7 @@ from config.settings import Settings
 
 SCRIPTS = ("post", "hot", "earn", "burn", "hold_capture")
 READS = ("balance", "statement")
-PAGES = ("balance", "page")
+PAGES = ("read_balance", "read_page")
 
 FEW = 50  # Of the transfers, members and merchants, one in so many.
 
@@ -73,24 +73,13 @@ def measure(
     """Return the ratios of every row; `tell` hears how it goes."""
     size, seconds = effort.size, effort.seconds / effort.turns
     tpcb = partial(pgbench.tpcb_tps, seconds=seconds)
-    few = _few(settings, pgbench, effort, tpcb, tell=tell)
+    few = _few(settings, effort, tpcb, tell=tell)
     bench_books.open_books(settings, size)
     script = partial(pgbench.script_tps, district=BENCH, size=size, seconds=seconds)
     rows: dict[str, Row] = {name: partial(script, name) for name in SCRIPTS}
-    for name, batch, processes in (
-        ("service", 1, effort.processes),
-        ("batch100", bench_service.BATCH, (effort.processes + 1) // 2),
-    ):
-        shift = Shift(
-            url=settings.database.url,
-            seconds=seconds,
-            batch=batch,
-            size=size,
-            warm_up=effort.warm_up // 10,
-        )
-        rows[name] = partial(bench_service.posted_tps, shift, processes=processes)
+    rows["service"] = _called(settings, effort, size, "service", effort.processes)
+    rows["batch100"] = _called(settings, effort, size, "batch100", (effort.processes + 1) // 2)
     reads: dict[str, Row] = {name: partial(script, name) for name in READS}
-    pages: dict[str, Row] = {name: partial(script, name) for name in PAGES}
 
     with bench_books.rolled_up(settings):
         empty = _rounds({**rows, **reads}, tpcb, effort, tell=tell)
@@ -98,7 +87,7 @@ def measure(
     tell(f"{effort.transfers:,} transfers …")
     bench_books.load(settings, size, transfers=effort.transfers)
     with bench_books.rolled_up(settings):
-        full = _rounds({**pages, **rows}, tpcb, effort, tell=tell)
+        full = _rounds({**_pages(settings, effort, size), **rows}, tpcb, effort, tell=tell)
     _prove(settings, tell)
     bench_books.drop_books(settings)
 
@@ -109,25 +98,32 @@ def measure(
     return Found(ratios=ratios, tpcb_tps=[*few.tpcb_tps, *empty.tpcb_tps, *full.tpcb_tps])
 
 
-def _few(
-    settings: Settings,
-    pgbench: Pgbench,
-    effort: Effort,
-    tpcb: Row,
-    *,
-    tell: Callable[[str], None],
-) -> Found:
+def _few(settings: Settings, effort: Effort, tpcb: Row, *, tell: Callable[[str], None]) -> Found:
     """Return what a member's reads take in books of a fiftieth, each member's year as long."""
     size, transfers = effort.size.part(FEW), effort.transfers // FEW
     tell(f"{transfers:,} transfers …")
     bench_books.open_books(settings, size)
     bench_books.load(settings, size, transfers=transfers)
-    seconds = effort.seconds / effort.turns
-    script = partial(pgbench.script_tps, district=BENCH, size=size, seconds=seconds)
     with bench_books.rolled_up(settings):
-        found = _rounds({name: partial(script, name) for name in PAGES}, tpcb, effort, tell=tell)
+        found = _rounds(_pages(settings, effort, size), tpcb, effort, tell=tell)
     _prove(settings, tell)
     return found
+
+
+def _pages(settings: Settings, effort: Effort, size: Size) -> dict[str, Row]:
+    return {name: _called(settings, effort, size, name, effort.processes) for name in PAGES}
+
+
+def _called(settings: Settings, effort: Effort, size: Size, call: str, processes: int) -> Row:
+    """Return the row of processes that call the ledger as the rooms do."""
+    shift = Shift(
+        url=settings.database.url,
+        seconds=effort.seconds / effort.turns,
+        call=call,
+        size=size,
+        warm_up=effort.warm_up // 10,
+    )
+    return partial(bench_service.tps, shift, processes=processes)
 
 
 def _prove(settings: Settings, tell: Callable[[str], None]) -> None:
