@@ -107,6 +107,10 @@ BEGIN
         WHEN alive THEN 'free'
         WHEN c.personal AND c.holder IS NOT NULL
             AND c.holder <> ALL (coalesce(p_holders, '{}')) THEN 'not-holder'
+        -- Whoever set it aside had it then: handed on since, it is another's, personal or not.
+        WHEN mine.id IS NOT NULL AND EXISTS (
+            SELECT FROM coupon_transfer t WHERE t.coupon_id = p_coupon AND t.at >= mine.placed_at)
+            THEN 'not-holder'
         WHEN c.state = 'used' THEN 'used'
         WHEN p_now < c.valid_from THEN 'not-yet'
         WHEN p_now >= c.valid_until THEN 'expired'

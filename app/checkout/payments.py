@@ -99,9 +99,12 @@ def _redeem(
 ) -> None:
     """Redeem what a placed order has locked; a late one only if its coupons are still to be had.
 
+    They are named by what was promised, not by what is still locked: a recall ends locks, and wins.
+
     Raises:
         CouponNotUsable: one of them may not be paid for by these tenders.
-        CouponError: the lock is dead, and the coupon was used or is over (semantics 35).
+        CouponError: one was recalled (semantics 41), or its lock is dead and it was used, handed on
+            or is over (semantics 35).
     """
     if not priced.stack.uses:
         return
@@ -116,6 +119,7 @@ def _redeem(
     redemptions.redeem(
         session,
         order=order,
+        uses=priced.stack.redeemed,
         holders=holders_of(session, priced.basket.member) if late else (),
         store=priced.basket.terminal.store.public_id,
     )

@@ -179,16 +179,17 @@ def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
 
 
 def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
-    """Whether a sale may be told of a coupon: the member's own, or one that anybody may use.
+    """Whether a sale may be told of a coupon: the member's own, or one whose code was shown.
 
-    A short printed code could be guessed, so it alone shows nothing (reliability §10). That one is
-    void its holder alone is told (semantics 44).
+    An id is no proof that anybody is there: a till has seen those of other sales' members. A short
+    printed code could be guessed, so it alone shows nothing (reliability §10). That one is void its
+    holder alone is told (semantics 44).
     """
     terms = held.template.terms
-    if terms.code is CodeLength.SHORT and not name.startswith(PUBLIC) and not holders:
-        return False
     if held.holder in holders:
         return True
+    if name.startswith(PUBLIC) or (terms.code is CodeLength.SHORT and not holders):
+        return False
     return held.standing is not Standing.VOID and (held.holder is None or not terms.personal)
 
 

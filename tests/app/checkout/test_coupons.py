@@ -22,7 +22,7 @@ from app.members.sealing import coupon_keys
 from config.database import now_of
 from coupons import batches, codes, issuing, runs, templates, wallets
 from coupons.batches import ListedBatch
-from coupons.errors import CouponError, LockExpired
+from coupons.errors import CouponError, LockExpired, Voided
 from coupons.wallets import Standing
 from tests.app.checkout.shops import Shop, give_points, open_shop
 from tests.factories import make_member, unique
@@ -308,6 +308,56 @@ def test_a_late_payment_takes_its_coupon_if_it_is_free_and_is_refused_if_it_is_n
     assert paid.discount_fen == 1_000
     with pytest.raises(LockExpired):
         payments.pay(session, order=late[1].public_id, tenders=[Tender(name=CASH, fen=4_000)])
+
+
+def test_a_recalled_coupon_is_not_honoured_when_its_placed_order_is_paid(session: Session) -> None:
+    """Semantics 41: a recall wins over the order's lock, of one of two coupons too."""
+    shop, member = open_shop(session), make_member(session)
+    recalled, other = give(session, member, off(1_000)), give(session, member, off(500))
+    cash = [Tender(name=CASH, fen=3_500)]
+    basket = replace(shop.basket(session, member, 5_000), coupons=[recalled, other])
+    placed = orders.place(session, basket)
+
+    issuing.void(session, [recalled], why="fraud")
+
+    with pytest.raises(Voided):
+        payments.pay(session, order=placed.public_id, tenders=cash)
+    orders.cancel(session, order=placed.public_id)
+    assert (standing(session, recalled), standing(session, other)) == (
+        Standing.VOID,
+        Standing.USABLE,
+    )
+    assert invariants.audit(session) == []
+
+
+def test_a_coupon_handed_on_is_not_for_the_late_payment_of_its_giver(session: Session) -> None:
+    """C6, semantics 35: personal or not, it is another's by then."""
+    shop, giver, taker = open_shop(session), make_member(session), make_member(session)
+    coupon = give(session, giver, off(1_000), transfer=1, personal=False)
+    placed = orders.place(session, replace(shop.basket(session, giver, 5_000), coupons=[coupon]))
+    session.info["now"] = now_of(session) + timedelta(minutes=20)
+
+    issuing.hand_on(session, coupon=coupon, giver=giver.public_id, taker=taker.public_id)
+
+    with pytest.raises(LockExpired):
+        payments.pay(session, order=placed.public_id, tenders=[Tender(name=CASH, fen=4_000)])
+    sell(session, replace(shop.basket(session, taker, 5_000), coupons=[coupon]), 4_000)
+    assert standing(session, coupon) is Standing.USED
+
+
+def test_an_id_alone_spends_nobodys_coupon(session: Session) -> None:
+    """Reliability §10: a till has seen the ids of its customers; a code has to be shown."""
+    shop, member, keys = open_shop(session), make_member(session), coupon_keys(session)
+    coupon = give(session, member, off(1_000))
+    basket = shop.basket(session, None, 5_000)
+
+    for customer in (None, make_member(session)):
+        with pytest.raises(CouponNotUsable):
+            sell(session, replace(basket, member=customer, coupons=[coupon]), 4_000)
+    shown = codes.show(session, coupon=coupon, holders=(member.public_id,), keys=keys)
+    sale = sell(session, replace(basket, coupons=[shown]), 4_000)
+
+    assert sale.discount_fen == 1_000
 
 
 def test_a_coupon_bound_to_a_tender_is_looked_at_when_it_is_paid(session: Session) -> None:
