@@ -90,9 +90,10 @@ def _tell_active(session: Session, day: date, place: Any, most: int) -> tuple[An
     return told.after, {"members": told.members}
 
 
-def _judge(session: Session, _day: date, _place: Any, _most: int) -> tuple[Any, Counts]:
-    """Judge the tiers whose cycle has ended, in portions of their own, up to today."""
-    return None, {"members": standing.judge(session)}
+def _judge(session: Session, _day: date, _place: Any, most: int) -> tuple[Any, Counts]:
+    """Judge the tiers whose cycle has ended, up to today: who is judged is due no more."""
+    judged = standing.judge_some(session, most=most)
+    return judged or None, {"members": judged}
 
 
 def _remind(session: Session, day: date, place: Any, most: int) -> tuple[Any, Counts]:

@@ -23,8 +23,6 @@ from app.members.tiers import TIERS, Period, Scheme, Tier
 from app.outbox import News
 from config.database import fetch, now_of
 
-_AT_A_TIME = 500
-
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -134,29 +132,29 @@ def _lift(
     ]
 
 
-def judge(session: Session) -> int:
-    """Judge the members whose cycle has ended and write what becomes of them; return how many.
+def judge_some(session: Session, *, most: int) -> int:
+    """Judge some members whose cycle has ended and write what becomes of them; return how many.
 
-    Runs after the day's expiry, and late or twice it ends the same: what is counted is the growth
-    of the cycle's own days and of the grace days that are over, never today's (semantics 27, 31,
-    32). A cycle that ended long ago is followed until one reaches to today. Locks members' rows by
-    500; rows that are locked elsewhere wait for the next run.
+    0: nobody is left. Runs after the day's expiry, and late or twice it ends the same: what is
+    counted is the growth of the cycle's own days and of the grace days that are over, never today's
+    (semantics 27, 31, 32). A cycle that ended long ago comes again until one reaches to today.
+    Locks the members' rows; those that are locked elsewhere wait for the next run.
     """
     now = now_of(session)
-    scheme, today = TIERS.at(session, now), business_date(now)
-    judged = 0
-    while rows := _due(session, scheme, today):
-        steps = [_step(scheme, row) for row in rows]
-        session.execute(_MOVE, _columns(steps, now))
-        outbox.add_many(
-            session,
-            [
-                _news(each.step, member=row.public_id, before=row.tier, tier=each.tier)
-                for each, row in zip(steps, rows, strict=True)
-            ],
-        )
-        judged += len(rows)
-    return judged
+    scheme = TIERS.at(session, now)
+    rows = _due(session, scheme, business_date(now), most)
+    if not rows:
+        return 0
+    steps = [_step(scheme, row) for row in rows]
+    session.execute(_MOVE, _columns(steps, now))
+    outbox.add_many(
+        session,
+        [
+            _news(each.step, member=row.public_id, before=row.tier, tier=each.tier)
+            for each, row in zip(steps, rows, strict=True)
+        ],
+    )
+    return len(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +168,7 @@ class _Step:
     ends: date | None
 
 
-def _due(session: Session, scheme: Scheme, today: date) -> Sequence[Any]:
+def _due(session: Session, scheme: Scheme, today: date, most: int) -> Sequence[Any]:
     return session.execute(
         _DUE,
         {
@@ -179,7 +177,7 @@ def _due(session: Session, scheme: Scheme, today: date) -> Sequence[Any]:
             "rolling": scheme.period is Period.ROLLING,
             "grace": scheme.grace_days,
             "today": today,
-            "limit": _AT_A_TIME,
+            "limit": most,
         },
     ).all()
 

@@ -207,6 +207,28 @@ def test_a_sale_may_lift_over_a_step(session: Session, shop: Shop, member: Known
     )  # fmt: skip
 
 
+def judge_all(session: Session) -> None:
+    """Judge whoever is due, as the change of day does."""
+    while standing.judge_some(session, most=500):
+        pass
+
+
+def test_members_are_judged_in_portions_until_nobody_is_due(
+    session: Session, shop: Shop, member: KnownMember, year: date
+) -> None:
+    """Semantics 32: each portion is a transaction, so no member waits for all the others."""
+    judge_all(session)
+    others = [make_member(session) for _ in range(2)]
+    for each in (member, *others):
+        shop.sell(session, each, 200_000)
+    move_to(session, THREE.cycle_end(year) + timedelta(days=31))
+
+    portions = [standing.judge_some(session, most=2) for _ in range(3)]
+
+    assert portions == [2, 1, 0]
+    assert {tier_of(session, each) for each in others} == {"silver"}
+
+
 def test_a_refund_never_takes_a_tier_at_once(
     session: Session, shop: Shop, member: KnownMember, year: date
 ) -> None:
@@ -214,7 +236,7 @@ def test_a_refund_never_takes_a_tier_at_once(
     assert tier_of(session, member) == "gold"
 
     shop.refund(session, sale.public_id)
-    standing.judge(session)
+    judge_all(session)
 
     assert tier_of(session, member) == "gold"
     assert standing.standing(session, member).growth == 2_000
@@ -368,7 +390,7 @@ def test_the_tier_of_any_past_instant_is_known(
     rose = now_of(session)
     take_back_all(session, member)
     move_to(session, THREE.cycle_end(year) + timedelta(days=31))
-    standing.judge(session)
+    judge_all(session)
     now = get_by_public_id(session, member.public_id)
 
     assert standing.tier_at(session, now, rose - timedelta(seconds=1)) == "basic"
@@ -399,5 +421,5 @@ def test_an_order_that_lifts_takes_at_most_twelve_round_trips(
 
 
 def _judged(session: Session, member: KnownMember) -> str:
-    standing.judge(session)
+    judge_all(session)
     return tier_of(session, member)

@@ -15,7 +15,15 @@ from app.points import giving, merging
 from config.database import now_of
 from tests.app.checkout.shops import Shop, give_points, open_shop
 from tests.app.checkout.test_capped import open_capped
-from tests.app.checkout.test_growing import THREE, agree, gathered, move_to, news_of, tier_of
+from tests.app.checkout.test_growing import (
+    THREE,
+    agree,
+    gathered,
+    judge_all,
+    move_to,
+    news_of,
+    tier_of,
+)
 from tests.app.points.test_merging import merge, sound, undo
 from tests.factories import make_member
 
@@ -201,7 +209,7 @@ def test_who_is_merged_is_not_judged_and_the_survivor_is_by_both(
     shop.refund(session, dear.public_id)
 
     move_to(session, THREE.cycle_end(begins) + timedelta(days=31))
-    standing.judge(session)
+    judge_all(session)
 
     last = standing.history(session, survivor)[0]
     assert (last.step, last.tier, last.growth) == ("prolonged", "silver", 2_000)

@@ -18,6 +18,7 @@ from app.points.expiry import Place, expire_some
 from app.points.statements import Balance
 from config.database import now_of
 from tests.app.checkout.shops import Shop, give_points, open_shop
+from tests.app.checkout.test_growing import judge_all
 from tests.app.points.calendar import at, later
 from tests.factories import make_member, new_phone
 
@@ -117,7 +118,7 @@ def test_a_look_back_finds_what_the_member_saw(years: Session, shop: Shop) -> No
     expire(years)
     diary.write(member)
     at(years, 2018, 5, 1)
-    standing.judge(years)
+    judge_all(years)
     give_points(years, shop, member, 7)
     diary.write(member)
     at(years, 2018, 6, 1)
