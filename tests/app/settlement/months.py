@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.merchants.models import Merchant
-from app.settlement import periods
+from app.settlement import periods, statements
+from app.settlement.captions import POSTED, Caption
 from app.settlement.errors import PostingsRunning
 from app.settlement.models import Line, Period
 from app.settlement.periods import Month
@@ -30,15 +31,46 @@ def close(session: Session, month: Month, *, share: str = "1") -> Period:
     """Close a month as the command does, in this one transaction.
 
     Transactions of other tests in the database may be slow to end: it asks again, for a minute.
+    Whatever a test closes, every figure of every merchant has to open to its transfers (L5).
     """
     periods.close_days(session, month)
     patience = time.monotonic() + 60
     while True:
         try:
-            return periods.close(session, month, by="mei", breakage_share=Fraction(share))
+            period = periods.close(session, month, by="mei", breakage_share=Fraction(share))
         except PostingsRunning:
             if time.monotonic() > patience:
                 raise
+        else:
+            assert opened(session, period) == _shown(session, period)
+            return period
+
+
+def opened(session: Session, period: Period) -> Mapping[tuple[str, str], int]:
+    """Return (merchant's code, caption) → what the transfers behind it add up to.
+
+    That is points, or fen for what is posted in fen: what the close makes of points is no sum.
+    """
+    found = {}
+    for merchant, caption in _shown(session, period):
+        entries = statements.entries(
+            session, period, merchant=merchant, caption=Caption(caption), limit=10_000
+        )
+        in_fen = caption in POSTED
+        own = [(each.own_fen or 0) if in_fen else each.own_points for each in entries]
+        found[merchant, caption] = sum(own)
+    return found
+
+
+def _shown(session: Session, period: Period) -> Mapping[tuple[str, str], int]:
+    rows = session.execute(
+        select(Merchant.code, Line.caption, Line.points, Line.fen)
+        .join(Merchant, Merchant.id == Line.merchant_id)
+        .where(Line.period_id == period.id)
+    )
+    return {
+        (row.code, row.caption): row.fen if row.caption in POSTED else row.points for row in rows
+    }
 
 
 def lines(session: Session, period: Period) -> Mapping[tuple[str, str], tuple[int, int]]:
@@ -52,4 +84,4 @@ def lines(session: Session, period: Period) -> Mapping[tuple[str, str], tuple[in
     return {(row.code or row.party, row.caption): (row.points, row.fen) for row in rows}
 
 
-__all__ = ["FEBRUARY", "JANUARY", "at", "close", "lines"]
+__all__ = ["FEBRUARY", "JANUARY", "at", "close", "lines", "opened"]

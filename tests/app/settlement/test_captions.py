@@ -3,10 +3,10 @@
 from sqlalchemy.orm import Session
 
 from app.members.identification import KnownMember
-from app.points import merging, openings
+from app.points import adjusting, merging, openings
 from app.points.opening_rows import OpeningLine, read
-from tests.app.checkout.shops import open_shop
-from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
+from tests.app.checkout.shops import Shop, open_shop
+from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines, opened
 from tests.factories import make_member, make_terms, unique
 
 
@@ -15,6 +15,21 @@ def merge(session: Session, loser: KnownMember, survivor: KnownMember) -> str:
         session, loser=loser.public_id, survivor=survivor.public_id, by="lin", reason="x"
     )
     return merging.approve(session, request.public_id, by="wang").merge
+
+
+def take_over(session: Session, shop: Shop, points: int) -> KnownMember:
+    """Import a balance of an older programme and return the member whose card it names."""
+    card = unique("C")
+    row = f"1,{card},{shop.merchant.code},{points},never".encode()
+    given = list(read([b"row,card_number,issuer,points,expires_on", row]))
+    openings.take_over(
+        session,
+        [each for each in given if isinstance(each, OpeningLine)],
+        source=unique("src"),
+        by="mei",
+        seen={},
+    )
+    return make_member(session, card_number=card)
 
 
 def test_a_merge_and_its_undo_are_on_no_statement(books: Session) -> None:
@@ -47,17 +62,7 @@ def test_points_taken_over_are_paid_for_by_their_issuer(books: Session) -> None:
     at(books, 1, 10)
     a = open_shop(books, terms=make_terms(cost="1/3", redemption="1/4"))
     b = open_shop(books)
-    card = unique("C")
-    row = f"1,{card},{a.merchant.code},50,never".encode()
-    given = list(read([b"row,card_number,issuer,points,expires_on", row]))
-    openings.take_over(
-        books,
-        [each for each in given if isinstance(each, OpeningLine)],
-        source=unique("src"),
-        by="mei",
-        seen={},
-    )
-    member = make_member(books, card_number=card)
+    member = take_over(books, a, 50)
     b.sell(books, member, 20, burn=20)
     at(books, 2, 3)
 
@@ -69,3 +74,23 @@ def test_points_taken_over_are_paid_for_by_their_issuer(books: Session) -> None:
         ("float", "moved"): (30, 10),
         ("spread", "spread"): (0, 2),
     }
+
+
+def test_what_was_adjusted_by_hand_and_what_was_taken_over_open_to_their_journals(
+    books: Session,
+) -> None:
+    """L5: every figure of a statement opens to the transfers behind it."""
+    at(books, 1, 10)
+    shop = open_shop(books)
+    code = shop.merchant.code
+    member = take_over(books, shop, 50)
+    shop.sell(books, member, 7_00)
+    for points in (30, -4):
+        adjusting.adjust(books, member, points=points, issuer=code, reason="补偿", by="mei")
+    at(books, 2, 3)
+
+    january = close(books, JANUARY)
+
+    figures = {key: points for key, (points, _) in lines(books, january).items() if key[0] == code}
+    assert figures == {(code, "issued"): -57, (code, "adjusted"): -26}
+    assert opened(books, january) == figures
