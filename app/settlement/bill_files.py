@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from enum import StrEnum
 
-from app.clock import business_date
+from app.clock import SHANGHAI, business_date
 from app.errors import Invalid
 
 _SHOWN = 20
@@ -220,7 +220,14 @@ def _wechat_totals(lines: Sequence[str], found: _Read) -> list[BadLine]:
 def _alipay_rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
-            yield number, [cell.strip() for cell in next(csv.reader([line]))]
+            yield number, _cells(line)
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line]))]
+    except csv.Error:  # A cell without an end; too few cells are refused by their number.
+        return []
 
 
 def _alipay_line(number: int, row: _Row) -> tuple[BillLine, int]:
@@ -240,19 +247,29 @@ def _alipay_totals(lines: Sequence[str], found: _Read, day: date) -> list[BadLin
     bad = []
     totals: dict[str, tuple[int, int, int]] = {}
     for number, line in enumerate(lines, start=1):
-        begins = _ALIPAY_DAY.match(line)
-        if begins and date(*map(int, begins.groups())) != day:
-            bad.append(BadLine(line=number, zh="不是这一天的账单", en="a bill of another day"))
-        total = _ALIPAY_TOTAL.match(line)
-        if total:
-            totals[total[1]] = number, int(total[2]), abs(_fen(total[3]))
+        try:
+            _require_begin(line, day)
+            total = _ALIPAY_TOTAL.match(line)
+            if total:
+                totals[total[1]] = number, _count(total[2]), abs(_fen(total[3]))
+        except _Torn as torn:
+            bad.append(BadLine(line=number, zh=torn.zh, en=torn.en))
+    if bad:
+        return bad
     for word, way in (("交易", Way.PAYMENT), ("退款", Way.REFUND)):
         if word not in totals:
-            return [*bad, _no_totals(len(lines))]
+            return [_no_totals(len(lines))]
         number, count, fen = totals[word]
         if (count, fen) != (sum(row.way is way for row in found.rows), _sum(found, way)):
             bad.append(_differ(number))
     return bad
+
+
+def _require_begin(line: str, day: date) -> None:
+    """The line that says from which day a bill of Alipay is, if it is that one."""
+    begins = _ALIPAY_DAY.match(line)
+    if begins and "-".join(begins.groups()) != day.isoformat():
+        raise _Torn("不是这一天的账单", "a bill of another day")
 
 
 def _line(
@@ -272,7 +289,8 @@ def _line(
         raise _Torn("金额须大于 0", "the amount is not above 0")
     try:
         when = datetime.strptime(" ".join(at.split()) + "+0800", "%Y-%m-%d %H:%M:%S%z")
-    except ValueError as error:
+        when = when.astimezone(SHANGHAI)
+    except (ValueError, OverflowError) as error:
         raise _Torn(f"不是时间：{at[:40]}", f"not a time: {at[:40]}") from error
     return BillLine(
         line=number,
@@ -296,11 +314,19 @@ def _fen(yuan: str) -> int:
     """Turn yuan, as a gateway writes them, into fen: exactly, or not at all."""
     try:
         fen = Decimal(yuan) * 100
-    except InvalidOperation as error:
+    except DecimalException as error:
         raise _Torn(f"不是金额：{yuan[:40]}", f"not an amount: {yuan[:40]}") from error
-    if not fen.is_finite() or fen != int(fen) or abs(fen) > _LIMIT_YUAN * 100:
+    # The limit first: what is far above it takes for ever to turn into a whole number.
+    if not fen.is_finite() or abs(fen) > _LIMIT_YUAN * 100 or fen != int(fen):
         raise _Torn(f"不是金额：{yuan[:40]}", f"not an amount: {yuan[:40]}")
     return int(fen)
+
+
+def _count(said: str) -> int:
+    try:
+        return int(said)
+    except ValueError as error:  # More digits than a number may have.
+        raise _Torn(f"不是笔数：{said[:40]}", f"not a number of rows: {said[:40]}") from error
 
 
 def _sum(found: _Read, way: Way) -> int:
@@ -321,13 +347,16 @@ def _repeated(rows: Sequence[BillLine]) -> list[BadLine]:
 
 
 def _text(content: bytes, encoding: str) -> list[str]:
+    """Turn a bill into lines; a disk that lost its power may have left zeros in the file."""
+    zero = content.find(b"\0")
     try:
-        return content.decode(encoding).splitlines()
+        if zero < 0:
+            return content.decode(encoding).splitlines()
+        start = zero
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise BadBill(
-            [BadLine(line=line, zh=f"不是 {encoding} 文本", en=f"not text in {encoding}")]
-        ) from error
+        start = error.start
+    line = content[:start].count(b"\n") + 1
+    raise BadBill([BadLine(line=line, zh=f"不是 {encoding} 文本", en=f"not text in {encoding}")])
 
 
 def _differ(line: int) -> BadLine:

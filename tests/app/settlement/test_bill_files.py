@@ -104,6 +104,43 @@ def test_a_bill_of_another_day_another_gateway_or_no_bill_is_refused() -> None:
             read(content, gateway=gateway, day=day)
 
 
+TOTAL = "商家实收共19.98元"
+BEGIN = "2026年11月27日 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "old", "new", "line"),
+    [
+        (Gateway.ALIPAY, TOTAL, "商家实收共12..30元", 10),
+        (Gateway.ALIPAY, TOTAL, "商家实收共1.234元", 10),
+        (Gateway.ALIPAY, "合计：2笔", f"合计：{'9' * 5000}笔", 10),
+        (Gateway.ALIPAY, BEGIN, "2026年02月30日 00:00:00", 3),
+        (Gateway.ALIPAY, BEGIN, "0000年00月00日 00:00:00", 3),
+        (Gateway.ALIPAY, "19.99\t", "1E999999\t", 6),
+        (Gateway.ALIPAY, "19.98\t", "-1E999999\t", 6),
+        (Gateway.ALIPAY, "19.98\t", "1E99999\t", 6),
+        (Gateway.ALIPAY, "龙井", "龙" * 140_000, 6),
+        (Gateway.ALIPAY, "4200001", "42\0001", 6),
+        (Gateway.ALIPAY, f"{DAY} 10:00:00", "0001-01-01 00:00:00", 6),
+        (Gateway.WECHAT, "`19.99", "`1E999999", 2),
+        (Gateway.WECHAT, "`20.00", "`1E999999", 6),
+        (Gateway.WECHAT, f"`{DAY} 10:00:00", "`0001-01-01 00:00:00", 2),
+        (Gateway.WECHAT, "4200001", "42\0001", 2),
+    ],
+)
+def test_whatever_a_torn_bill_says_is_refused_by_its_line(
+    gateway: Gateway, old: str, new: str, line: int
+) -> None:
+    encoding = "gbk" if gateway is Gateway.ALIPAY else "utf-8"
+    content = FILES[gateway].decode(encoding)
+    assert old in content
+
+    with pytest.raises(BadBill) as refused:
+        read(content.replace(old, new).encode(encoding), gateway=gateway, day=DAY)
+
+    assert refused.value.lines[0].line == line
+
+
 def test_many_bad_lines_are_counted_and_the_first_ones_shown() -> None:
     rows = [Money(transaction="", order=f"ord_{n}", fen=5) for n in range(50)]
 
