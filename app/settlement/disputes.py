@@ -16,6 +16,7 @@ from app import audit
 from app.errors import Invalid, NotFound, StateConflict
 from app.merchants.directory import get_directory
 from app.merchants.models import Merchant
+from app.money import yuan
 from app.settlement import dues
 from app.settlement.captions import Caption
 from app.settlement.dues import Adjustment
@@ -99,11 +100,13 @@ def resolve(
 ) -> Dispute:
     """End a dispute as another person than who opened it, with an adjustment or without one.
 
-    `adjust_fen` is added to the merchant's due in the open period.
+    `adjust_fen` is added to the merchant's due in the open period. It is no more than what is
+    disputed, either way: who resolves decides alone, and about that amount only.
 
     Raises:
         NotFound: no such dispute.
         StateConflict: it is resolved, or `by` opened it.
+        Invalid: more than what is disputed; `dues.propose` takes two people for that.
     """
     row = session.scalar(
         select(Dispute)
@@ -119,6 +122,7 @@ def resolve(
         raise StateConflict(
             "dispute", dispute, "open", "须由另一人处理", "somebody else has to resolve it"
         )
+    _check_bound(adjust_fen, disputed=row.fen)
     row.resolved_at = now_of(session)
     row.resolved_by = by
     row.resolution = resolution
@@ -133,6 +137,17 @@ def resolve(
         adjustment = Adjustment(merchant=code, fen=adjust_fen, subsidy=False, reason=resolution)
         dues.adjust(session, adjustment, key=row.public_id, by=by)
     return row
+
+
+def _check_bound(adjust_fen: int, *, disputed: int) -> None:
+    most = min(abs(disputed), dues.LIMIT_FEN)
+    if abs(adjust_fen) > most:
+        raise Invalid(
+            "adjust",
+            f"不能超过争议金额 {yuan(most)}；更多的调整须由两人办理：plaza settle adjust",
+            f"not more than the {yuan(most)} in dispute; an adjustment of more takes two "
+            "people: plaza settle adjust",
+        )
 
 
 def list_disputes(

@@ -119,6 +119,27 @@ def test_no_more_than_a_figure_can_be_disputed(
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("fen", [31, -31, 10**13, 10**30])
+def test_who_resolves_a_dispute_adjusts_no_more_than_what_is_disputed(
+    books: Session, closed: tuple[Shop, Period], fen: int
+) -> None:
+    """G1: what has to be more takes two people."""
+    shop, january = closed
+    opened = disputes.open_dispute(
+        books, january, merchant=shop.merchant.code, caption=Caption.ISSUED, fen=-30,
+        reason="重复", by="mei",
+    )  # fmt: skip
+
+    with pytest.raises(Invalid, match=r"两人办理.*settle adjust.*two people") as refused:
+        disputes.resolve(books, opened, adjust_fen=fen, resolution="属实", by="li")
+
+    assert "0.30" in str(refused.value)
+    assert _told(books, closed).disputed_fen == -30
+    assert disputes.resolve(
+        books, opened, adjust_fen=30, resolution="属实", by="li"
+    ).adjusted_fen == 30  # fmt: skip
+
+
 def _pay(session: Session, closed: tuple[Shop, Period], fen: int, reference: str) -> str:
     shop, january = closed
     return dues.pay(
