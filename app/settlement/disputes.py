@@ -183,12 +183,15 @@ def list_disputes(
 
 
 def disputed_fen(session: Session, period: Period, merchant_id: int) -> int:
-    """Return what of a merchant's statement is disputed and open."""
+    """Return what is disputed and open of a merchant's closing figure of a period.
+
+    That figure carries forward what earlier periods left, so what is disputed of them is in it.
+    """
     found = session.scalars(
         select(Dispute.fen)
         .join(Line, Line.id == Dispute.line_id)
         .where(
-            Line.period_id == period.id,
+            Line.period_id <= period.id,
             Line.merchant_id == merchant_id,
             Dispute.resolved_at.is_(None),
         )

@@ -119,6 +119,32 @@ def test_no_more_than_a_figure_can_be_disputed(
         )  # fmt: skip
 
 
+def test_what_is_disputed_is_not_payable_with_later_statements_either(
+    books: Session, closed: tuple[Shop, Period]
+) -> None:
+    """Semantics 53: a later statement carries the amount forward, and the dispute with it."""
+    shop, january = closed
+    code = shop.merchant.code
+    opened = disputes.open_dispute(
+        books, january, merchant=code, caption=Caption.ISSUED, fen=-30, reason="重复", by="mei"
+    )
+    shop.sell(books, make_member(books), 7_00)
+    at(books, 3, 5)
+    february = close(books, FEBRUARY)
+    disputes.open_dispute(
+        books, february, merchant=code, caption=Caption.ISSUED, fen=-2, reason="又", by="mei"
+    )
+
+    told = statements.statement(books, february, merchant=code)
+    assert (told.closing_fen, told.disputed_fen, told.payable_fen) == (-107, -32, -75)
+    assert _told(books, closed).payable_fen == -70
+
+    disputes.resolve(books, opened, adjust_fen=0, resolution="无误", by="li")
+
+    assert statements.statement(books, february, merchant=code).payable_fen == -105
+    assert _told(books, closed).payable_fen == -100
+
+
 @pytest.mark.parametrize("fen", [31, -31, 10**13, 10**30])
 def test_who_resolves_a_dispute_adjusts_no_more_than_what_is_disputed(
     books: Session, closed: tuple[Shop, Period], fen: int
