@@ -18,7 +18,8 @@ from app.clock import business_date
 from app.errors import Invalid, StateConflict
 from app.merchants.directory import ListedMerchant, get_directory
 from app.settlement import credit
-from app.settlement.models import Payment, Period
+from app.settlement.captions import Caption
+from app.settlement.models import Line, Payment, Period
 from config.database import new_id, now_of
 from ledger import Journal, Posting
 
@@ -91,14 +92,32 @@ def pay(
     return payment
 
 
-def paid_fen(session: Session, period: Period, merchant_id: int) -> int:
-    """Return what was paid for a merchant's period: above zero by the merchant, below to it."""
-    total = session.scalar(
-        select(func.sum(Payment.fen)).where(
-            Payment.period_id == period.id, Payment.merchant_id == merchant_id
+def settled_fen(session: Session, period: Period, merchant_id: int, *, open_fen: int) -> int:
+    """Return what of a merchant's closing figure was paid since: above zero by the merchant.
+
+    `open_fen` is that figure, disputes left out. It carries forward what earlier periods left, so
+    payments for those count, unless they were booked in time to be in it. A payment for a later
+    period settles what that one carried forward first: as far as this figure goes, and no further.
+    """
+    named = session.execute(
+        select(Payment.period_id, func.sum(Payment.fen))
+        .where(Payment.merchant_id == merchant_id)
+        .group_by(Payment.period_id)
+    )
+    paid = {period_id: int(fen) for period_id, fen in named}
+    shown = session.scalar(
+        select(func.sum(Line.fen)).where(
+            Line.merchant_id == merchant_id,
+            Line.period_id <= period.id,
+            Line.caption == Caption.PAYMENT,
         )
     )
-    return int(total or 0)
+    own = sum(fen for each, fen in paid.items() if each <= period.id) - int(shown or 0)
+    left = open_fen + own
+    later = [fen for each, fen in paid.items() if each > period.id]
+    if left < 0:
+        return own + min(sum(fen for fen in later if fen > 0), -left)
+    return own + max(sum(fen for fen in later if fen < 0), -left)
 
 
 def propose(session: Session, adjustment: Adjustment, *, by: str) -> ChangeRequest:

@@ -4,7 +4,7 @@ Every figure is a sum of cells, and every cell opens to the transfers behind it 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -54,7 +54,11 @@ class Outstanding:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """What a merchant's period comes to: fen above zero are the merchant's to get."""
+    """What a merchant's period comes to: fen above zero are the merchant's to get.
+
+    Down to `closing_fen` it never changes. `disputed_fen` and `settled_fen` are as of the reading:
+    what of the closing figure is disputed, and what was paid of it since.
+    """
 
     period: str
     starts_on: date
@@ -90,7 +94,7 @@ class Statement:
 
     @property
     def payable_fen(self) -> int:
-        """What is still to pay of it: disputes left out, payments for this period taken off."""
+        """What is still to pay of it: disputes left out, payments since then taken off."""
         return self.closing_fen - self.disputed_fen + self.settled_fen
 
     @property
@@ -155,7 +159,7 @@ def get_period(session: Session, code: str) -> Period:
 
 
 def statement(session: Session, period: Period, *, merchant: str) -> Statement:
-    """Return a merchant's statement of a closed period; it never changes.
+    """Return a merchant's statement of a closed period; down to its closing it never changes.
 
     Raises:
         NotFound: no such merchant.
@@ -167,7 +171,7 @@ def statement(session: Session, period: Period, *, merchant: str) -> Statement:
         )
     )
     found = {Caption(row.caption): row for row in rows}
-    return Statement(
+    told = Statement(
         period=period.code,
         starts_on=period.starts_on,
         ends_on=period.ends_on,
@@ -184,8 +188,10 @@ def statement(session: Session, period: Period, *, merchant: str) -> Statement:
         ],
         outstanding=_outstanding(session, period, listed.id),
         disputed_fen=disputes.disputed_fen(session, period, listed.id),
-        settled_fen=dues.paid_fen(session, period, listed.id),
+        settled_fen=0,
     )
+    settled = dues.settled_fen(session, period, listed.id, open_fen=told.payable_fen)
+    return replace(told, settled_fen=settled)
 
 
 def parties(session: Session, period: Period) -> list[Party]:

@@ -11,6 +11,7 @@ from app.settlement import disputes, dues, statements
 from app.settlement.captions import Caption
 from app.settlement.dues import Adjustment
 from app.settlement.models import Period
+from app.settlement.periods import Month
 from app.settlement.statements import Statement
 from tests.app.checkout.shops import Shop, open_shop
 from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
@@ -166,11 +167,102 @@ def test_who_resolves_a_dispute_adjusts_no_more_than_what_is_disputed(
     ).adjusted_fen == 30  # fmt: skip
 
 
-def _pay(session: Session, closed: tuple[Shop, Period], fen: int, reference: str) -> str:
+@pytest.fixture
+def both(books: Session, closed: tuple[Shop, Period]) -> tuple[Shop, Period, Period]:
+    """The merchant owes ¥0.50 more for February, which is closed on 5 March."""
     shop, january = closed
+    shop.sell(books, make_member(books), 50_00)
+    at(books, 3, 5)
+    return shop, january, close(books, FEBRUARY)
+
+
+@pytest.mark.parametrize(
+    ("payments", "january", "february"),
+    [
+        ([], (-100, "unpaid"), (-150, "unpaid")),
+        ([("2017-01", 100)], (0, "paid"), (-50, "part_paid")),
+        ([("2017-02", 150)], (0, "paid"), (0, "paid")),
+        ([("2017-02", 100)], (0, "paid"), (-50, "part_paid")),
+        ([("2017-02", 30)], (-70, "part_paid"), (-120, "part_paid")),
+        ([("2017-01", 60), ("2017-02", 90)], (0, "paid"), (0, "paid")),
+        ([("2017-02", 170), ("2017-02", -20)], (0, "paid"), (0, "paid")),
+        ([("2017-02", 150), ("2017-02", -150)], (-100, "unpaid"), (-150, "unpaid")),
+    ],
+)
+def test_a_late_payment_counts_for_every_statement_that_carries_what_it_pays(
+    books: Session,
+    both: tuple[Shop, Period, Period],
+    payments: list[tuple[str, int]],
+    january: tuple[int, str],
+    february: tuple[int, str],
+) -> None:
+    shop, *periods = both
+    for number, (code, fen) in enumerate(payments):
+        named = next(each for each in periods if each.code == code)
+        _pay(books, (shop, named), fen, f"B{number}", on=date(2017, 3, 5))
+
+    told = [_told(books, (shop, each)) for each in periods]
+
+    assert [(each.payable_fen, each.state) for each in told] == [january, february]
+    at(books, 4, 5)
+    march = _told(books, (shop, close(books, Month.parse("2017-03"))))
+    assert (march.closing_fen, march.payable_fen) == (february[0], february[0])
+    # What March shows of it is not taken off once more.
+    told = [_told(books, (shop, each)) for each in periods]
+    assert [(each.payable_fen, each.state) for each in told] == [january, february]
+
+
+def test_a_payment_between_the_last_day_and_the_close_is_taken_off_once(
+    books: Session, closed: tuple[Shop, Period]
+) -> None:
+    """It is booked in March, so February carries forward what it paid."""
+    shop, _ = closed
+    at(books, 3, 2)
+    _pay(books, closed, 60, "B1")
+    at(books, 3, 5)
+    february = close(books, FEBRUARY)
+
+    told = _told(books, (shop, february))
+
+    assert (told.closing_fen, told.settled_fen, told.payable_fen) == (-100, 60, -40)
+    assert _told(books, closed).payable_fen == -40
+
+
+def test_what_the_district_pays_for_a_later_period_pays_an_earlier_one_too(
+    books: Session, closed: tuple[Shop, Period]
+) -> None:
+    shop, january = closed
+    taker, member = open_shop(books), make_member(books)
+    shop.sell(books, member, 90_00)
+    taker.sell(books, member, 50, burn=50)
+    at(books, 3, 5)
+    february = close(books, FEBRUARY)
+    at(books, 3, 6)
+    taker.sell(books, member, 40, burn=40)
+    at(books, 4, 5)
+    march = close(books, Month.parse("2017-03"))
+    owed = [_told(books, (taker, each)).closing_fen for each in (february, march)]
+
+    _pay(books, (taker, march), -(owed[0] + 1), "B1", on=date(2017, 4, 5))
+
+    assert 0 < owed[0] < owed[1] - 1
+    assert _told(books, (taker, february)).state == "paid"
+    assert _told(books, (taker, march)).payable_fen == owed[1] - owed[0] - 1
+    assert _told(books, (taker, january)).payable_fen == 0
+
+
+def _pay(
+    session: Session,
+    closed: tuple[Shop, Period],
+    fen: int,
+    reference: str,
+    *,
+    on: date = date(2017, 2, 3),
+) -> str:
+    shop, named = closed
     return dues.pay(
-        session, january, merchant=shop.merchant.code, fen=fen, reference=reference,
-        paid_on=date(2017, 2, 3), by="mei",
+        session, named, merchant=shop.merchant.code, fen=fen, reference=reference,
+        paid_on=on, by="mei",
     ).public_id  # fmt: skip
 
 
