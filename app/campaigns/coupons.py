@@ -16,10 +16,14 @@ from app.campaigns import coupon_news, segments
 from app.errors import NotFound, StateConflict
 from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
+from app.merchants.directory import get_directory
 from coupons import batches, issuing, runs, shares
 from coupons.batches import ListedBatch, ListedTemplate
 from coupons.benefits import AmountOff, Delivery, EveryOff, PercentOff, StoredValue
+from coupons.errors import BadTemplate
+from coupons.funding import FunderKind
 from coupons.issuing import Granted, Issued, Recall, Verdict
+from coupons.offers import DISTRICT
 from coupons.shares import Accepted
 from coupons.templates import Template, dump
 
@@ -51,9 +55,11 @@ def add_template(session: Session, template: Template, *, by: str) -> ListedTemp
     Raises:
         Retired: the template issues nothing more.
         NotFound: it is for members of a segment that is not there.
+        BadTemplate: a merchant that pays for it, or issues it, is none of the district's.
     """
     if template.offer is not None:
         segments.require_known(session, template.offer.who.segments)
+    _require_merchants(session, template)
     added = batches.add_template(session, template, by=by)
     audit.record(
         session,
@@ -295,6 +301,29 @@ def void_some(
         done = runs.void_run(session, batch=batch, name=run, why=why, after=after, limit=limit)
     coupon_news.tell_voided(session, done)
     return done
+
+
+def _require_merchants(session: Session, template: Template) -> None:
+    """Refuse a payer or owner that is not there: no sale could be settled that a coupon is used in.
+
+    Raises:
+        BadTemplate: names the first, by its path.
+    """
+    named = {
+        f"template.terms.funding.parts[{position}].name": part.name
+        for position, part in enumerate(template.terms.funding.parts)
+        if part.kind is FunderKind.MERCHANT and part.name
+    }
+    if template.offer is not None and template.offer.stacking.owner != DISTRICT:
+        named["template.offer.stacking.owner"] = template.offer.stacking.owner
+    directory = get_directory(session)
+    for path, name in named.items():
+        try:
+            directory.get_merchant(name)
+        except NotFound:
+            raise BadTemplate(
+                path, f"商圈没有商户 {name}", f"the district has no merchant {name}"
+            ) from None
 
 
 def _open(

@@ -1,6 +1,7 @@
 """G1, E36: two people where more than a little is promised; everything on record."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
@@ -11,12 +12,12 @@ from app.campaigns import coupons
 from app.errors import StateConflict
 from app.members.sealing import coupon_keys
 from config.database import now_of
-from coupons import batches, presets
+from coupons import batches, presets, templates
 from coupons.batches import ListedBatch
-from coupons.errors import NoSuchCoupon
+from coupons.errors import BadTemplate, NoSuchCoupon
 from coupons.templates import Template
 from tests.coupons.makers import make_template
-from tests.factories import make_member, make_staff, unique
+from tests.factories import make_member, make_merchant, make_staff, unique
 
 NAMED = {"code": "P", "title_zh": "名称", "title_en": "Title"}
 
@@ -128,3 +129,31 @@ def test_the_keys_of_codes_are_their_own(session: Session) -> None:
 
     assert keys == coupon_keys(session)
     assert len({keys.index, keys.seal, session.info["key_ring"].index}) == 3
+
+
+def _paid_by(funder: str, owner: str) -> Template:
+    document: Any = templates.dump(make_template())
+    district = {"funder": "district", "share_bps": 5_000}
+    theirs = {"funder": "merchant", "name": funder, "share_bps": 5_000}
+    document["terms"]["funding"] = {"parts": [district, theirs]}
+    document["offer"]["stacking"]["owner"] = owner
+    return templates.load(document)
+
+
+def test_a_template_that_names_a_merchant_who_is_not_there_is_refused(session: Session) -> None:
+    """Else each sale whose best stack holds such a coupon would be refused, for every holder."""
+    there, by = make_merchant(session), make_staff(session).public_id
+    none = unique("M")
+
+    for template, path in (
+        (_paid_by(none, "district"), "template.terms.funding.parts[1].name"),
+        (_paid_by(there.code, none), "template.offer.stacking.owner"),
+    ):
+        with pytest.raises(
+            BadTemplate, match=r"商圈没有商户.*the district has no merchant"
+        ) as wrong:
+            coupons.add_template(session, template, by=by)
+        assert wrong.value.path == path
+
+    for template in (_paid_by(there.code, there.code), _paid_by(there.public_id, "district")):
+        assert coupons.add_template(session, template, by=by).version == 1

@@ -75,6 +75,18 @@ def test_what_is_wrong_in_a_template_is_named_by_its_place(marketer: Console) ->
     assert refused["errors"] == [{"pointer": "/template/offer/benefit/fen", "code": "invalid"}]
 
 
+def test_a_payer_who_is_no_merchant_here_is_refused_and_named(marketer: Console) -> None:
+    values = {"code": unique("T"), "title_zh": "异业券", "title_en": "next door", "fen": 500,
+              "min_fen": 0, "days": 7, "merchant": "M1", "payer": unique("M")}  # fmt: skip
+
+    refused = told(marketer.post("templates", {"preset": "cross-merchant", "values": values}), 400)
+
+    assert refused["code"] == "validation-failed"
+    place = "/template/terms/funding/parts/0/name"
+    assert refused["errors"] == [{"pointer": place, "code": "invalid"}]
+    assert marketer.get(f"templates/{values['code']}").status_code == 404
+
+
 def test_a_retired_template_issues_nothing_more_and_stays(marketer: Console) -> None:
     """Semantics 60"""
     code = added(marketer, limits={"total": 10})["template"]
