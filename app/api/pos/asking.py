@@ -146,7 +146,7 @@ def basket(session: Session, store: ListedStore, asked: AskedBasket, *, number: 
         identification=asked.identification_id,
         confirmation=asked.burn_confirmation,
     )
-    at, untimely = business_time(session, asked.occurred_at, burns=asked.burn_points > 0)
+    at, untimely = business_time(session, asked.occurred_at, spends=_spends(asked))
     return Wanted(
         basket=Basket(
             terminal=terminal,
@@ -184,12 +184,27 @@ def _opens_wallet(asked: AskedBasket) -> bool:
     return asked.best_coupons or any(name.startswith(PUBLIC) for name in asked.coupons)
 
 
+def _spends(asked: AskedBasket) -> Invalid | None:
+    """Return why a basket cannot have been sold without the line, if it takes points or coupons.
+
+    A coupon is judged by the business time: a later day could else have the offer of an earlier
+    one. Offline tokens come by the upload, which has rules of its own.
+    """
+    if asked.burn_points > 0:
+        return Invalid("burn_points", "离线的单不能抵扣积分", "none are burned offline")
+    if asked.best_coupons or asked.coupons:
+        field = "best_coupons" if asked.best_coupons else "coupons"
+        return Invalid(field, "离线的单只能用离线券", "offline none is used but by its token")
+    return None
+
+
 def business_time(
-    session: Session, given: datetime | None, *, burns: bool = False
+    session: Session, given: datetime | None, *, spends: Invalid | None = None
 ) -> tuple[datetime, AppError | None]:
     """Return when it happened, now unless the till says so, and why that cannot be, if so.
 
-    Up to 72 hours late is an order that was captured offline; points are never burned offline
+    Up to 72 hours late is an order that was captured offline; `spends` is why that cannot be one
+    later than ten minutes: points are never burned offline, nor coupons used but by a token
     (reliability §10). A sandbox takes any instant of the past.
     """
     now = now_of(session)
@@ -201,9 +216,8 @@ def business_time(
         return given, None
     if given < now - timedelta(hours=OFFLINE_HOURS):
         return given, Invalid("occurred_at", "早于 72 小时前", "is more than 72 hours ago")
-    if burns and given < now - timedelta(minutes=ONLINE_MINUTES):
-        return given, Invalid("burn_points", "离线的单不能抵扣积分", "none are burned offline")
-    return given, None
+    late = given < now - timedelta(minutes=ONLINE_MINUTES)
+    return given, spends if late else None
 
 
 def terminal_of(session: Session, store: ListedStore, code: str) -> ListedTerminal:

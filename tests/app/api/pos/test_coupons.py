@@ -1,11 +1,15 @@
 """C8, C10, C13, C14, C17: a till sells with coupons, hears why not, and refunds tell of them."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
+from app.api.pos import asking
 from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
-from config.database import Database
+from config.database import Database, now_of
 from coupons import codes, issuing
 from tests.app.api.member.test_coupons import printed
 from tests.app.api.pos.test_orders import AT, cash, identified, order, told
@@ -103,6 +107,36 @@ def test_an_order_that_names_what_it_cannot_use_hears_every_reason(
     assert "再买 ¥20.00" in why[coupon]
     assert why[foreign] == why[unknown] == "没有这张券，或不属于该会员"
     assert told(till.get(f"/v1/pos/orders?terminal_id=T1&number={wish['number']}"), 404)
+
+
+@pytest.mark.parametrize("minutes", [0, 9, 11, 24 * 60])
+def test_a_sale_that_is_told_late_uses_no_coupon_but_by_its_token(
+    till: Till, database: Database, member: KnownMember, known: str, minutes: int
+) -> None:
+    """Semantics 40: as no points are burned; yesterday's member day is not had today."""
+    with database.transaction("test") as session:
+        at = (now_of(session) - timedelta(minutes=minutes)).isoformat()
+        coupon = give(session, member, off(2_000, 10_000))
+    late = {"lines": [TEA, CUP], "identification_id": known, "occurred_at": at}
+    wishes: list[dict[str, Any]] = [{"coupons": [coupon]}, {"best_coupons": True}]
+
+    asked = [
+        *[("quotes", {**AT, **late, **wish}) for wish in wishes],
+        *[("coupons/validate", {**AT, **late, **wish}) for wish in wishes],
+        ("orders", order(**late, coupons=[coupon])),
+        ("orders", order(**late, best_coupons=True)),
+    ]
+    answers = [till.post(f"/v1/pos/{path}", body) for path, body in asked]
+    plain = till.post("/v1/pos/orders", order(**late, tenders=cash(12_000)))
+
+    for answer, (_, body) in zip(answers, asked, strict=True):
+        if minutes <= asking.ONLINE_MINUTES:
+            assert answer.status_code in (200, 201), answer.text
+            continue
+        problem = told(answer, 400)
+        field = "best_coupons" if body.get("best_coupons") else "coupons"
+        assert problem["errors"] == [{"pointer": f"/{field}", "code": "invalid"}]
+    assert told(plain)["total_fen"] == 12_000
 
 
 def test_two_orders_placed_with_one_coupon_leave_it_to_the_first(
