@@ -17,7 +17,7 @@ from app.api.auth import Role, requires
 from app.api.edge import Refused, writes
 from app.api.fields import DoorSchema, Fen, Instant, Items, Part, PublicId, Text, Whole, YesNo
 from app.api.member.coupon_terms import CouponTermsSchema
-from app.api.member.coupons import coupon_view, names_of
+from app.api.member.coupons import coupon_view
 from app.api.pos import pos
 from app.api.pos.asking import (
     LIMIT_TENDERS,
@@ -35,7 +35,7 @@ from app.checkout import reasons
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, Tender
 from app.checkout.errors import CouponNotUsable
 from app.checkout.pricing import price
-from app.checkout.stacks import PUBLIC
+from app.checkout.stacks import PUBLIC, _may_see, holders_of
 from app.clock import server_now
 from app.errors import Invalid, NotFound
 from app.members.identification import KnownMember
@@ -44,7 +44,7 @@ from app.merchants.directory import ListedStore, ListedTerminal
 from config.database import new_id
 from coupons import codes, wallets
 from coupons.errors import NoSuchCoupon
-from coupons.wallets import MOST, Held, Standing
+from coupons.wallets import MOST
 
 
 class FunderSchema(DoorSchema):
@@ -179,9 +179,10 @@ def look_up_coupon(session: Session, store: ListedStore, asked: AskedLookUp) -> 
     terminal = terminal_of(session, store, asked.terminal_id)
     require_patience(session, terminal, [asked.code])
     member = _member(session, terminal, asked.identification_id)
-    index = codes.index_of(coupon_keys(session), codes.normal(asked.code))
-    found = wallets.find(session, indexes=[index])
-    if not found or not _may_see(session, found[0], member):
+    code = codes.normal(asked.code)
+    found = wallets.find(session, indexes=[codes.index_of(coupon_keys(session), code)])
+    # The sale's own rule, so that a look-up tells no more than a sale would.
+    if not found or not _may_see(found[0], code, holders_of(session, member)):
         count_misses(session, terminal, [asked.code])
         return Refused(error=NotFound("coupon", "…"))
     return coupon_view(found[0])
@@ -253,13 +254,3 @@ def _is_short(code: str) -> bool:
 
 def _is_code(name: str) -> bool:
     return not name.startswith(PUBLIC)
-
-
-def _may_see(session: Session, held: Held, member: KnownMember | None) -> bool:
-    """Whether a till may be told: its holder's, or one that serves whoever shows the code.
-
-    That a coupon was called back its holder alone may hear (semantics 44).
-    """
-    if member is not None and held.holder in names_of(session, member.id):
-        return True
-    return not held.template.terms.personal and held.standing is not Standing.VOID

@@ -238,6 +238,23 @@ def test_unknown_foreign_and_void_codes_have_one_answer(
     assert [each["standing"] for each in seen] == ["usable", "void"]
 
 
+def test_a_short_code_is_looked_up_with_a_member_at_the_till_alone(
+    till: Till, database: Database, member: KnownMember, known: str
+) -> None:
+    """Reliability 10: it could be guessed; a sale without the member is not told of it either."""
+    with database.transaction("test") as session:
+        coupon = give(session, member, off(100), code="short")
+    asked = {**AT, "code": shown_code(database, member, coupon)}
+    look_up = "/v1/pos/coupons/look-up"
+
+    alone = told(till.post(look_up, asked), 404)
+    unknown = told(till.post(look_up, {**AT, "code": codes.new_code()}), 404)
+    present = told(till.post(look_up, {**asked, "identification_id": known}), 200)
+
+    assert {**alone, "instance": ""} == {**unknown, "instance": ""}
+    assert (present["coupon_id"], present["standing"]) == (coupon, "usable")
+
+
 def test_a_terminal_that_guesses_waits_in_whatever_call(
     till: Till, database: Database, member: KnownMember, coupon: str
 ) -> None:
