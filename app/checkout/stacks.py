@@ -149,7 +149,7 @@ def _held(
     refused = []
     for name in basket.coupons:
         each = found.get(name)
-        if each is None or not _may_see(each, name, holders):
+        if each is None or not may_see(each, name, holders):
             refused.append(_refused(name, _UNKNOWN))
         elif each.coupon in held:
             refused.append(_refused(name, _TWICE))
@@ -178,7 +178,7 @@ def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
     }
 
 
-def _may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
+def may_see(held: wallets.Held, name: str, holders: Sequence[str]) -> bool:
     """Whether a sale may be told of a coupon: the member's own, or one whose code was shown.
 
     An id is no proof that anybody is there: a till has seen those of other sales' members. A short

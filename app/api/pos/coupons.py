@@ -35,7 +35,7 @@ from app.checkout import reasons
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, Tender
 from app.checkout.errors import CouponNotUsable
 from app.checkout.pricing import price
-from app.checkout.stacks import PUBLIC, _may_see, holders_of
+from app.checkout.stacks import PUBLIC, holders_of, may_see
 from app.clock import server_now
 from app.errors import Invalid, NotFound
 from app.members.identification import KnownMember
@@ -182,7 +182,7 @@ def look_up_coupon(session: Session, store: ListedStore, asked: AskedLookUp) -> 
     code = codes.normal(asked.code)
     found = wallets.find(session, indexes=[codes.index_of(coupon_keys(session), code)])
     # The sale's own rule, so that a look-up tells no more than a sale would.
-    if not found or not _may_see(found[0], code, holders_of(session, member)):
+    if not found or not may_see(found[0], code, holders_of(session, member)):
         count_misses(session, terminal, [asked.code])
         return Refused(error=NotFound("coupon", "…"))
     return coupon_view(found[0])
