@@ -149,7 +149,6 @@ def offers_for(
         {
             "now": now,
             "day": day_of(now).isoformat(),
-            "holder": member.public_id,
             "member": member.id,
             "before": before,
             "most": most,
@@ -267,7 +266,9 @@ _OFFERS: LiteralString = f"""
     SELECT b.id, b.code AS batch, b.starts_at, b.ends_at, b.per_member,
         v.document::text AS document,
         (SELECT count(*) FROM coupon_taking t
-         WHERE t.batch_id = b.id AND t.holder = %(holder)s) AS claimed,
+         WHERE t.batch_id = b.id AND t.holder IN (
+            SELECT m.public_id FROM member m
+            WHERE m.id = %(member)s OR m.merged_into_id = %(member)s)) AS claimed,
         EXISTS (
             SELECT FROM coupon_ceiling c JOIN coupon_tally y
                 ON y.batch_id = c.batch_id AND y.what = c.what AND y.scope = c.scope

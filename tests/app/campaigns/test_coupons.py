@@ -14,9 +14,10 @@ from app.members.sealing import coupon_keys
 from config.database import now_of
 from coupons import batches, presets, templates
 from coupons.batches import ListedBatch
-from coupons.errors import BadTemplate, NoSuchCoupon
+from coupons.errors import BadTemplate, ClaimLimit, NoSuchCoupon
 from coupons.templates import Template
-from tests.coupons.makers import make_template
+from tests.app.points.test_merging import merge, undo
+from tests.coupons.makers import make_batch, make_template
 from tests.factories import make_member, make_merchant, make_staff, unique
 
 NAMED = {"code": "P", "title_zh": "名称", "title_en": "Title"}
@@ -157,3 +158,37 @@ def test_a_template_that_names_a_merchant_who_is_not_there_is_refused(session: S
 
     for template in (_paid_by(there.code, there.code), _paid_by(there.public_id, "district")):
         assert coupons.add_template(session, template, by=by).version == 1
+
+
+def test_what_a_merged_member_took_counts_for_the_survivors_limit(session: Session) -> None:
+    """Semantics 46: what is above it is kept, nothing more is issued; an undo parts them again."""
+    loser, survivor = make_member(session), make_member(session)
+    one, two = make_batch(session), make_batch(session, limits={"per_member": 2})
+    for batch in (one, two):
+        coupons.claim(session, batch=batch.code, holder=loser.public_id)
+    done = merge(session, loser, survivor)
+
+    with pytest.raises(ClaimLimit):
+        coupons.claim(session, batch=one.code, holder=survivor.public_id)
+    (second,) = coupons.claim(session, batch=two.code, holder=survivor.public_id)
+    with pytest.raises(ClaimLimit):
+        coupons.claim(session, batch=two.code, holder=survivor.public_id, n=2)
+    (again,) = coupons.claim(session, batch=two.code, holder=survivor.public_id)
+    assert (again.coupon, again.repeated) == (second.coupon, True)
+
+    undo(session, done.merge)
+    (own,) = coupons.claim(session, batch=one.code, holder=survivor.public_id)
+    assert not own.repeated
+
+
+def test_a_pack_is_refused_to_whom_a_merge_brought_its_coupons(session: Session) -> None:
+    loser, survivor = make_member(session), make_member(session)
+    inner = make_batch(session)
+    pack = presets.pack(**{**NAMED, "code": unique("P")}, batches=[inner.code], total=10)
+    outer = make_batch(session, pack)
+    coupons.claim(session, batch=inner.code, holder=loser.public_id)
+    merge(session, loser, survivor)
+
+    with pytest.raises(ClaimLimit):
+        coupons.claim(session, batch=outer.code, holder=survivor.public_id)
+    assert len(coupons.claim(session, batch=outer.code, holder=make_member(session).public_id)) == 1

@@ -16,6 +16,7 @@ from coupons import codes, runs
 from tests.app.api.phones import Phone, new_member, told
 from tests.app.checkout.shops import open_shop
 from tests.app.checkout.test_coupons import off, open_batch
+from tests.app.points.test_merging import merge
 from tests.counting import sent_by_all
 from tests.factories import unique
 
@@ -68,6 +69,24 @@ def test_a_claimed_coupon_stands_in_the_wallet_with_its_terms(
     terms = held["terms"]
     assert (terms["funders"], terms["min_fen"]) == (["district"], 10_000)
     assert (terms["categories"], terms["exclusive"], terms["at_most"]) == (["food"], False, 1)
+
+
+def test_what_a_merged_member_took_is_offered_no_more(
+    phone: Phone, client: FlaskClient, database: Database
+) -> None:
+    """Semantics 46: the limit is of the person, under whatever name he took it."""
+    batch, former = opened(database), new_member(client)
+    told(former.post("coupons/claims", {"batch": batch}), 201)
+    loser, survivor = former.member(database), phone.member(database)
+    with database.transaction("test") as session:
+        merge(session, loser, survivor)
+
+    offer = offer_of(phone, batch)
+    refused = told(phone.post("coupons/claims", {"batch": batch}), 409)
+
+    assert (offer["claimed"], offer["claimable"]) == (1, False)
+    assert [each["code"] for each in offer["why_not"]] == ["already-claimed"]
+    assert refused["code"] == "already-claimed"
 
 
 def test_offers_say_why_not_and_whether_they_serve_here_and_now(
