@@ -92,6 +92,25 @@ def pay(
     return payment
 
 
+@dataclass(frozen=True, kw_only=True)
+class Paid:
+    """Money that changed hands for a period: above zero by the merchant, under a bank's number."""
+
+    paid_on: date
+    fen: int
+    reference: str
+
+
+def list_paid(session: Session, period: Period, merchant_id: int) -> list[Paid]:
+    """Return the payments that name a merchant's period, in the order they were recorded."""
+    rows = session.scalars(
+        select(Payment)
+        .where(Payment.period_id == period.id, Payment.merchant_id == merchant_id)
+        .order_by(Payment.id)
+    )
+    return [Paid(paid_on=row.paid_on, fen=row.fen, reference=row.reference) for row in rows]
+
+
 def settled_fen(session: Session, period: Period, merchant_id: int, *, open_fen: int) -> int:
     """Return what of a merchant's closing figure was paid since: above zero by the merchant.
 

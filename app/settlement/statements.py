@@ -16,6 +16,7 @@ from app.errors import NotFound
 from app.merchants.directory import ListedMerchant, get_directory
 from app.settlement import disputes, dues
 from app.settlement.captions import CAPTIONS, POSTED, Caption
+from app.settlement.dues import Paid
 from app.settlement.models import Line, Period
 
 _AT_ONCE = 2_000  # transfers that one answer of the server brings
@@ -57,7 +58,8 @@ class Statement:
     """What a merchant's period comes to: fen above zero are the merchant's to get.
 
     Down to `closing_fen` it never changes. `disputed_fen` and `settled_fen` are as of the reading:
-    what of the closing figure is disputed, and what was paid of it since.
+    what of the closing figure is disputed, and what was paid of it since. `payments` are those that
+    name this period.
     """
 
     period: str
@@ -71,6 +73,7 @@ class Statement:
     outstanding: Outstanding
     disputed_fen: int
     settled_fen: int
+    payments: Sequence[Paid]
 
     @property
     def net_points(self) -> int:
@@ -189,6 +192,7 @@ def statement(session: Session, period: Period, *, merchant: str) -> Statement:
         outstanding=_outstanding(session, period, listed.id),
         disputed_fen=disputes.disputed_fen(session, period, listed.id),
         settled_fen=0,
+        payments=dues.list_paid(session, period, listed.id),
     )
     settled = dues.settled_fen(session, period, listed.id, open_fen=told.payable_fen)
     return replace(told, settled_fen=settled)

@@ -111,6 +111,8 @@ def _show(paper: Paper) -> None:
     )
     for row in paper.figures:
         show_row(" ".join(row.name), row.points, row.fen)
+    for paid in told.payments:
+        click.echo(f"  {paid.paid_on} {yuan(paid.fen)} {paid.reference}")
     click.echo("")
     for row in paper.outstanding:
         show_row(" ".join(row.name), row.points, row.fen)

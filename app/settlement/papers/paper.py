@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.clock import SHANGHAI, business_date
 from app.merchants.directory import Directory, get_directory
 from app.merchants.models import Merchant
+from app.money import yuan
 from app.settlement import statements
 from app.settlement.captions import NAMES
 from app.settlement.models import Line, Period, Stock
@@ -32,6 +33,7 @@ POINTS: Words = ("积分", "Points")
 YUAN: Words = ("金额（元）", "Yuan")
 COST: Words = ("发放成本", "Cost")
 REDEMPTION: Words = ("核销金额", "Redeemed at")
+PAYMENT: Words = ("收付款", "Payment")
 NONE: Words = ("无", "None")
 SIGNS: Words = (
     "金额为正，是商圈应付商户；为负，是商户应付商圈。积分为正是收进，为负是发出。",
@@ -73,7 +75,7 @@ class Paper:
 
     @property
     def head(self) -> Sequence[tuple[Words, str]]:
-        """Whose statement of which days it is."""
+        """Whose statement of which days it is, and which payments it has had."""
         told = self.statement
         closed = self.closed_at.astimezone(SHANGHAI)
         return (
@@ -82,6 +84,10 @@ class Paper:
             (("起止", "Days"), f"{told.starts_on} – {told.ends_on}"),
             (("结账时间", "Closed at"), f"{closed:%Y-%m-%d %H:%M}"),
             (("付款截至", "Paid as of"), f"{self.today}"),
+            *(
+                (PAYMENT, f"{paid.paid_on} · {yuan(paid.fen)} · {paid.reference}")
+                for paid in told.payments
+            ),
         )
 
     @property

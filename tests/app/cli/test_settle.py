@@ -92,7 +92,9 @@ def test_what_cannot_be_closed_is_refused_in_both_languages(closing: Plaza) -> N
     assert "没有结过账" not in closing("settle", "list")
 
 
-def test_a_statement_is_disputed_adjusted_and_paid_by_command(closing: Plaza) -> None:
+def test_a_statement_is_disputed_adjusted_and_paid_by_command(
+    closing: Plaza, tmp_path: Path
+) -> None:
     closing("settle", "close", "--period", "2017-01", "--as", "wang")
     with_lin = ["--as", "lin"]
     parties = closing.json("settle", "parties", "--period", "2017-01")
@@ -113,8 +115,12 @@ def test_a_statement_is_disputed_adjusted_and_paid_by_command(closing: Plaza) ->
     )  # fmt: skip
     closing("settle", "adjust", "approve", waits.split("approve ")[1].split()[0], *with_lin)
 
-    assert closing.json("settle", "statement", *words)["state"] == "paid"
+    paid = closing.json("settle", "statement", *words)
+    page = tmp_path / "paid.html"
+    closing("settle", "statement", *words, "--format", "html", "--out", str(page))
+    assert (paid["state"], paid["payments"][0]["reference"]) == ("paid", "B1")
     assert "已结清" in closing("settle", "statement", *words)
+    assert f"¥{amount} · B1" in page.read_text(encoding="utf-8")
     assert closing.json("settle", "dispute", "list")[0]["resolution"] == "无误"
     assert "不是金额" in closing.refused(
         "settle", "pay", *words, "--yuan", "x", "--reference", "B2", "--as", "wang"
