@@ -45,8 +45,14 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile(os.environ.get("PLAZA_TEST_PROFILE", "plaza"))
 
-_LONGEST = PROJECT / "tests/app/lab"
-_FUZZ = PROJECT / "tests/fuzz"
+#: What tries whole servers and whole districts from outside; these take longest.
+_OUTSIDE = [
+    PROJECT / "tests" / each
+    for each in (
+        "fuzz", "cli", "app/lab", "app/cli/test_replay.py", "app/cli/test_race.py",
+        "app/cli/test_bench.py",
+    )
+]  # fmt: skip
 _ROLES = ("plaza_owner", "plaza_app")
 _PASSWORD = "plaza-test"
 
@@ -56,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--on-postgres",
         action="store_true",
-        help="only tests that meet the test server, without the lab",
+        help="only tests that meet the test server, from inside",
     )
 
 
@@ -64,15 +70,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Begin with the longest, or one worker waits for another's last; leave out with an option.
 
     `--on-postgres` leaves out what no version of PostgreSQL could change: tests without a server,
-    and the lab and the fuzz, which try from outside what the other tests have tried inside.
+    and those which try from outside what the other tests have tried inside.
     """
-    items.sort(key=lambda item: not item.path.is_relative_to(_LONGEST))
+    outside = {item for item in items if any(item.path.is_relative_to(each) for each in _OUTSIDE)}
+    items.sort(key=lambda item: item not in outside)
     if config.getoption("--on-postgres"):
         apart = [
             item
             for item in items
-            if "superuser_url" not in getattr(item, "fixturenames", ())
-            or any(item.path.is_relative_to(place) for place in (_LONGEST, _FUZZ))
+            if item in outside or "superuser_url" not in getattr(item, "fixturenames", ())
         ]
         config.hook.pytest_deselected(items=apart)
         items[:] = [item for item in items if item not in set(apart)]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from app.clock import business_date
 from config.database import Database, now_of
 from tests.app.checkout.shops import give_points, open_shop
 from tests.app.cli.conftest import Plaza
@@ -22,7 +23,7 @@ def test_a_member_had_at_an_instant_what_there_was_by_then(
 
     then = plaza.json("member", "balance", phone, "--as-of", between.isoformat())
     today = plaza.json("member", "balance", member.public_id)
-    shown = plaza("member", "balance", phone, "--as-of", between.date().isoformat())
+    shown = plaza("member", "balance", phone, "--as-of", business_date(between).isoformat())
 
     assert (then["member"], then["tier"]) == (member.public_id, "basic")
     assert then["balance"]["spendable_points"] == 30

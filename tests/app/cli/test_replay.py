@@ -65,7 +65,7 @@ def test_a_replay_whose_head_was_killed_leaves_no_process_and_ends_as_if_undistu
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as killed:
-        assert wait_until(lambda: 0 < _orders(database) < 390, seconds=60)
+        assert wait_until(lambda: 0 < _orders(database) < 390, seconds=240)
         children = _children(killed.pid)
         killed.kill()
 
