@@ -134,8 +134,9 @@ def _refunded(stage: Stage, **fields: object) -> Ask:
 def _with_coupon(stage: Stage, **fields: object) -> Ask:
     """Sell with a coupon of ¥1, to be taken back alone."""
     coupon = _coupon(stage)
-    wish = replace(basket(stage.session, stage.desk, fen=FEN), coupons=[coupon])
-    order = orders.sell(stage.session, wish, [Tender(name="cash", fen=FEN - COUPON_FEN)])
+    wish = basket(stage.session, stage.desk, fen=FEN, person=stage.person)
+    paid = [Tender(name="cash", fen=FEN - COUPON_FEN)]
+    order = orders.sell(stage.session, replace(wish, coupons=[coupon]), paid)
     ids = {"order_id": order.public_id, "coupon_id": coupon}
     return Ask(ids=ids, body={**_at(stage), **fields})
 
