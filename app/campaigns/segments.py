@@ -3,21 +3,21 @@
 A member is in a segment under every key he is kept under: a merge neither loses nor moves anything.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, LiteralString
+from typing import LiteralString
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import audit
 from app.campaigns.models import Segment, SegmentMember
 from app.errors import NotFound, StateConflict
-from app.members.errors import BadPhone, UnknownMember
-from app.members.identification import get_by_any, same_person
+from app.members.identification import list_by_any
 from config.database import fetch, now_of
 
 MOST_AT_ONCE = 500
@@ -90,21 +90,7 @@ def put_in(session: Session, code: str, lines: Sequence[str], *, by: str) -> lis
     Raises:
         NotFound: no such segment.
     """
-    segment_id, now = _get_id(session, code), now_of(session)
-    verdicts = []
-    for member_id in (_find(session, line) for line in lines):
-        if member_id is None:
-            verdicts.append(Verdict.UNKNOWN)
-            continue
-        added = session.execute(
-            insert(SegmentMember)
-            .values(segment_id=segment_id, member_id=member_id, since=now)
-            .on_conflict_do_nothing()
-            .returning(SegmentMember.member_id)
-        ).first()
-        verdicts.append(Verdict.UNCHANGED if added is None else Verdict.ADDED)
-    _record(session, "segment.put_in", code, verdicts, by=by)
-    return verdicts
+    return _change(session, code, lines, statement=_PUT_IN, done=Verdict.ADDED, by=by)
 
 
 def take_out(session: Session, code: str, lines: Sequence[str], *, by: str) -> list[Verdict]:
@@ -115,23 +101,7 @@ def take_out(session: Session, code: str, lines: Sequence[str], *, by: str) -> l
     Raises:
         NotFound: no such segment.
     """
-    segment_id = _get_id(session, code)
-    verdicts = []
-    for member_id in (_find(session, line) for line in lines):
-        if member_id is None:
-            verdicts.append(Verdict.UNKNOWN)
-            continue
-        gone = session.execute(
-            delete(SegmentMember)
-            .where(
-                SegmentMember.segment_id == segment_id,
-                SegmentMember.member_id.in_(same_person(member_id)),
-            )
-            .returning(SegmentMember.member_id)
-        ).first()
-        verdicts.append(Verdict.UNCHANGED if gone is None else Verdict.REMOVED)
-    _record(session, "segment.take_out", code, verdicts, by=by)
-    return verdicts
+    return _change(session, code, lines, statement=_TAKE_OUT, done=Verdict.REMOVED, by=by)
 
 
 def codes_of(session: Session, member_id: int) -> frozenset[str]:
@@ -182,18 +152,56 @@ def _get_id(session: Session, code: str) -> int:
     return found
 
 
-def _find(session: Session, written: str) -> int | None:
-    """Return the key of the member that a line names; None: nobody is known by it."""
-    try:
-        return get_by_any(session, written.strip()).id
-    except (BadPhone, UnknownMember):
-        return None
+def _change(
+    session: Session,
+    code: str,
+    lines: Sequence[str],
+    *,
+    statement: TextClause,
+    done: Verdict,
+    by: str,
+) -> list[Verdict]:
+    """Move members by a statement that returns whom it moved: five at most, for any lines."""
+    segment_id = _get_id(session, code)
+    found = list_by_any(session, [line.strip() for line in lines])
+    ids = {member.id for member in found.values()}
+    moved = set(
+        session.scalars(
+            statement, {"segment": segment_id, "members": list(ids), "now": now_of(session)}
+        )
+    )
+    verdicts = []
+    for line in lines:
+        member = found.get(line.strip())
+        if member is None:
+            verdicts.append(Verdict.UNKNOWN)
+        elif member.id in moved:
+            verdicts.append(done)
+            moved.remove(member.id)  # Of two lines that name one member, the first did it.
+        else:
+            verdicts.append(Verdict.UNCHANGED)
+    audit.record(
+        session,
+        actor=by,
+        action=f"segment.{done}",
+        object=f"segment:{code}",
+        after=dict(Counter(verdicts)),
+    )
+    return verdicts
 
 
-def _record(
-    session: Session, action: str, code: str, verdicts: Sequence[Verdict], *, by: str
-) -> None:
-    counts: dict[str, Any] = {
-        each.value: verdicts.count(each) for each in Verdict if each in verdicts
-    }
-    audit.record(session, actor=by, action=action, object=f"segment:{code}", after=counts)
+_PUT_IN = text(
+    """
+    INSERT INTO segment_member (segment_id, member_id, since)
+    SELECT :segment, m, :now FROM unnest(CAST(:members AS bigint[])) m
+    ON CONFLICT DO NOTHING RETURNING member_id
+    """
+)
+_TAKE_OUT = text(
+    """
+    DELETE FROM segment_member x USING member m
+    WHERE x.segment_id = :segment AND m.id = x.member_id
+        AND coalesce(m.merged_into_id, m.id) = ANY (CAST(:members AS bigint[]))
+    RETURNING coalesce(m.merged_into_id, m.id)
+    """
+)

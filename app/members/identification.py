@@ -4,7 +4,8 @@ A detail names the member that it was given by; who has been merged since is fou
 that he is now (semantics 46).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
@@ -29,7 +30,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app import audit
 from app.members import sealing
-from app.members.errors import MemberNotActive, UnknownMember
+from app.members.errors import BadPhone, MemberNotActive, UnknownMember
 from app.members.models import CashierMember, ChannelIdentity, Kind, Member, MemberStatus
 from app.members.phones import normalised
 from app.merchants.directory import ListedCashier
@@ -157,6 +158,22 @@ def get_by_any(session: Session, written: str) -> KnownMember:
     if found is None:
         raise UnknownMember
     return found
+
+
+def list_by_any(session: Session, written: Collection[str]) -> Mapping[str, KnownMember]:
+    """Return the members that people mean, by what was written, as `get_by_any` finds one.
+
+    Three statements at most. What names nobody is missing.
+    """
+    ids = {each for each in written if each.startswith("mem_")}
+    others = set(written) - ids
+    found = {**list_by_public_ids(session, list(ids)), **list_by_cards(session, list(others))}
+    phones = []
+    for each in others - set(found):
+        with suppress(BadPhone):
+            normalised(each)
+            phones.append(each)
+    return {**found, **list_by_phones(session, phones)}
 
 
 def get_named(session: Session, written: str) -> KnownMember:

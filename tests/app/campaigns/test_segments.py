@@ -44,7 +44,7 @@ def test_every_line_of_a_list_has_a_verdict_and_the_same_list_changes_nothing(
     told = [
         (each.action, each.after) for each in audit.list_records(session, about=f"segment:{code}")
     ]
-    assert ("segment.put_in", {"added": 2, "unchanged": 1, "unknown": 3}) in told
+    assert ("segment.added", {"added": 2, "unchanged": 1, "unknown": 3}) in told
     assert not any(phone in str(each) for each in told)
 
 
