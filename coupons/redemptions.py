@@ -37,11 +37,15 @@ MOST = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What a coupon takes off an order, and the goods that it counts on, in fen."""
+    """What a coupon takes off an order, and the goods that it counts on, in fen.
+
+    `seen` is whose it was when the order read it, where it did: handed on since, it is refused.
+    """
 
     coupon: str
     discount_fen: int
     order_fen: int
+    seen: str | None = None
 
     def __post_init__(self) -> None:
         if self.discount_fen < 0 or self.order_fen < 0:
@@ -82,11 +86,13 @@ def lock(
     until: datetime,
     holders: Sequence[str] = (),
     store: str | None = None,
+    at: datetime | None = None,
 ) -> None:
     """Set uses of coupons aside for an order until an instant, with their budgets: all or none.
 
     `holders` are the names of the member who buys; a coupon that is not personal may be anybody's.
-    An order that asks again replaces what it has set aside of these coupons. Locks the coupons.
+    They have to be good at the instant `at` (None: now), when they were promised. An order that
+    asks again replaces what it has set aside of these coupons. Locks the coupons.
 
     Raises:
         NoSuchCoupon, NotTheHolder, Voided, AlreadyUsed, NotYet, Over: as the coupon stands.
@@ -95,7 +101,7 @@ def lock(
         BudgetExhausted: the batch's budget does not cover it.
         OtherContent: the order has redeemed the coupon already.
     """
-    _take(session, order=order, uses=uses, until=until, holders=holders, store=store)
+    _take(session, order=order, uses=uses, until=until, holders=holders, store=store, at=at)
 
 
 def redeem(
@@ -105,19 +111,22 @@ def redeem(
     uses: Sequence[Use] | None = None,
     holders: Sequence[str] = (),
     store: str | None = None,
+    at: datetime | None = None,
 ) -> list[Redeemed]:
     """Redeem coupons for an order, all or none: what it has set aside, or exactly `uses`.
 
     A live lock is enough, whatever the date. A dead one, or none, is looked at anew: what is free
-    is taken, budgets too. `uses` may so lock and redeem at once. The same again answers the same.
-    Locks the coupons.
+    is taken, budgets too. `uses` may so lock and redeem at once; `at` is as for `lock`. The same
+    again answers the same. Locks the coupons.
 
     Raises:
         LockExpired: the order's lock is dead and the coupon is not to be had any more.
         As `lock`, where there was none; `Voided` always.
     """
     if uses is not None:
-        rows = _take(session, order=order, uses=uses, until=None, holders=holders, store=store)
+        rows = _take(
+            session, order=order, uses=uses, until=None, holders=holders, store=store, at=at
+        )
     else:
         now = now_of(session)
         rows = fetch(
@@ -301,6 +310,7 @@ def _take(
     until: datetime | None,
     holders: Sequence[str],
     store: str | None,
+    at: datetime | None,
 ) -> list[Any]:
     if len({use.coupon for use in uses}) < len(uses) or len(uses) > MOST:
         raise ValueError(f"{order}: a coupon is used once in an order, and at most {MOST} are")
@@ -311,7 +321,7 @@ def _take(
         session,
         "SELECT * FROM coupon_take(%(now)s, %(day)s, %(order)s, %(store)s, %(holders)s::text[], "
         "%(until)s, %(coupons)s::text[], %(discounts)s::bigint[], %(orders)s::bigint[], "
-        "%(ids)s::text[])",
+        "%(ids)s::text[], %(at)s, %(seen)s::text[])",
         {
             "now": now,
             "day": day_of(now),
@@ -319,6 +329,8 @@ def _take(
             "store": store,
             "holders": list(holders),
             "until": until,
+            "at": at,
+            "seen": [use.seen for use in uses],
             "coupons": [use.coupon for use in uses],
             "discounts": [use.discount_fen for use in uses],
             "orders": [use.order_fen for use in uses],

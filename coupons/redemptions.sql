@@ -3,10 +3,14 @@
 
 -- Set uses aside for an order until `p_until`, or with NULL redeem them, all or none (C12, C13;
 -- semantics 35-37). Own locks are replaced; an order that redeems what it redeemed before is told
--- so. Returns a row for each coupon; nothing is written if any says a refusal.
+-- so. `p_at` is the instant that has to lie in a coupon's validity (NULL: now), for what was
+-- promised then; `p_seen` are the holders whose they were when the order read them (NULL: nobody
+-- has looked): one handed on since is no longer this order's. Returns a row for each coupon;
+-- nothing is written if any says a refusal.
 CREATE OR REPLACE FUNCTION coupon_take(
     p_now timestamptz, p_day date, p_order text, p_store text, p_holders text[],
-    p_until timestamptz, p_coupons text[], p_discounts bigint[], p_orders bigint[], p_ids text[]
+    p_until timestamptz, p_coupons text[], p_discounts bigint[], p_orders bigint[], p_ids text[],
+    p_at timestamptz DEFAULT NULL, p_seen text[] DEFAULT NULL
 ) RETURNS TABLE (coupon text, verdict text, use_number bigint, redemption text, what text,
                  at timestamptz, store text)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -22,13 +26,14 @@ DECLARE
 BEGIN
     SELECT NULL::bigint AS batch_id, NULL::text AS what INTO short;
     FOR spot IN
-        SELECT c.*, w.discount, w.order_fen
-        FROM unnest(p_coupons, p_discounts, p_orders) AS w (coupon, discount, order_fen)
+        SELECT c.*, w.discount, w.order_fen, w.seen
+        FROM unnest(p_coupons, p_discounts, p_orders, p_seen) AS w (coupon, discount, order_fen, seen)
         JOIN coupon c ON c.public_id = w.coupon
         ORDER BY c.id FOR NO KEY UPDATE OF c
     LOOP
         SELECT * INTO found FROM coupon_find_use(
-            p_now, p_order, p_holders, p_until IS NULL, spot.id, spot.discount, spot.order_fen);
+            p_now, p_order, p_holders, p_until IS NULL, spot.id, spot.discount, spot.order_fen,
+            coalesce(p_at, p_now), spot.seen);
         said := said || ROW(spot.public_id, found.verdict, found.use_number, found.redemption,
                             NULL, found.at, found.store)::coupon_verdict;
         IF found.verdict = 'free' THEN
@@ -69,7 +74,7 @@ END $$;
 -- why not. What is its own already it may have whatever the date; a void one nobody may.
 CREATE OR REPLACE FUNCTION coupon_find_use(
     p_now timestamptz, p_order text, p_holders text[], p_redeem boolean, p_coupon bigint,
-    p_discount bigint, p_order_fen bigint
+    p_discount bigint, p_order_fen bigint, p_at timestamptz, p_seen text
 ) RETURNS TABLE (verdict text, use_number bigint, lock_id bigint, redemption text,
                  at timestamptz, store text)
 LANGUAGE plpgsql AS $$
@@ -107,13 +112,14 @@ BEGIN
         WHEN alive THEN 'free'
         WHEN c.personal AND c.holder IS NOT NULL
             AND c.holder <> ALL (coalesce(p_holders, '{}')) THEN 'not-holder'
+        WHEN c.holder <> p_seen THEN 'not-holder'
         -- Whoever set it aside had it then: handed on since, it is another's, personal or not.
         WHEN mine.id IS NOT NULL AND EXISTS (
             SELECT FROM coupon_transfer t WHERE t.coupon_id = p_coupon AND t.at >= mine.placed_at)
             THEN 'not-holder'
         WHEN c.state = 'used' THEN 'used'
-        WHEN p_now < c.valid_from THEN 'not-yet'
-        WHEN p_now >= c.valid_until THEN 'expired'
+        WHEN p_at < c.valid_from THEN 'not-yet'
+        WHEN p_at >= c.valid_until THEN 'expired'
         WHEN others.number >= c.uses AND others.until IS NOT NULL THEN 'locked'
         WHEN others.number >= c.uses THEN 'used'
         ELSE 'free' END;

@@ -67,7 +67,7 @@ def wallet(session: Session, *, holders: Sequence[str], order: str | None = None
     Usable now first, then by their last instant. What `order` itself has set aside is usable to it
     (C12). Packs, which were opened, are no coupons.
     """
-    return _read(session, holders=list(holders), coupons=[], indexes=[], order=order)
+    return _read(session, holders=list(holders), coupons=[], indexes=[], order=order, at=None)
 
 
 def find(
@@ -76,12 +76,16 @@ def find(
     coupons: Sequence[str] = (),
     indexes: Sequence[bytes] = (),
     order: str | None = None,
+    at: datetime | None = None,
 ) -> list[Held]:
     """Return coupons by public id or by the keyed hash of their code, whoever holds them.
 
-    The caller says to whom that is told (C17).
+    Validity is looked at as of the instant `at`; None: now. The caller says to whom that is told
+    (C17).
     """
-    return _read(session, holders=[], coupons=list(coupons), indexes=list(indexes), order=order)
+    return _read(
+        session, holders=[], coupons=list(coupons), indexes=list(indexes), order=order, at=at
+    )
 
 
 def _read(
@@ -91,12 +95,15 @@ def _read(
     coupons: list[str],
     indexes: list[bytes],
     order: str | None,
+    at: datetime | None,
 ) -> list[Held]:
+    now = now_of(session)
     rows = fetch(
         session,
         _WALLET,
         {
-            "now": now_of(session),
+            "now": now,
+            "at": at or now,
             "holders": holders,
             "coupons": coupons,
             "indexes": indexes,
@@ -149,8 +156,8 @@ LEFT JOIN coupon_offline f ON f.jti = l.order_ref
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN c.state IN ('void', 'used') THEN c.state
-        WHEN c.valid_until <= %(now)s THEN 'expired'
-        WHEN c.valid_from > %(now)s THEN 'not-yet'
+        WHEN c.valid_until <= %(at)s THEN 'expired'
+        WHEN c.valid_from > %(at)s THEN 'not-yet'
         WHEN c.uses - c.used <= l.number OR c.value_fen - l.set_aside <= 0 AND c.uses IS NULL
             THEN 'locked'
         ELSE 'usable' END AS standing) s

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -84,11 +84,21 @@ class OfflineUse:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Promise:
+    """Coupons that a quote promised, as its till named them, and the fen of each, by public id."""
+
+    names: Sequence[str]
+    fen: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Basket:
     """A sale as the till asks for it. `number` is the till's own, unique per till for ever.
 
     `coupons` names those to use, by public id or by code; `BEST`: those of the member that save
-    most. Offline a till takes one, by its `token` (its jti); `offline` is what of it is honoured.
+    most. With a quote, `promised` are those that it named, good for its price as of its instant
+    whatever came between but a recall, a use or a gift (semantics 41). Offline a till takes one, by
+    its `token` (its jti); `offline` is what of it is honoured.
 
     With `tap` the member is asked before dear points are burned. An exchange earns by the time of
     its first sale and burns by its own, `spent_at`; `replaces` names the order and the refund that
@@ -102,6 +112,7 @@ class Basket:
     member: KnownMember | None = None
     burn_points: int = 0
     coupons: Sequence[str] = ()
+    promised: Promise | None = None
     cashier: str | None = None
     kind: str = field(default="sale")
     spent_at: datetime | None = None
@@ -145,6 +156,11 @@ class Basket:
     def burns_at(self) -> datetime:
         """The instant whose rules, terms and expiries decide what points may pay."""
         return self.spent_at or self.occurred_at
+
+    @property
+    def promised_at(self) -> datetime | None:
+        """The instant at which a quote promised its coupons; None: there is none."""
+        return None if self.promised is None else self.occurred_at
 
     def fingerprint(self, tenders: Sequence[Tender] | None = None) -> bytes:
         """Return what makes a re-send the same sale; the till's clock and cashier are not in it."""

@@ -38,7 +38,8 @@ class Use:
     """One use of a coupon in a sale: its discount in fen, and what each funder gives by line.
 
     `goods_fen` is what the goods cost that it counts. `tenders` are those that it may be paid
-    with; empty: any. `least` is there where a refund may claw it back.
+    with; empty: any. `least` is there where a refund may claw it back. `seen` is whose the coupon
+    was when the sale read it.
     """
 
     coupon: str
@@ -49,6 +50,7 @@ class Use:
     tenders: Collection[str]
     gifts: Sequence[Gift]
     least: Least | None = None
+    seen: str | None = None
 
     @property
     def fen(self) -> int:
@@ -76,7 +78,9 @@ class Stack:
     def redeemed(self) -> list[Redeemed]:
         """What the coupon engine is told of the uses."""
         return [
-            Redeemed(coupon=use.coupon, discount_fen=use.fen, order_fen=use.goods_fen)
+            Redeemed(
+                coupon=use.coupon, discount_fen=use.fen, order_fen=use.goods_fen, seen=use.seen
+            )
             for use in self.uses
         ]
 

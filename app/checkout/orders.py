@@ -130,6 +130,7 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
             until=until,
             holders=priced.holders,
             store=basket.terminal.store.public_id,
+            at=basket.promised_at,
         )
     if wallet is not None and priced.parts:
         ledger.holds.place(
@@ -198,6 +199,7 @@ def redeem(session: Session, priced: Priced, *, order: str) -> None:
             uses=priced.stack.redeemed,
             holders=priced.holders,
             store=basket.terminal.store.public_id,
+            at=basket.promised_at,
         )
 
 

@@ -1,6 +1,7 @@
 """Quotes: what a basket would cost and earn, promised for some minutes (P2, E9).
 
-A quote writes nothing but itself. An order that names it gets the rules of the quote's instant.
+A quote writes nothing but itself. An order that names it gets the rules of the quote's instant, and
+its coupons.
 """
 
 from dataclasses import dataclass, replace
@@ -11,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.checkout import reasons
-from app.checkout.baskets import Basket, Tender
-from app.checkout.errors import QuoteExpired
+from app.checkout.baskets import BEST, Basket, Promise, Tender
+from app.checkout.errors import CouponNotUsable, QuoteExpired
 from app.checkout.models import Quote
 from app.checkout.orders import lock_wallet
 from app.checkout.pricing import Priced, allot, paid_order, price, with_all_points
@@ -97,8 +98,12 @@ def quote(session: Session, basket: Basket, *, tender: str = "cash") -> Quoted:
 def redeem(session: Session, basket: Basket, *, quote: str) -> tuple[Basket, int]:
     """Return the basket at the quote's instant, and the quote's key, for an order that names it.
 
+    It keeps the coupons of the quote: what else the member has got or lost since does not change
+    the price (semantics 41).
+
     Raises:
         QuoteExpired: unknown, over, of another store, or for another basket.
+        CouponNotUsable: one of the coupons that the basket names was left out of the quote.
     """
     row = session.scalar(select(Quote).where(Quote.public_id == quote))
     if (
@@ -108,7 +113,12 @@ def redeem(session: Session, basket: Basket, *, quote: str) -> tuple[Basket, int
         or row.fingerprint != basket.fingerprint()
     ):
         raise QuoteExpired(quote)
-    return replace(basket, occurred_at=row.priced_at), row.id
+    fen = {each["coupon_id"]: each["fen"] for each in row.answer["coupons"]}
+    best, left_out = tuple(basket.coupons) == BEST, row.answer["left_out"]
+    if left_out and not best:
+        raise CouponNotUsable([(each["coupon_id"], each["zh"], each["en"]) for each in left_out])
+    promised = Promise(names=list(fen) if best else basket.coupons, fen=fen)
+    return replace(basket, occurred_at=row.priced_at, promised=promised), row.id
 
 
 def _row(priced: Priced, quoted: Quoted, now: datetime) -> Quote:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -58,7 +59,8 @@ def choose(
     """Return the best stack of the coupons that a basket asks for: two or three round trips.
 
     `BEST`: of all that its member may use now, which may be none. Named ones, by public id or code:
-    those of them that save most, with the reason of every one that is left out. Whoever is not told
+    those of them that save most, with the reason of every one that is left out. Promised ones: as
+    named, looked at as of the quote, which has asked already whom they serve. Whoever is not told
     of a coupon hears that there is none of the name (C17, C19). Without `tenders` none is refused.
     """
     if basket.offline is not None:
@@ -68,14 +70,16 @@ def choose(
     held, not_usable = _held(session, basket, holders)
     if not held:
         return Chosen(holders=holders, not_usable=not_usable)
-    offers = [each.offer for each in held]
+    candidates = [_candidate(each) for each in held]
+    if basket.promised is not None:
+        candidates = [replace(each, offer=replace(each.offer, who=Who())) for each in candidates]
     asked = conditions.Basket(
         items=tuple(_items(basket, lines, merchants)),
-        shopper=shopper_of(session, basket.member, merchants, offers),
+        shopper=shopper_of(session, basket.member, merchants, [each.offer for each in candidates]),
         at=basket.burns_at,
         tenders=None if tenders is None else frozenset(tenders),
     )
-    answer = stacking.best([_candidate(each) for each in held], asked)
+    answer = stacking.best(candidates, asked)
     found = {each.coupon: each for each in held}
     return Chosen(
         stack=Stack(
@@ -91,14 +95,20 @@ def choose(
 
 
 def require_all(basket: Basket, chosen: Chosen | None) -> None:
-    """Refuse an order that names a coupon which is not used.
+    """Refuse an order that names a coupon, or whose quote does, which is not used or gives less.
 
     Raises:
         CouponNotUsable: one of them cannot be used, or not beside the others; says every reason.
     """
-    if chosen is None or tuple(basket.coupons) == BEST:
+    if chosen is None or (basket.promised is None and tuple(basket.coupons) == BEST):
         return
     left_out = [*chosen.not_usable, *(chosen.answer.left_out if chosen.answer else ())]
+    if basket.promised is not None:
+        left_out += [
+            _refused(use.coupon, _LESS_THAN_QUOTED)
+            for use in chosen.stack.uses
+            if use.fen != basket.promised.fen[use.coupon]
+        ]
     if left_out:
         raise CouponNotUsable([(each.coupon, each.zh, each.en) for each in left_out])
 
@@ -140,14 +150,15 @@ def _held(
     session: Session, basket: Basket, holders: list[str]
 ) -> tuple[list[wallets.Held], list[LeftOut]]:
     """Return what may be used, and why what was named may not."""
-    if tuple(basket.coupons) == BEST:
+    names = basket.coupons if basket.promised is None else basket.promised.names
+    if tuple(names) == BEST:
         own = wallets.wallet(session, holders=holders) if holders else []
         usable = [each for each in own if each.standing is Standing.USABLE]
         return usable[:MOST], [_refused(each.coupon, _TOO_MANY) for each in usable[MOST:]]
-    found = _find(session, basket.coupons)
+    found = _find(session, names, at=basket.promised_at)
     held: dict[str, wallets.Held] = {}
     refused = []
-    for name in basket.coupons:
+    for name in names:
         each = found.get(name)
         if each is None or not may_see(each, name, holders):
             refused.append(_refused(name, _UNKNOWN))
@@ -160,8 +171,12 @@ def _held(
     return list(held.values()), refused
 
 
-def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
+def _find(
+    session: Session, names: Sequence[str], *, at: datetime | None
+) -> dict[str, wallets.Held]:
     """Return coupons by the names that a till gave them: public ids, or codes as they are read."""
+    if not names:
+        return {}
     ids = [name for name in names if name.startswith(PUBLIC)]
     written = [name for name in names if not name.startswith(PUBLIC)]
     indexes = {}
@@ -170,7 +185,7 @@ def _find(session: Session, names: Sequence[str]) -> dict[str, wallets.Held]:
         for name in written:
             with suppress(BadCode):
                 indexes[name] = codes.index_of(keys, codes.normal(name))
-    found = wallets.find(session, coupons=ids, indexes=list(indexes.values()))
+    found = wallets.find(session, coupons=ids, indexes=list(indexes.values()), at=at)
     by_id = {each.coupon: each for each in found}
     by_index = {each.index: each for each in found if each.index is not None}
     return {name: by_id[name] for name in ids if name in by_id} | {
@@ -292,6 +307,7 @@ def _use(
         tenders=held.offer.tenders,
         gifts=[Gift(of=Funded(held.coupon, funder), shares=fen) for funder, fen in given.items()],
         least=_least(held, [asked.items[position].number for position in goods]),
+        seen=held.holder,
     )
 
 
@@ -325,6 +341,11 @@ _TOO_MANY = Unmet(
     code="not-looked-at",
     zh=f"一次最多比较 {MOST} 张券，到期早的优先",
     en=f"at most {MOST} are compared, those that are over soonest first",
+)
+_LESS_THAN_QUOTED = Unmet(
+    code="less-than-quoted",
+    zh="券的余额在报价后已被使用，请重新报价",
+    en="some of its money has been used since the quote: ask for a new one",
 )
 _MADE_OUT = Unmet(
     code="made-out",

@@ -321,3 +321,27 @@ def test_a_day_of_its_own_is_charged_for_what_was_set_aside_on_it(session: Sessi
     redemptions.redeem(session, order=order)
 
     assert invariants.audit(session) == []
+
+
+def test_what_was_promised_is_taken_as_of_that_instant(session: Session) -> None:
+    """Semantics 41"""
+    coupon = make_coupon(session)
+    promised = now_of(session)
+    later(session, 40 * DAY)
+
+    with pytest.raises(Over):
+        redemptions.redeem(session, order=unique("O"), uses=[_use(coupon)])
+    redemptions.redeem(session, order=unique("O"), uses=[_use(coupon)], at=promised)
+
+    assert wallets.find(session, coupons=[coupon])[0].standing is Standing.USED
+
+
+def test_a_coupon_is_taken_from_whom_the_order_saw_with_it(session: Session) -> None:
+    """C19: handed on between the look and the use, it is another's."""
+    giver, taker = unique("mem"), unique("mem")
+    coupon = make_coupon(session, holder=giver, transfer=1)
+    seen = Use(coupon=coupon, discount_fen=5_000, order_fen=30_000, seen=giver)
+    issuing.hand_on(session, coupon=coupon, giver=giver, taker=taker)
+
+    with pytest.raises(NotTheHolder):
+        redemptions.redeem(session, order=unique("O"), uses=[seen], holders=[giver])
