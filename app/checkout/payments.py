@@ -14,9 +14,10 @@ from app.checkout.drafts import Sale, activities_of
 from app.checkout.errors import CouponNotUsable, LockExpired, OrderNotPayable, PaidOtherwise
 from app.checkout.models import Order, OrderLine, OrderState
 from app.checkout.orders import announce_paid, get_locked, lock_wallet
-from app.checkout.pricing import Priced, bound, price, usable_lots
+from app.checkout.pricing import Priced, price
 from app.checkout.settling import Settled, dump_homes, load_silent, settle
 from app.checkout.slices import dump
+from app.checkout.spending import bound, usable_lots
 from app.checkout.stacks import holders_of
 from app.clock import business_date
 from app.members import growth, standing

@@ -3,33 +3,30 @@
 The same steps serve a quote, which stops here, and an order, which goes on to post.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from fractions import Fraction
+from datetime import date
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.checkout.baskets import ALL_POINTS, Basket, BasketLine, Tender, not_ahead
 from app.checkout.discounts import NO_COUPONS, Stack
 from app.checkout.sharing import SaleLine, Shared, share
-from app.checkout.stacks import Chosen, choose
-from app.clock import business_date, day_start
+from app.checkout.spending import NO_BURN, NO_POINTS, Spending, bound, spending_of
+from app.checkout.stacks import Chosen, Rules, choose
+from app.clock import business_date
 from app.members.birthdays import birthday_of
 from app.merchants.directory import Directory, ListedMerchant, get_directory
 from app.merchants.models import MayBurn
-from app.points import burns
-from app.points.burning import Burn, Burning, burn, may_burn
+from app.points.burning import Burn
 from app.points.caps import Used, limited
 from app.points.earning import Earned, PaidLine, PaidOrder, Why, earn
 from app.points.explaining import Silent, preview
-from app.points.lots import HeldLot, Wallet
-from app.points.policy import Programme
-from app.points.programme import burn_terms_at, programme_at
+from app.points.lots import Wallet
+from app.points.policy import BestBy, Programme
+from app.points.programme import programme_at
 from app.points.rules import get_rule_book
-
-NO_BURN = Burn(points=0, value_fen=0)
+from coupons.candidates import Points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,15 +104,22 @@ def price(
         for number, (line, merchant) in enumerate(zip(basket.lines, merchants, strict=True), 1)
     ]
     programme = programme_at(session, basket.occurred_at)
-    chosen = None
+    spending, chosen = None, None
+    if wallet is not None and basket.burn_points:
+        spending = spending_of(session, basket, wallet)
     if basket.coupons or basket.offline:
         names = None if tenders is None else [tender.name for tender in tenders if tender.fen]
-        chosen = choose(session, basket, lines, merchants, directory=directory, tenders=names)
+        rules = Rules(
+            at_most=programme.coupons_at_most, points=_counted(programme, spending, lines)
+        )
+        chosen = choose(
+            session, basket, lines, merchants, directory=directory, tenders=names, rules=rules
+        )
         lines = chosen.stack.taken_off(lines)
     burned: Burn = NO_BURN
     parts: Sequence[tuple[int, int]] = []
-    if wallet is not None and basket.burn_points:
-        burned, parts = _burn(session, basket, wallet, lines)
+    if spending is not None:
+        burned, parts = spending.decide(lines)
     return Priced(
         basket=basket,
         directory=directory,
@@ -130,10 +134,22 @@ def price(
     )
 
 
+def _counted(
+    programme: Programme, spending: Spending | None, lines: Sequence[SaleLine]
+) -> Points | None:
+    """Return the points that the search counts in; None: the most discount is best.
+
+    Where the least to pay is best, stored value counts without points too.
+    """
+    if programme.best_by is BestBy.DISCOUNT:
+        return None
+    return NO_POINTS if spending is None else spending.counted(lines)
+
+
 def with_all_points(session: Session, priced: Priced, wallet: Wallet) -> Priced:
     """Return a priced basket as it would be with as many points as may be burned."""
     basket = replace(priced.basket, burn_points=ALL_POINTS)
-    burned, parts = _burn(session, basket, wallet, priced.lines)
+    burned, parts = spending_of(session, basket, wallet).decide(priced.lines)
     return replace(priced, basket=basket, burn=burned, parts=parts)
 
 
@@ -226,128 +242,3 @@ def _sale_line(
         refundable=line.refundable,
         burnable=burnable,
     )
-
-
-def _burn(
-    session: Session,
-    basket: Basket,
-    wallet: Wallet,
-    lines: Sequence[SaleLine],
-) -> tuple[Burn, Sequence[tuple[int, int]]]:
-    own = basket.terminal.store.merchant
-    day = business_date(basket.burns_at)
-    terms = burn_terms_at(
-        session, merchant=own.public_id, tier=wallet.member.tier, at=basket.burns_at
-    )
-    burned_today = 0
-    if terms.daily_limit_points is not None:
-        burned_today = _burned_on(session, wallet, day)
-    rate = programme_at(session, basket.burns_at).point_value_fen
-    order = Burning(
-        order_fen=sum([line.payable_fen for line in lines]),
-        burnable_fen=sum([line.burnable_fen for line in lines]),
-        point_value_fen=rate,
-        terms=terms,
-        burned_today_points=burned_today,
-    )
-    usable = usable_lots(wallet, own, lines, day=day, point_value_fen=rate)
-    balance = max(sum(points for _, points in usable) - wallet.debt_points(day), 0)
-    if basket.burn_points == ALL_POINTS:
-        decided = may_burn(order, balance_points=balance)
-    else:
-        decided = burn(order, asked_points=basket.burn_points, balance_points=balance)
-    if not decided.value_fen:
-        return Burn(points=0, value_fen=0, limits=decided.limits), []
-    return decided, burns.draw(usable, decided.points)
-
-
-def usable_lots(
-    wallet: Wallet,
-    merchant: ListedMerchant,
-    lines: Sequence[SaleLine],
-    *,
-    day: date,
-    point_value_fen: Fraction,
-) -> list[tuple[int, int]]:
-    """Return (lot, points) that may pay for an order at a merchant on a day, in the order of B4.
-
-    Of points that one merchant alone accepts, as many as are worth no more than its lines.
-    """
-    may = merchant.terms_at(day).may_burn
-    if may is MayBurn.NONE:
-        return []
-    lots = wallet.spendable(
-        day, merchants=_burnable_fen(lines), issuer_id=merchant.id if may is MayBurn.OWN else None
-    )
-    only = bound(lots, lines)
-    room = {
-        each: fen * point_value_fen.denominator // point_value_fen.numerator
-        for each, fen in _burnable_fen(lines).items()
-    }
-    usable = []
-    for lot in lots:
-        points = lot.free
-        if lot.account_id in only:
-            points = min(points, room[only[lot.account_id]])
-            room[only[lot.account_id]] -= points
-        usable.append((lot.account_id, points))
-    return usable
-
-
-def bound(lots: Iterable[HeldLot], lines: Sequence[SaleLine]) -> dict[int, int]:
-    """Return the merchant whose lines alone a lot may pay for, by lot; none where all are its."""
-    if len(_burnable_fen(lines)) < 2:
-        return {}
-    return {
-        lot.account_id: lot.meaning.restriction_merchant_id
-        for lot in lots
-        if lot.meaning.restriction_merchant_id is not None
-    }
-
-
-def _burnable_fen(lines: Sequence[SaleLine]) -> dict[int, int]:
-    """Return what points may pay for, by merchant; merchants with nothing to pay are left out."""
-    fen: dict[int, int] = {}
-    for line in lines:
-        if line.burnable_fen:
-            fen[line.merchant_id] = fen.get(line.merchant_id, 0) + line.burnable_fen
-    return fen
-
-
-def _burned_on(session: Session, wallet: Wallet, day: date) -> int:
-    burned = session.scalar(
-        _BURNED_ON,
-        {
-            "member": wallet.member.id,
-            "day": day,
-            "start": day_start(day),
-            "end": day_start(day + timedelta(days=1)),
-            "now": wallet.now,
-        },
-    )
-    return int(burned or 0)
-
-
-# An exchange keeps the day of its first sale, but its points are spent when it is recorded. A burn
-# that is captured is an order. Three looks by index, so that a long history costs nothing.
-_BURNED_ON = text(
-    """
-    WITH same AS (
-        SELECT ARRAY(SELECT id FROM member WHERE id = :member OR merged_into_id = :member) AS person
-    )
-    SELECT coalesce((
-        SELECT sum(burned_points) FROM "order"
-        WHERE member_id = ANY (same.person) AND business_date = :day AND kind <> 'exchange'
-            AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
-        + coalesce((
-        SELECT sum(burned_points) FROM "order"
-        WHERE member_id = ANY (same.person) AND kind = 'exchange'
-            AND recorded_at >= :start AND recorded_at < :end
-            AND (state = 'paid' OR (state = 'awaiting_payment' AND until > :now))), 0)
-        + coalesce((
-        SELECT sum(points) FROM burn
-        WHERE member_id = ANY (same.person) AND recorded_at >= :start AND recorded_at < :end
-            AND state = 'authorised' AND until > :now), 0)
-    FROM same
-    """
-)

@@ -21,7 +21,7 @@ from app.members.sealing import coupon_keys
 from app.merchants.directory import Directory, ListedMerchant
 from config.database import now_of
 from coupons import codes, conditions, funding, stacking, wallets
-from coupons.candidates import Held
+from coupons.candidates import Held, Points
 from coupons.conditions import Item, Shopper, Unmet
 from coupons.errors import BadCode
 from coupons.funding import Funder, FunderKind
@@ -38,9 +38,21 @@ PUBLIC = "cpn_"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The district's: how many coupons an order takes (None: any number), and the points to count.
+
+    Without `points` the most discount is best; with them the least money to pay.
+    """
+
+    at_most: int | None = None
+    points: Points | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chosen:
     """The coupons of a sale, and what the engine answered: reasons, runner-up, certificate."""
 
+    rules: Rules
     stack: Stack = NO_COUPONS
     answer: Answer | None = None
     holders: Sequence[str] = ()
@@ -55,6 +67,7 @@ def choose(
     *,
     directory: Directory,
     tenders: Collection[str] | None = None,
+    rules: Rules,
 ) -> Chosen:
     """Return the best stack of the coupons that a basket asks for: two or three round trips.
 
@@ -69,7 +82,7 @@ def choose(
     holders = holders_of(session, basket.member)
     held, not_usable = _held(session, basket, holders)
     if not held:
-        return Chosen(holders=holders, not_usable=not_usable)
+        return Chosen(rules=rules, holders=holders, not_usable=not_usable)
     candidates = [_candidate(each) for each in held]
     if basket.promised is not None:
         candidates = [replace(each, offer=replace(each.offer, who=Who())) for each in candidates]
@@ -79,9 +92,10 @@ def choose(
         at=basket.burns_at,
         tenders=None if tenders is None else frozenset(tenders),
     )
-    answer = stacking.best(candidates, asked)
+    answer = stacking.best(candidates, asked, at_most=rules.at_most, points=rules.points)
     found = {each.coupon: each for each in held}
     return Chosen(
+        rules=rules,
         stack=Stack(
             uses=[
                 _use(found[use.coupon], use.shares, asked, merchants, directory)
@@ -143,7 +157,7 @@ def _choose_offline(
     serves_all = replace(_candidate(held), offer=replace(held.offer, who=Who()))
     answer = stacking.best([serves_all], asked)
     uses = [_use(held, use.shares, asked, merchants, directory) for use in answer.best.uses]
-    return Chosen(stack=Stack(uses=uses), answer=answer, holders=[offline.holder])
+    return Chosen(rules=Rules(), stack=Stack(uses=uses), answer=answer, holders=[offline.holder])
 
 
 def _held(

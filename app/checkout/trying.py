@@ -1,13 +1,14 @@
 """Trying coupons on a sale of paper: no row is read or written (C8, C10; issue "dry run").
 
 What a real quote would say of its coupons is said of lines, templates, a member's standing and an
-instant that somebody has written down. `docs/coupons-try.md` shows ten. Points, prices and wallets
-are left aside: they are a district's own.
+instant that somebody has written down, points and what they may pay too. `docs/coupons-try.md`
+shows twelve.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from app.checkout import reasons
@@ -15,10 +16,13 @@ from app.checkout.baskets import LIMIT_COUPONS, LIMIT_FEN, LIMIT_LINES, LIMIT_QU
 from app.checkout.discounts import Stack, Use
 from app.checkout.sharing import Gift
 from app.checkout.slices import Funded
-from app.checkout.stacks import Chosen
+from app.checkout.spending import NO_BURN, NO_POINTS, counted
+from app.checkout.stacks import Chosen, Rules
 from app.members.birthdays import parse_birthday
-from coupons import conditions, funding, reading, stacking, templates
-from coupons.candidates import Held
+from app.points.burning import Burn, Burning, burn
+from app.points.policy import BestBy, BurnTerms
+from coupons import checking, conditions, funding, reading, stacking, templates
+from coupons.candidates import Held, Points
 from coupons.conditions import Basket, Item, Shopper
 from coupons.errors import BadTemplate
 from coupons.stacking import LeftOut, Why
@@ -38,12 +42,33 @@ class TriedCoupon:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TriedPoints:
+    """Points that are asked for, of a balance that any merchant accepts, under burn terms."""
+
+    burn_points: int
+    balance_points: int
+    terms: BurnTerms
+    point_value_fen: Fraction
+
+    def order(self, order_fen: int, burnable_fen: int) -> Burning:
+        """Return what is known of the order when coupons leave so much of it."""
+        return Burning(
+            order_fen=order_fen,
+            burnable_fen=burnable_fen,
+            point_value_fen=self.point_value_fen,
+            terms=self.terms,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A sale of paper and the coupons that it may use."""
+    """A sale of paper, the coupons that it may use and the points that are to pay for it."""
 
     basket: Basket
     coupons: Sequence[TriedCoupon]
     at_most: int | None = None
+    best_by: BestBy = BestBy.DISCOUNT
+    points: TriedPoints | None = None
 
 
 def load(document: object) -> Trial:
@@ -53,7 +78,7 @@ def load(document: object) -> Trial:
         BadTemplate: a field that is unknown, missing or of no sense, with its path.
         BadBirthday: there is no such day.
     """
-    known = {"at", "member", "tenders", "lines", "coupons", "at_most"}
+    known = {"at", "member", "tenders", "lines", "coupons", "at_most", "best_by", "points"}
     given = reading.fields(document, path=_PATH, known=known)
     at = _instant(given, "at", path=_PATH)
     if at is None:
@@ -73,34 +98,73 @@ def load(document: object) -> Trial:
         ),
         coupons=list(_coupons(given, at)),
         at_most=reading.optional_integer(given, "at_most", path=_PATH, most=LIMIT_COUPONS),
+        best_by=reading.choice(BestBy, given, "best_by", path=_PATH, default=BestBy.DISCOUNT),
+        points=_points(given["points"], f"{_PATH}.points", at) if "points" in given else None,
     )
 
 
 def answer(trial: Trial) -> Mapping[str, Any]:
     """Return what a quote would say: the coupons with their shares, why not the others, the proof.
 
+    `faults` is what the engine's second, separate check finds wrong in it.
+
     Raises:
         FundersExhausted: the caps of those who fund a coupon do not cover it.
+        InsufficientPoints: more points are asked for than the balance has.
     """
     good, left_out = _in_their_days(trial)
     held = [_held(each) for each in good]
-    found = stacking.best(held, trial.basket, at_most=trial.at_most)
+    rules = Rules(at_most=trial.at_most, points=_counted(trial))
+    found = stacking.best(held, trial.basket, at_most=rules.at_most, points=rules.points)
     offered = {each.id: each for each in good}
     stack = Stack(uses=[_use(offered[use.coupon], use.shares, trial) for use in found.best.uses])
     off = [0] * len(trial.basket.items)
     for gift in stack.gifts:
         off = [fen + share for fen, share in zip(off, gift.shares, strict=True)]
     total = sum([item.amount_fen for item in trial.basket.items])
+    burned = _burn(trial, off)
+    chosen = Chosen(rules=rules, stack=stack, answer=found, not_usable=left_out)
     return {
         "total_fen": total,
         "discount_fen": stack.fen,
-        "due_fen": total - stack.fen,
+        "burn_points": burned.points,
+        "burn_fen": burned.value_fen,
+        "due_fen": total - stack.fen - burned.value_fen,
         "lines": [
             {"line": item.number, "discount_fen": fen, "due_fen": item.amount_fen - fen}
             for item, fen in zip(trial.basket.items, off, strict=True)
         ],
-        **reasons.told(Chosen(stack=stack, answer=found, not_usable=left_out)),
+        **reasons.told(chosen),
+        "faults": checking.faults(
+            found, held, trial.basket, at_most=rules.at_most, points=rules.points
+        ),
     }
+
+
+def _counted(trial: Trial) -> Points | None:
+    if trial.best_by is BestBy.DISCOUNT:
+        return None
+    if trial.points is None:
+        return NO_POINTS
+    most = min(trial.points.burn_points, trial.points.balance_points)
+    return counted(trial.points.order, most_points=most)
+
+
+def _burn(trial: Trial, off: Sequence[int]) -> Burn:
+    """Return what points pay of what coupons leave.
+
+    Raises:
+        InsufficientPoints: more is asked than the balance.
+    """
+    if trial.points is None:
+        return NO_BURN
+    left = [item.amount_fen - fen for item, fen in zip(trial.basket.items, off, strict=True)]
+    burnable = [fen for item, fen in zip(trial.basket.items, left, strict=True) if item.burnable]
+    return burn(
+        trial.points.order(sum(left), sum(burnable)),
+        asked_points=trial.points.burn_points,
+        balance_points=trial.points.balance_points,
+    )
 
 
 def _in_their_days(trial: Trial) -> tuple[list[TriedCoupon], list[LeftOut]]:
@@ -185,6 +249,33 @@ def _shopper(document: object, path: str) -> Shopper:
     )
 
 
+def _points(document: object, path: str, at: datetime) -> TriedPoints:
+    given = reading.fields(document, path=path, known=_POINTS)
+    terms = BurnTerms(
+        effective_from=at,
+        min_unit_points=reading.optional_integer(given, "min_unit_points", path=path) or 1,
+        max_share=_rate(given, "max_share", path=path),
+        daily_limit_points=reading.optional_integer(given, "day_left_points", path=path, least=0),
+    )
+    rate = _rate(given, "point_value_fen", path=path)
+    if not rate:
+        raise BadTemplate(f"{path}.point_value_fen", "须大于 0", "above 0")
+    return TriedPoints(
+        burn_points=reading.integer(given, "burn_points", path=path, least=0),
+        balance_points=reading.integer(given, "balance_points", path=path, least=0),
+        terms=terms,
+        point_value_fen=rate,
+    )
+
+
+def _rate(given: Mapping[str, object], name: str, *, path: str) -> Fraction:
+    """Return a rate that is written `1`, `0.9` or `2/3`; 1 where it is not given."""
+    try:
+        return Fraction(reading.code(given, name, path=path) or "1")
+    except (ValueError, ZeroDivisionError):
+        raise BadTemplate(f"{path}.{name}", "不是分数，如 2/3", "not a rate, such as 2/3") from None
+
+
 def _coupons(given: Mapping[str, object], at: datetime) -> Iterator[TriedCoupon]:
     """Return the coupons by template; the same template twice is one with more coupons."""
     seen: dict[str, tuple[Template, int]] = {}
@@ -230,4 +321,8 @@ def _instant(given: Mapping[str, object], name: str, *, path: str) -> datetime |
     return found
 
 
+_POINTS = (
+    "burn_points", "balance_points", "point_value_fen", "min_unit_points", "max_share",
+    "day_left_points",
+)  # fmt: skip
 _NAMES = ("merchant", "store", "trade", "category", "sku")

@@ -26,7 +26,7 @@ from app.errors import Invalid
 from app.merchants.directory import Directory, get_directory
 from app.merchants.staff import Permission
 from app.points import programme as room
-from app.points.policy import BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
+from app.points.policy import BestBy, BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
 from app.points.programme import Decided
 from config.database import now_of
 
@@ -45,6 +45,9 @@ _MEANING = {
     "breakage_share": "过期积分成本退还发放方的比例 / share of expired points' cost issuers get",
     "extend_months": "活动后至少再有效几个月 / months that points last at least after an activity",
     "extended_by": "使积分延期的活动 / activities that let points last longer",
+    "best_by": "最优券组合：优惠最多，或应付最少（计入积分与储值）"
+    " / the best coupons: most discount, or least to pay, points counted in",
+    "coupons_at_most": "每单最多用几张券 / how many coupons an order takes",
     "min_unit_points": "抵扣须为其整数倍 / burned in multiples of it",
     "max_share": "最多抵扣订单的几成，如 1/2 / the largest share of an order, like 1/2",
     "daily_limit_points": "每位会员每日上限 / what a member may burn a day",
@@ -94,6 +97,11 @@ def programme() -> None:
 @_field("extend_months", click.IntRange(1))
 @_field("extended_by", Activities())
 @click.option("--no-extension", is_flag=True, help="活动不再使积分延期 / nothing extends points.")
+@_field("best_by", _choice(BestBy))
+@_field("coupons_at_most", click.IntRange(1, 30))
+@click.option(
+    "--any-coupons", is_flag=True, help="不限张数 / an order takes any number of coupons."
+)
 @_begins
 @because
 @as_staff
@@ -105,6 +113,7 @@ def propose(
     never_expires: bool,
     no_debt_floor: bool,
     no_extension: bool,
+    any_coupons: bool,
     begins: datetime | None,
     reason: str,
     login: str,
@@ -116,10 +125,14 @@ def propose(
         "debt_floor_points": no_debt_floor,
         "extend_months": no_extension,
         "extended_by": no_extension,
+        "coupons_at_most": any_coupons,
     }
     with acting(command, login, Permission.PROGRAMME_PROPOSE) as (session, actor):
         at = room.beginning(session, begins)
-        unset = {"extend_months": None, "extended_by": None}
+        unset = {
+            "extend_months": None, "extended_by": None, "best_by": BestBy.DISCOUNT.value,
+            "coupons_at_most": None,
+        }  # fmt: skip
         known = {**unset, **room.programme_at(session, at).to_json()}
         changed = _changed(known, given, lifted=lifted)
         wanted = Programme.from_json({**changed, "effective_from": at.isoformat()})

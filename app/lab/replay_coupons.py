@@ -112,7 +112,13 @@ def prove(session: Session, priced: Priced) -> None:
     asked = conditions.Basket(
         items=tuple(_items(priced)), shopper=conditions.Shopper(), at=basket.burns_at
     )
-    faults = checking.faults(chosen.answer, [_candidate(each) for each in found], asked)
+    faults = checking.faults(
+        chosen.answer,
+        [_candidate(each) for each in found],
+        asked,
+        at_most=chosen.rules.at_most,
+        points=chosen.rules.points,
+    )
     if faults:
         raise AssertionError(f"basket {basket.number}: {faults}")
 

@@ -147,6 +147,8 @@ class ProgrammeVersion(Base):
             " AND extended_by <@ ARRAY['purchase', 'check_in', 'burn'] END",
             name="extension",
         ),
+        CheckConstraint("best_by IN ('discount', 'due')", name="best_by"),
+        CheckConstraint("coupons_at_most BETWEEN 1 AND 30", name="coupons_at_most"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -165,6 +167,8 @@ class ProgrammeVersion(Base):
     breakage_den: Mapped[int] = mapped_column(server_default=text("1"))
     extend_months: Mapped[int | None]
     extended_by: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    best_by: Mapped[str] = mapped_column(server_default=text("'discount'"))
+    coupons_at_most: Mapped[int | None]
     change_request_id: Mapped[int | None] = mapped_column(ForeignKey("change_request.id"))
     created_at: Mapped[datetime]
 

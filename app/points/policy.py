@@ -43,6 +43,17 @@ class ReturnFirst(StrEnum):
     POINTS = "points_first"
 
 
+class BestBy(StrEnum):
+    """Which of several stacks of coupons is the best for an order (C10).
+
+    The one that saves most, for points and stored value are the member's own; or the one that
+    leaves least to pay, points that are asked for and stored value counted in.
+    """
+
+    DISCOUNT = "discount"
+    DUE = "due"
+
+
 class Activity(StrEnum):
     """What a member does that may let points last longer (semantics 34)."""
 
@@ -60,7 +71,8 @@ class Programme:
     long points stay that come back after their expiry (B5). `breakage_share` of what expired points
     had cost goes back to their issuers at the close of a period; the district keeps the rest. Each
     of `extended_by` lets all points of the member last to the end of the month `extend_months`
-    after it at least; without months nothing does.
+    after it at least; without months nothing does. `best_by` says which coupons are the best for
+    an order, which takes `coupons_at_most` of them; None: any number.
     """
 
     effective_from: datetime
@@ -76,6 +88,8 @@ class Programme:
     breakage_share: Fraction = Fraction(1)
     extend_months: int | None = None
     extended_by: frozenset[Activity] = frozenset()
+    best_by: BestBy = BestBy.DISCOUNT
+    coupons_at_most: int | None = None
 
     def __post_init__(self) -> None:
         _check_rate("point_value_fen", self.point_value_fen)
@@ -88,12 +102,15 @@ class Programme:
             raise Invalid("expiry_months", "须在 1 到 1200 之间", "from 1 to 1200")
         if self.debt_floor_points is not None and not -LIMIT <= self.debt_floor_points <= 0:
             raise Invalid("debt_floor_points", "不能大于 0", "not above 0")
+        if self.coupons_at_most is not None and not 1 <= self.coupons_at_most <= 30:
+            raise Invalid("coupons_at_most", "须在 1 到 30 之间", "from 1 to 30")
         _check_extension(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the policy as JSON fields, rates written `3/2`.
 
-        What extends points stands there only if something does: older proposals keep their text.
+        What extends points, and what is told of coupons, stands there only where it is not the
+        default: older proposals keep their text.
         """
         extension: dict[str, Any] = {
             "extend_months": self.extend_months,
@@ -112,6 +129,8 @@ class Programme:
             "quote_minutes": self.quote_minutes,
             "breakage_share": str(self.breakage_share),
             **(extension if self.extend_months is not None else {}),
+            **({"best_by": self.best_by.value} if self.best_by is not BestBy.DISCOUNT else {}),
+            **({"coupons_at_most": self.coupons_at_most} if self.coupons_at_most else {}),
         }
 
     @classmethod
@@ -125,6 +144,7 @@ class Programme:
             "return_first": ReturnFirst(fields["return_first"]),
             "breakage_share": Fraction(fields.get("breakage_share", 1)),
             "extended_by": frozenset(map(Activity, fields.get("extended_by") or ())),
+            "best_by": BestBy(fields.get("best_by", BestBy.DISCOUNT)),
         }
         return cls(**{**fields, **read})
 

@@ -20,7 +20,15 @@ from app.merchants.directory import ListedMerchant, get_directory
 from app.points.burning import most_specific
 from app.points.errors import NoProgrammeInForce
 from app.points.models import BurnTermVersion, ProgrammeVersion
-from app.points.policy import Activity, BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
+from app.points.policy import (
+    Activity,
+    BestBy,
+    BurnTerms,
+    Combine,
+    NegativePolicy,
+    Programme,
+    ReturnFirst,
+)
 from config.database import district_of, forget, now_of, remember
 
 KIND = "points.programme"
@@ -235,6 +243,8 @@ def _programme(row: ProgrammeVersion) -> Programme:
         breakage_share=Fraction(row.breakage_num, row.breakage_den),
         extend_months=row.extend_months,
         extended_by=frozenset(map(Activity, row.extended_by)),
+        best_by=BestBy(row.best_by),
+        coupons_at_most=row.coupons_at_most,
     )
 
 
@@ -286,6 +296,8 @@ def _row(
         breakage_den=change.breakage_share.denominator,
         extend_months=change.extend_months,
         extended_by=sorted(change.extended_by),
+        best_by=change.best_by.value,
+        coupons_at_most=change.coupons_at_most,
         change_request_id=request_id,
         created_at=now_of(session),
     )

@@ -24,8 +24,8 @@ def shown(answer: Any, wanted: Any) -> Any:
     return answer
 
 
-def test_there_are_eleven_examples() -> None:
-    assert len(EXAMPLES) == 11
+def test_there_are_twelve_examples() -> None:
+    assert len(EXAMPLES) == 12
 
 
 @pytest.mark.parametrize(("asked", "wanted"), EXAMPLES)

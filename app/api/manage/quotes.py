@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.api.auth import ActingStaff, Role, requires
 from app.api.edge import writes
-from app.api.fields import Document, DoorSchema, Fen, Items, Part, Text, Whole, YesNo
+from app.api.fields import Document, DoorSchema, Fen, Items, Part, Points, Text, Whole, YesNo
 from app.api.manage import manage
 from app.api.pos.coupons import CouponUseSchema, LeftOutSchema, RunnerUpSchema, StackProofSchema
 from app.checkout import trying
@@ -17,6 +17,7 @@ from app.merchants.staff import Permission
 
 _CODE = r"^[^\s,\x00-\x1f]+$"
 _INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
+_RATE = r"^\d{1,15}(/\d{1,15}|\.\d{1,15})?$"
 _MANY = 500
 
 
@@ -50,6 +51,15 @@ class TriedMemberSchema(DoorSchema):
     birthday = Text(most=5, pattern=r"^\d\d-\d\d$")
 
 
+class TriedPointsSchema(DoorSchema):
+    burn_points = Points(required=True)
+    balance_points = Points(required=True)
+    point_value_fen = Text(most=40, pattern=_RATE)
+    min_unit_points = Points(least=1)
+    max_share = Text(most=40, pattern=_RATE)
+    day_left_points = Points()
+
+
 class TryQuoteSchema(DoorSchema):
     """The file of `plaza coupons try`, as a body."""
 
@@ -59,6 +69,8 @@ class TryQuoteSchema(DoorSchema):
     member = Part(TriedMemberSchema)
     tenders = _codes()
     at_most = Whole(least=1, most=LIMIT_COUPONS)
+    best_by = Text(most=10, pattern=r"^(discount|due)$")
+    points = Part(TriedPointsSchema)
 
 
 class TriedShareSchema(DoorSchema):
@@ -70,12 +82,15 @@ class TriedShareSchema(DoorSchema):
 class TriedQuoteSchema(DoorSchema):
     total_fen = Fen(required=True)
     discount_fen = Fen(required=True)
+    burn_points = Points(required=True)
+    burn_fen = Fen(required=True)
     due_fen = Fen(required=True)
     lines = Items(Part(TriedShareSchema), most=LIMIT_LINES, required=True)
     coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
     left_out = Items(Part(LeftOutSchema), most=LIMIT_COUPONS, required=True)
     runner_up = Part(RunnerUpSchema, required=True, allow_none=True)
     proof = Part(StackProofSchema, required=True, allow_none=True)
+    faults = Items(Text(most=500), most=_MANY, required=True)
 
 
 @manage.post("/quotes/try")

@@ -67,7 +67,7 @@ def test_points_of_one_merchant_alone_pay_for_its_lines_and_for_no_others(
     """B4, L2: in an order of several merchants each bound lot stays on its own lines."""
     shop, guest, member = open_shop(session), open_shop(session), make_member(session)
     give_points(session, shop, member, 30)
-    own, foreign = [_bound_lot(session, shop, member, only=each) for each in (shop, guest)]
+    own, foreign = [bound_lot(session, shop, member, only=each) for each in (shop, guest)]
     basket = replace(
         shop.basket(session, member, 40, others=[_line_of(guest, 1_000)]), burn_points=ALL_POINTS
     )
@@ -83,7 +83,7 @@ def test_points_of_one_merchant_alone_pay_for_its_lines_and_for_no_others(
 
 def test_points_of_a_merchant_that_is_not_in_the_order_pay_nothing(session: Session) -> None:
     shop, guest, member = open_shop(session), open_shop(session), make_member(session)
-    _bound_lot(session, shop, member, only=guest)
+    bound_lot(session, shop, member, only=guest)
 
     with pytest.raises(InsufficientPoints):
         shop.sell(session, member, 1_000, burn=1)
@@ -94,7 +94,7 @@ def test_bound_points_may_cover_an_order_of_their_merchant_to_the_last_fen(
 ) -> None:
     """Semantics 20: where all lines are the merchant's, its points are like any others."""
     shop, member = open_shop(session), make_member(session)
-    _bound_lot(session, shop, member, only=shop)
+    bound_lot(session, shop, member, only=shop)
 
     sale = orders.sell(session, shop.basket(session, member, 60, 40, burn=100), [])
 
@@ -103,7 +103,7 @@ def test_bound_points_may_cover_an_order_of_their_merchant_to_the_last_fen(
 
 def test_a_placed_order_keeps_bound_points_on_their_lines_when_it_is_paid(session: Session) -> None:
     shop, guest, member = open_shop(session), open_shop(session), make_member(session)
-    foreign = _bound_lot(session, shop, member, only=guest)
+    foreign = bound_lot(session, shop, member, only=guest)
     basket = shop.basket(session, member, 500, burn=80, others=[_line_of(guest, 500)])
     first, second = [
         orders.place(session, replace(basket, number=unique("N"), burn_points=burn))
@@ -123,7 +123,7 @@ def _line_of(guest: Shop, fen: int) -> BasketLine:
     )
 
 
-def _bound_lot(session: Session, shop: Shop, member: KnownMember, *, only: Shop) -> int:
+def bound_lot(session: Session, shop: Shop, member: KnownMember, *, only: Shop) -> int:
     """Give 100 points that one merchant alone accepts; return their lot."""
     meaning = Meaning(
         issuer_id=shop.merchant.id,

@@ -73,7 +73,8 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
         "--combine", "product", "--negative-policy", "refuse", "--debt-floor-points", "-500",
         "--courtesy-days", "0", "--return-first", "points_first", "--hold-minutes", "10",
         "--quote-minutes", "2", "--breakage-share", "1/2", "--extend-months", "6",
-        "--extended-by", "purchase,burn", "--from", "2017-01-01",
+        "--extended-by", "purchase,burn", "--best-by", "due", "--coupons-at-most", "3",
+        "--from", "2017-01-01",
     )  # fmt: skip
 
     assert "  expiry_months: 12 → 3\n" in printed
@@ -97,11 +98,14 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
         "breakage_share": "1/2",
         "extend_months": 6,
         "extended_by": ["burn", "purchase"],
+        "best_by": "due",
+        "coupons_at_most": 3,
     }
     assert "burn,purchase" in policies("programme", "show", "--at", "2017-01-01")
 
     request, printed = propose(
         policies, "propose", "--never-expires", "--no-debt-floor", "--no-extension",
+        "--any-coupons",
         "--from", "2018-01-01",
     )  # fmt: skip
     policies("programme", "approve", request, "--as", "wang")
@@ -109,7 +113,7 @@ def test_every_field_can_be_proposed_and_what_is_not_named_stays(policies: Plaza
     assert "  expiry_months: 3 → —\n" in printed
     assert "courtesy_days" not in printed
     lifted = {"expiry_months": None, "debt_floor_points": None}
-    del agreed["extend_months"], agreed["extended_by"]
+    del agreed["extend_months"], agreed["extended_by"], agreed["coupons_at_most"]
     assert policies.json("programme", "show", "--at", "2018-01-01")["programme"] == {
         **agreed, **lifted, "effective_from": "2017-12-31T16:00:00+00:00"
     }  # fmt: skip

@@ -34,6 +34,8 @@ def test_points_may_never_expire() -> None:
         {"courtesy_days": -1},
         {"hold_minutes": 0},
         {"quote_minutes": 10**6},
+        {"coupons_at_most": 0},
+        {"coupons_at_most": 31},
     ],
 )
 def test_a_programme_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from app.approvals import SamePerson
 from app.errors import NotFound, StateConflict
 from app.points import programme
 from app.points.errors import NoProgrammeInForce
-from app.points.policy import BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
+from app.points.policy import BestBy, BurnTerms, Combine, NegativePolicy, Programme, ReturnFirst
 from app.points.programme import burn_terms_at, programme_at
 from config.database import district_of, now_of
 from tests.factories import make_merchant
@@ -53,6 +53,8 @@ def test_a_policy_follows_another_from_its_approval_on(session: Session) -> None
         hold_minutes=10,
         quote_minutes=2,
         breakage_share=Fraction(1, 3),
+        best_by=BestBy.DUE,
+        coupons_at_most=4,
     )
 
     agree(session, wanted)

@@ -30,8 +30,8 @@ def test_a_trial_is_answered_as_the_command_answers_it(
     assert answered == json.loads(json.dumps(trying.answer(trying.load(trial))))
 
 
-def test_the_document_has_its_eleven_examples() -> None:
-    assert len(TRIALS) == 11
+def test_the_document_has_its_twelve_examples() -> None:
+    assert len(TRIALS) == 12
 
 
 def test_a_trial_changes_no_row(marketer: Console, database: Database) -> None:
