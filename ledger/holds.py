@@ -53,6 +53,16 @@ def place(
     return bool(outcome.replayed)
 
 
+def extend(session: Session, *, key: str, until: datetime) -> None:
+    """Let a hold live until a later instant; an earlier one changes nothing. Locks the hold.
+
+    Raises:
+        HoldEnded: it is captured, given back or dead, or there is none of the key.
+    """
+    if not session.scalar(_EXTEND, {"now": now_of(session), "key": key, "until": until}):
+        raise HoldEnded(key)
+
+
 def void(session: Session, *, key: str) -> HoldState:
     """Give back what a hold keeps; voiding again changes nothing. Returns its state.
 
@@ -77,5 +87,6 @@ _PLACE = text(
     "SELECT * FROM ledger_place_hold(:now, :key, :digest, :wallet, :until, "
     "CAST(:accounts AS bigint[]), CAST(:amounts AS bigint[]))"
 )
+_EXTEND = text("SELECT ledger_extend_hold(:now, :key, :until)")
 _VOID = text("SELECT ledger_void_hold(:now, :key)")
 _EXPIRE = text("SELECT ledger_expire_holds(:now, NULL)")

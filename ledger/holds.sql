@@ -99,6 +99,18 @@ BEGIN
     RETURN the_hold.state;
 END $$;
 
+-- Let a live hold live until a later instant; false where there is none that lives.
+CREATE OR REPLACE FUNCTION ledger_extend_hold(
+    p_now timestamptz, p_key text, p_until timestamptz
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+BEGIN
+    UPDATE hold SET until = greatest(until, p_until)
+    WHERE key = p_key AND state = 'open' AND until > p_now;
+    RETURN FOUND;
+END $$;
+
 -- End the dead holds of one wallet, or with NULL a hundred of any; returns how many ended. Two
 -- sweepers share the work: neither waits for what the other has locked.
 CREATE OR REPLACE FUNCTION ledger_expire_holds(p_now timestamptz, p_wallet bigint) RETURNS int

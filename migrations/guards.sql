@@ -42,9 +42,9 @@ GRANT UPDATE (confirmed_at, used_at) ON burn_confirmation TO plaza_app;
 GRANT UPDATE (name_zh, name_en) ON rule TO plaza_app;
 GRANT UPDATE ON rule_version TO plaza_app;
 
--- Orders are paid or given up, and refunds move their lines on.
-GRANT UPDATE (state, member_id, earned_points, parts, slices, homes, earnings, money, refunded_fen,
-              refunds, rolled_back_fen, updated_at) ON "order" TO plaza_app;
+-- Orders are given more time, paid or given up, and refunds move their lines on.
+GRANT UPDATE (state, until, member_id, earned_points, parts, slices, homes, earnings, money,
+              refunded_fen, refunds, rolled_back_fen, updated_at) ON "order" TO plaza_app;
 GRANT UPDATE (burned_fen, earned_points, refunded_fen, refunded_quantity) ON order_line
     TO plaza_app;
 GRANT UPDATE (made_good) ON write_off TO plaza_app;
@@ -91,6 +91,9 @@ CREATE OR REPLACE TRIGGER paid_for_good
             OR OLD.member_id IS NOT NULL OR NEW.member_id IS NULL
             OR (NEW.state, NEW.parts, NEW.money) IS DISTINCT FROM (OLD.state, OLD.parts, OLD.money)
         END)
+    EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER more_time_alone BEFORE UPDATE OF until ON "order"
+    FOR EACH ROW WHEN (OLD.state <> 'awaiting_payment' OR NEW.until < OLD.until)
     EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER ended_for_good BEFORE UPDATE ON burn
     FOR EACH ROW WHEN (OLD.state <> 'authorised') EXECUTE FUNCTION refuse_change();

@@ -30,6 +30,7 @@ POLICY: Mapping[str, Role] = {
     "pos.place_order": Role.STORE,
     "pos.pay_order": Role.STORE,
     "pos.cancel_order": Role.STORE,
+    "pos.extend_order": Role.STORE,
     "pos.tell_event": Role.STORE,
     "pos.get_order": Role.STORE,
     "pos.find_order": Role.STORE,

@@ -34,9 +34,6 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
     "CouponUse.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
     "CouponUse.en": ("券名（英文）", "its name, in English", "20 off 100"),
     "CouponUse.fen": ("本券优惠，单位分", "what it takes off, in fen", 2000),
-    "OrderCoupon.zh": ("券名（中文）", "its name, in Chinese", "满100减20"),
-    "OrderCoupon.en": ("券名（英文）", "its name, in English", "20 off 100"),
-    "OrderCoupon.fen": ("本券优惠，单位分", "what it takes off, in fen", 2000),
     "shares": ("各行分摊，顺序同商品行，单位分", "its share of each line, in fen", [2000]),
     "funders": ("由谁出资", "who pays for it"),
     "funder": (
@@ -76,6 +73,12 @@ COUPON_WORDS: Mapping[str, tuple[Any, ...]] = {
         "at most so much more could be saved, in fen",
         0,
     ),
+    "best_by": (
+        "最优的含义：优惠最多 discount，或应付最少 due（计入积分与储值）",
+        "what is best: the most `discount`, or the least `due`, points and stored value counted in",
+        "discount",
+    ),
+    "StackProof.at_most": ("每单最多几张；null 为不限", "coupons an order takes; null: any", 3),
     "nodes": ("搜索的组合数", "combinations that were looked at", 12),
     "StackProof.zh": ("结论（中文）", "what is claimed, in Chinese", "已证明最优"),
     "StackProof.en": ("结论（英文）", "what is claimed, in English", "proved optimal"),

@@ -160,6 +160,16 @@ class TapNeeded(AppError):
         self.worth_fen = worth_fen
 
 
+class OrderNotExtendable(StateConflict):
+    """Only an order that waits for payment, within its time, can be given more of it."""
+
+    def __init__(self, order: str, state: str) -> None:
+        super().__init__(
+            "order", order, state,
+            "订单不在待付时限内，不能延长", "it does not wait for payment within its time",
+        )  # fmt: skip
+
+
 class OrderNotRefundable(StateConflict):
     """Only a paid order can be refunded, and only a waiting one cancelled."""
 

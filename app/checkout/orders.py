@@ -1,8 +1,8 @@
-"""Orders at the till: sold at once, or placed, paid and cancelled (P2, P3; semantics 12, 38)."""
+"""Orders at the till: sold at once, or placed, extended, cancelled (P2, P3; semantics 12, 38)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ from app.campaigns import coupon_news
 from app.checkout import discounts, gifts, taps
 from app.checkout.baskets import Basket, Tender
 from app.checkout.drafts import Draft, Sale, write
-from app.checkout.errors import BusinessKeyConflict, OrderNotRefundable
+from app.checkout.errors import BusinessKeyConflict, OrderNotExtendable, OrderNotRefundable
 from app.checkout.gifts import Gift
 from app.checkout.models import Order, OrderState
 from app.checkout.pricing import Priced, price
@@ -28,10 +28,15 @@ from app.merchants.directory import ListedTerminal
 from app.outbox import News
 from app.points import lots
 from app.points.lots import Wallet
+from app.points.programme import programme_at
 from config.database import fetch, new_id, now_of
 from coupons import offline as offline_coupons
 from coupons import redemptions
+from coupons.errors import LockExpired
 from ledger import Journal
+
+LONGEST = timedelta(hours=2)
+"""How long an order may keep coupons and points that it has not paid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +155,35 @@ def place(session: Session, basket: Basket, *, quote_id: int | None = None) -> S
     )
     write(session, [draft])
     return draft.sale
+
+
+def extend(session: Session, *, order: str) -> datetime:
+    """Give a placed order more time: as much from now as it got first; return until when it waits.
+
+    Its coupons and points stay its own as long, `LONGEST` from when it was placed at most: asked
+    again then, nothing changes. Locks the order, its coupons, its hold.
+
+    Raises:
+        NotFound: no such order.
+        OrderNotExtendable: it is paid or cancelled, or its time is over.
+    """
+    found, now = get_locked(session, order), now_of(session)
+    if found.state != OrderState.AWAITING_PAYMENT or found.until is None:
+        raise OrderNotExtendable(order, found.state)
+    if found.until <= now:
+        raise OrderNotExtendable(order, "expired")
+    minutes = timedelta(minutes=programme_at(session, found.occurred_at).hold_minutes)
+    until = min(now + minutes, found.recorded_at + LONGEST)
+    if until > found.until:
+        try:
+            if found.coupons:
+                redemptions.extend(session, order=order, until=until)
+            if found.parts:
+                ledger.holds.extend(session, key=f"{order}:hold", until=until)
+        except (LockExpired, ledger.HoldEnded) as ended:
+            raise OrderNotExtendable(order, "expired") from ended
+        found.until, found.updated_at = until, func.clock_timestamp()
+    return found.until
 
 
 def cancel(session: Session, *, order: str) -> OrderState:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.checkout.discounts import Stack as Used
 from app.checkout.stacks import Chosen
+from app.points.policy import BestBy
 from coupons.stacking import LeftOut, Stack
 
 _NONE: Mapping[str, Any] = {"coupons": [], "left_out": [], "runner_up": None, "proof": None}
@@ -17,20 +19,7 @@ def told(chosen: Chosen | None) -> Mapping[str, Any]:
     if answer is None:
         return {**_NONE, "left_out": [_left_out(each) for each in chosen.not_usable]}
     return {
-        "coupons": [
-            {
-                "coupon_id": use.coupon,
-                "template": use.template,
-                "zh": use.zh,
-                "en": use.en,
-                "fen": use.fen,
-                "funders": [
-                    {"funder": gift.of.funder, "fen": sum(gift.shares)} for gift in use.gifts
-                ],
-                "shares": _summed([gift.shares for gift in use.gifts]),
-            }
-            for use in chosen.stack.uses
-        ],
+        "coupons": used(chosen.stack),
         "left_out": [_left_out(each) for each in (*chosen.not_usable, *answer.left_out)],
         "runner_up": None if answer.runner_up is None else _other(answer.runner_up),
         "proof": {
@@ -39,8 +28,26 @@ def told(chosen: Chosen | None) -> Mapping[str, Any]:
             "nodes": answer.certificate.nodes,
             "zh": answer.certificate.zh,
             "en": answer.certificate.en,
+            "best_by": BestBy.DUE if chosen.rules.points else BestBy.DISCOUNT,
+            "at_most": chosen.rules.at_most,
         },
     }
+
+
+def used(stack: Used) -> list[Mapping[str, Any]]:
+    """Return the coupons of a sale: what each takes off it, of which line, and who pays for it."""
+    return [
+        {
+            "coupon_id": use.coupon,
+            "template": use.template,
+            "zh": use.zh,
+            "en": use.en,
+            "fen": use.fen,
+            "funders": [{"funder": gift.of.funder, "fen": sum(gift.shares)} for gift in use.gifts],
+            "shares": _summed([gift.shares for gift in use.gifts]),
+        }
+        for use in stack.uses
+    ]
 
 
 def _summed(shares: Sequence[Sequence[int]]) -> list[int]:

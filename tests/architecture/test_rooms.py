@@ -126,7 +126,7 @@ CHANGEABLE = {
     "merchant_exit": {"cancel_request_id", "cancelled_at"},
     "merge": {"undone_at", "undone_by"},
     "order": {"earned_points", "earnings", "homes", "member_id", "money", "parts", "refunded_fen",
-              "refunds", "rolled_back_fen", "slices", "state", "updated_at"},
+              "refunds", "rolled_back_fen", "slices", "state", "until", "updated_at"},
     "order_line": {"burned_fen", "earned_points", "refunded_fen", "refunded_quantity"},
     "outbox": {"attempts", "ended_at", "lease_until", "next_attempt_at", "state"},
     "parked_refund": {"applied_at", "refusal", "refused_at"},

@@ -215,3 +215,22 @@ def test_one_hold_asked_for_by_two_tills_at_once_is_placed_once(
     assert sorted(known) == [False, *[True] * 7]
     with database.transaction(district) as session:
         assert held(session, books) == 70
+
+
+def test_a_hold_that_lives_can_be_given_more_time_and_a_dead_one_cannot(
+    session: Session, funded: Books
+) -> None:
+    now = now_of(session)
+    place(session, funded, "h", 70, minutes=15)
+    holds.extend(session, key="h", until=now + timedelta(minutes=40))
+    holds.extend(session, key="h", until=now + timedelta(minutes=20))
+
+    session.info["now"] = now + timedelta(minutes=30)
+    holds.expire(session)
+    assert held(session, funded) == 70
+    session.info["now"] = now + timedelta(minutes=41)
+    for key in ("h", "nothing"):
+        with pytest.raises(ledger.HoldEnded):
+            holds.extend(session, key=key, until=now + timedelta(hours=2))
+    holds.expire(session)
+    assert held(session, funded) == 0

@@ -13,8 +13,8 @@ from app.api.fields import DoorSchema, Fen, Instant, Items, Part, Points, Public
 from app.api.member import member
 from app.api.member.paging import LIMIT, Page, PageSchema, read_cursor, write_cursor
 from app.api.member.points import PlaceSchema
-from app.api.pos.orders import OrderCouponSchema, coupons_view
-from app.checkout import discounts
+from app.api.pos.coupons import CouponUseSchema
+from app.checkout import discounts, reasons
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY
 from app.checkout.models import Order, OrderLine, Refund
 from app.errors import NotFound
@@ -33,7 +33,7 @@ class OwnOrderSchema(DoorSchema):
     due_fen = Fen(required=True)
     earned_points = Points(required=True)
     refunded_fen = Fen(required=True)
-    coupons = Items(Part(OrderCouponSchema), most=LIMIT_COUPONS, required=True)
+    coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
     at = Part(PlaceSchema, required=True)
 
 
@@ -136,7 +136,7 @@ def order_view(session: Session, row: Row[Any]) -> dict[str, object]:
     return {
         **row._asdict(),
         "order_id": row.public_id,
-        "coupons": coupons_view(discounts.load(row.coupons)),
+        "coupons": reasons.used(discounts.load(row.coupons)),
         "at": {
             "store": store.name,
             "merchant_zh": store.merchant.name_zh,

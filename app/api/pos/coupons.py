@@ -96,6 +96,8 @@ class StackProofSchema(DoorSchema):
     nodes = Whole(required=True)
     zh = Text(most=80, required=True)
     en = Text(most=80, required=True)
+    best_by = Text(most=10, pattern=r"^(discount|due)$", required=True)
+    at_most = Whole(required=True, allow_none=True)
 
 
 class ValidatedSchema(DoorSchema):

@@ -37,13 +37,12 @@ from app.api.pos.asking import (
     terminal_of,
 )
 from app.api.pos.changes import AskedChanges, ChangesQuerySchema, OrdersSchema, list_orders
-from app.api.pos.coupons import refuse_coupons, require_patience
+from app.api.pos.coupons import CouponUseSchema, refuse_coupons, require_patience
 from app.api.pos.quotes import SilentSchema
 from app.api.pos.receipts import ReceiptSchema, receipt
 from app.api.pos.tapping import ask_member
-from app.checkout import discounts, gifts, orders, payments, quotes
+from app.checkout import discounts, gifts, orders, payments, quotes, reasons
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY, Tender
-from app.checkout.discounts import Stack
 from app.checkout.drafts import Sale
 from app.checkout.errors import CouponNotUsable, QuoteExpired, TapNeeded
 from app.checkout.gifts import Gift
@@ -87,7 +86,7 @@ class PayOrderSchema(TillSchema):
     tenders = Items(Part(TenderSchema), most=LIMIT_TENDERS, required=True)
 
 
-class CancelOrderSchema(TillSchema):
+class WaitingOrderSchema(TillSchema):
     makes = AskedTill
 
 
@@ -113,14 +112,6 @@ class FindOrdersSchema(ChangesQuerySchema):
             raise ValidationError("needs-number-alone", "number")
 
 
-class OrderCouponSchema(DoorSchema):
-    coupon_id = Text(most=64, required=True)
-    template = Text(most=40, required=True)
-    zh = Text(most=60, required=True)
-    en = Text(most=60, required=True)
-    fen = Fen(required=True)
-
-
 class OrderGiftSchema(DoorSchema):
     """A coupon that the order's payment gave; without one `why` says what was in the way."""
 
@@ -137,7 +128,7 @@ class OrderSchema(DoorSchema):
     state = Text(most=20, required=True)
     total_fen = Fen(required=True)
     discount_fen = Fen(required=True)
-    coupons = Items(Part(OrderCouponSchema), most=LIMIT_COUPONS, required=True)
+    coupons = Items(Part(CouponUseSchema), most=LIMIT_COUPONS, required=True)
     gifts = Items(Part(OrderGiftSchema), most=_MOST_GIFTS, required=True)
     burned_points = Points(required=True)
     burned_fen = Fen(required=True)
@@ -200,9 +191,20 @@ def pay_order(session: Session, store: ListedStore, asked: AskedPayment, order_i
     return Again(value=told) if sale.replayed else told
 
 
+@pos.post("/orders/<public_id:order_id>/extension")
+@requires(Role.STORE)
+@writes(WaitingOrderSchema, OrderSchema, status=HTTPStatus.OK)
+def extend_order(session: Session, store: ListedStore, asked: AskedTill, order_id: str) -> object:
+    """Give an order that waits for payment more time; it keeps its coupons and points as long."""
+    terminal_of(session, store, asked.terminal_id)
+    order = own_order(session, store, order_id)
+    orders.extend(session, order=order_id)
+    return _told(session, order)
+
+
 @pos.post("/orders/<public_id:order_id>/cancellation")
 @requires(Role.STORE)
-@writes(CancelOrderSchema, OrderSchema, status=HTTPStatus.OK)
+@writes(WaitingOrderSchema, OrderSchema, status=HTTPStatus.OK)
 def cancel_order(session: Session, store: ListedStore, asked: AskedTill, order_id: str) -> object:
     """Give up an order before payment; what it held is free at once."""
     terminal_of(session, store, asked.terminal_id)
@@ -240,24 +242,16 @@ def order_view(session: Session, sale: Sale, member: KnownMember | None) -> Mapp
         member,
         earned=sale.earned_points,
         burned=sale.burned_points,
+        stack=sale.stack,
         gifts=sale.gifts,
     )
     return {
         **vars(sale),
         "order_id": sale.public_id,
-        "coupons": coupons_view(sale.stack),
+        "coupons": reasons.used(sale.stack),
         "gifts": gifts_view(sale.gifts),
         "receipt": printed,
     }
-
-
-def coupons_view(stack: Stack) -> list[dict[str, object]]:
-    """Return the coupons of an order."""
-    return [
-        {"coupon_id": use.coupon, "template": use.template, "zh": use.zh, "en": use.en,
-         "fen": use.fen}
-        for use in stack.uses
-    ]  # fmt: skip
 
 
 def gifts_view(given: Sequence[Gift]) -> list[dict[str, object]]:
@@ -303,14 +297,14 @@ def _detail(session: Session, order: Order) -> Mapping[str, Any]:
 
 
 def _told(session: Session, order: Order) -> dict[str, Any]:
-    given = gifts.of_order(session, order.id)
+    given, stack = gifts.of_order(session, order.id), discounts.load(order.coupons)
     return {
         "order_id": order.public_id,
         "number": order.number,
         "state": order.state,
         "total_fen": order.total_fen,
         "discount_fen": order.discount_fen,
-        "coupons": coupons_view(discounts.load(order.coupons)),
+        "coupons": reasons.used(stack),
         "gifts": gifts_view(given),
         "burned_points": order.burned_points,
         "burned_fen": order.burned_fen,
@@ -323,6 +317,7 @@ def _told(session: Session, order: Order) -> dict[str, Any]:
             member_of(session, order),
             earned=order.earned_points,
             burned=order.burned_points,
+            stack=stack,
             gifts=given,
         ),
     }

@@ -1,4 +1,4 @@
-"""The receipt of every answer: points earned, burned, left, next to expire, in lines to print."""
+"""The receipt of every answer: coupons, points earned, burned, left, next to expire, to print."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.api.fields import Day, DoorSchema, Items, Part, Text, Whole
+from app.checkout.baskets import LIMIT_COUPONS
+from app.checkout.discounts import NO_COUPONS, Stack
 from app.checkout.gifts import Gift
 from app.members.identification import KnownMember
 from app.points import statements
 from app.points.statements import Balance
+from coupons.conditions import yuan
 
-_LINE = 80
+_LINE = 100
 _MOST_GIFTS = 2
 
 
@@ -54,8 +57,8 @@ class ReceiptSchema(DoorSchema):
     burned_points = SignedPoints(required=True)
     balance_points = SignedPoints(required=True, allow_none=True)
     next_expiry = Part(ExpirySchema, required=True, allow_none=True)
-    zh = Items(Text(most=_LINE), most=8, required=True)
-    en = Items(Text(most=_LINE), most=8, required=True)
+    zh = Items(Text(most=_LINE), most=8 + LIMIT_COUPONS, required=True)
+    en = Items(Text(most=_LINE), most=8 + LIMIT_COUPONS, required=True)
 
 
 def receipt(
@@ -64,13 +67,19 @@ def receipt(
     *,
     earned: int,
     burned: int,
+    stack: Stack = NO_COUPONS,
     gifts: Sequence[Gift] = (),
 ) -> Receipt:
-    """Return the receipt of what was just done; one round trip if there is a member."""
+    """Return the receipt of what was just done; one round trip if there is a member.
+
+    Coupons come first, each with what it takes off; then points; then the coupons that are given.
+    """
+    coupons_zh = [f"用券 {use.zh} -{yuan(use.fen)}" for use in stack.uses]
+    coupons_en = [f"Coupon {use.en} -{yuan(use.fen)}" for use in stack.uses]
     if member is None:
         return Receipt(
             earned_points=0, burned_points=0, balance_points=None, next_expiry=None,
-            zh=["未识别会员，不积分"], en=["No member, no points"],
+            zh=[*coupons_zh, "未识别会员，不积分"], en=[*coupons_en, "No member, no points"],
         )  # fmt: skip
     balance = statements.balance(session, member)
     soonest = next((each for each in balance.buckets if each.expires_on is not None), None)
@@ -86,8 +95,8 @@ def receipt(
         burned_points=burned,
         balance_points=balance.spendable_points,
         next_expiry=expiry,
-        zh=zh,
-        en=en,
+        zh=[*coupons_zh, *zh],
+        en=[*coupons_en, *en],
     )
 
 

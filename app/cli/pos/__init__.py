@@ -39,6 +39,7 @@ for _each in (
     selling.sell,
     selling.place,
     selling.pay,
+    selling.extend,
     selling.cancel,
     selling.receipt,
     returning.refund,

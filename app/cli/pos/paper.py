@@ -81,7 +81,6 @@ def sale(
     if member:
         paper.append(row("会员 Member", member))
     paper += [_RULE, *_lines(lines), _RULE, row("合计 Total", yuan(order.total_fen))]
-    paper += [row(f"券 {use.zh}", yuan(-use.fen)) for use in order.coupons]
     if order.discount_fen:
         paper.append(row("优惠券 Coupons", yuan(-order.discount_fen)))
     if order.burned_points:

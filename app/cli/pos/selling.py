@@ -1,4 +1,4 @@
-"""`plaza pos identify`, `quote`, `sell`, `place`, `pay`, `cancel`, `receipt`."""
+"""`plaza pos identify`, `quote`, `sell`, `place`, `pay`, `extend`, `cancel`, `receipt`."""
 
 from collections.abc import Sequence
 
@@ -192,6 +192,21 @@ def pay(desk: Desk, *, order: str, tenders: Sequence[Tender]) -> None:
         paid = as_tenders(tenders, due_fen=found.due_fen)
         done = till.pay(found.order_id, tenders=paid)
     say(desk, done, paper.sale(head(desk), done, sold_of(found), tenders=paid))
+
+
+@click.command()
+@click.argument("order")
+@at_till
+def extend(desk: Desk, *, order: str) -> None:
+    """延长待付时限 / give a placed order more time to be paid.
+
+    \b
+    plaza pos extend T1-7KQ2-000012
+    """
+    with ready(desk) as till:
+        found = find(till, order)
+        done = till.extend(found.order_id)
+    say(desk, done, paper.sale(head(desk), done, sold_of(found), title="延长 EXTENDED"))
 
 
 @click.command()

@@ -417,6 +417,7 @@ _SAMPLES: Mapping[str, Callable[[Stage], Ask]] = {
         ids={"order_id": _placed(stage)}, body={**_at(stage), "tenders": CASH}
     ),
     "pos.cancel_order": lambda stage: Ask(ids={"order_id": _placed(stage)}, body=_at(stage)),
+    "pos.extend_order": lambda stage: Ask(ids={"order_id": _placed(stage)}, body=_at(stage)),
     "pos.tell_event": lambda stage: Ask(
         ids={"order_id": _paid(stage)}, body={**_at(stage), "event": "order.collected"}
     ),

@@ -223,6 +223,10 @@ class Till:
         body = {**self._here, "tenders": [written(tender) for tender in tenders]}
         return self._order(f"/orders/{order_id}/payment", body, key)
 
+    def extend(self, order_id: str, *, key: str | None = None) -> Order:
+        """Give a placed order more time to be paid; it keeps its coupons and points as long."""
+        return self._order(f"/orders/{order_id}/extension", dict(self._here), key)
+
     def cancel(self, order_id: str, *, key: str | None = None) -> Order:
         """Give up an order before payment."""
         return self._order(f"/orders/{order_id}/cancellation", dict(self._here), key)

@@ -55,7 +55,12 @@ def test_an_order_lists_its_coupons_and_its_refund_says_which_came_back(
 
     assert (sold["discount_fen"], sold["due_fen"]) == (2_000, 10_000)
     assert [(each["coupon_id"], each["fen"]) for each in sold["coupons"]] == [(coupon, 2_000)]
-    assert sold["coupons"][0]["zh"] == "测试券"
+    use = sold["coupons"][0]
+    assert use["zh"] == "测试券"
+    assert use["funders"] == [{"funder": "district", "fen": 2_000}]
+    assert sum(use["shares"]) == 2_000
+    assert sold["receipt"]["zh"][0] == "用券 测试券 -¥20.00"
+    assert sold["receipt"]["en"][0].endswith("-¥20.00")
     assert sold["coupons"] == read["coupons"] == again["coupons"]
     back = [*part["coupons"], *rest["coupons"]]
     assert sum(each["fen"] for each in back) == 2_000

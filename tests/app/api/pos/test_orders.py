@@ -156,7 +156,7 @@ def test_an_order_is_placed_and_paid(till: Till, database: Database, member: Kno
     assert _balance(database, member) == 297
 
 
-def test_an_order_is_placed_and_cancelled(
+def test_an_order_is_placed_given_more_time_and_cancelled(
     till: Till, database: Database, member: KnownMember
 ) -> None:
     """Semantics 12"""
@@ -164,12 +164,16 @@ def test_an_order_is_placed_and_cancelled(
     placed = told(till.post("/v1/pos/orders", order(identification_id=known, burn_points=300)))
     path = f"/v1/pos/orders/{placed['order_id']}"
 
+    longer = told(till.post(f"{path}/extension", AT), 200)
     cancelled = told(till.post(f"{path}/cancellation", AT), 200)
+    over = told(till.post(f"{path}/extension", AT), 409)
     late = told(till.post(f"{path}/payment", {**AT, "tenders": cash(9_700)}), 409)
 
     assert (cancelled["state"], cancelled["receipt"]["balance_points"]) == ("cancelled", 500)
-    assert late["code"] == "state-conflict"
+    assert longer["until"] > placed["until"]
+    assert late["code"] == over["code"] == "state-conflict"
     assert "订单已不能支付" in late["detail"]
+    assert "不能延长" in over["detail"]
     assert _balance(database, member) == 500
 
 
@@ -310,6 +314,7 @@ def test_an_order_is_found_by_id_and_by_number_in_its_own_store_alone(
     for act, body in (
         ("payment", {**AT, "tenders": []}),
         ("cancellation", AT),
+        ("extension", AT),
         ("refunds", {**AT, "number": unique("R")}),
         ("void", {**AT, "number": unique("R")}),
     ):

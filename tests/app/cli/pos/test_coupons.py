@@ -110,7 +110,7 @@ def test_a_coupon_is_taken_by_its_code_or_its_id_and_stands_on_the_paper(
     paid = till.json("pay", placed["number"], "--pay", "wechat=93")
     again = till.refused("sell", *TEA, "--coupon", code_of(world, shown))
 
-    assert "券 测试券                        -¥20.00" in by_code
+    assert "用券 测试券 -¥20.00" in by_code
     assert "应付 Due                          ¥80.00" in by_code
     assert (placed["discount_fen"], placed["due_fen"], paid["state"]) == (700, 9_300, "paid")
     assert "券已用完" in again

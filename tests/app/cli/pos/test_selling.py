@@ -61,11 +61,13 @@ def test_an_order_is_placed_and_paid_or_given_up(till: Terminal, world: World) -
     world.give(500)
 
     placed = till.json("place", "--line", "100", "--code", world.spend_code(), "--burn", "all")
+    longer = till("extend", placed["number"])
     paid = till("pay", placed["number"], "--pay", "wechat=95")
     given_up = till.json("place", "--line", "5")
     cancelled = till("cancel", given_up["order_id"])
 
     assert (placed["state"], placed["burned_points"]) == ("awaiting_payment", 500)
+    assert "请在此前付款 Pay before" in longer
     assert "微信支付 WeChat Pay               ¥95.00" in paid
     assert "已取消 Cancelled" in cancelled
 
