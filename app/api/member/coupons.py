@@ -136,12 +136,13 @@ def exchange_code(session: Session, caller: SignedIn, asked: AskedCode) -> objec
     """Turn a printed code into a coupon of one's own; sent again it is told again."""
     caller.member.require_active()
     who, now = caller.member.public_id, server_now(session)
-    guessing.require_patience(session, who, now=now)
+    address = guessing.address_of(session)
+    guessing.require_patience(session, who, now=now, address=address)
     index = codes.index_of(coupon_keys(session), codes.normal(asked.code))
     try:
         got = coupons.exchange(session, index=index, holder=who)
     except NoSuchCoupon as unknown:
-        guessing.count_miss(session, who, now=now)
+        guessing.count_miss(session, who, now=now, address=address)
         return Refused(error=unknown)
     return {**vars(got), "coupon_id": got.coupon}
 

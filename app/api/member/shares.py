@@ -86,10 +86,11 @@ def accept_share(session: Session, caller: SignedIn, asked: AskedToken) -> objec
     """Take the coupon of a link, once; sent again it is told again."""
     caller.member.require_active()
     who, now = caller.member.public_id, server_now(session)
-    guessing.require_patience(session, who, now=now)
+    address = guessing.address_of(session)
+    guessing.require_patience(session, who, now=now, address=address)
     try:
         got = coupons.accept(session, token=asked.token, taker=who)
     except NoSuchCoupon as unknown:
-        guessing.count_miss(session, who, now=now)
+        guessing.count_miss(session, who, now=now, address=address)
         return Refused(error=unknown)
     return {**vars(got), "coupon_id": got.coupon}

@@ -1,6 +1,7 @@
 """C4, C7, C17, C19, X1, X2; semantics 36, 38, 44, 45: a member's coupons over HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -241,6 +242,26 @@ def test_after_five_misses_a_member_waits_on_every_device(phone: Phone, database
     with database.transaction("test") as session:
         assert guessing.purge(session, now=server_now(session) + timedelta(days=2)) >= 5
     assert told(phone.post("coupons/exchanges", {"code": code}), 201)
+
+
+def test_many_accounts_at_one_address_wait_together(
+    phone: Phone, client: FlaskClient, database: Database
+) -> None:
+    """C17: by address too, which is kept as its blind index alone."""
+    code = printed(database, opened(database))
+    there = {"REMOTE_ADDR": phone.address}
+    with (
+        client.application.test_request_context(environ_base=there),
+        database.transaction("test") as session,
+    ):
+        address, now = guessing.address_of(session), server_now(session)
+        for n in range(guessing.ADDRESS_MISSES):
+            guessing.count_miss(session, unique(f"mem_{n}"), now=now, address=address)
+
+    assert phone.address not in address
+    told(phone.post("coupons/exchanges", {"code": code}), 429)
+    elsewhere = replace(phone, address=unique("10."))
+    told(elsewhere.post("coupons/exchanges", {"code": code}), 201)
 
 
 def test_a_code_to_show_belongs_to_the_holder_and_stays_the_same(
