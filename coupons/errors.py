@@ -1,5 +1,6 @@
 """What the coupon engine refuses. Nothing has been written when one of these is raised."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -239,3 +240,17 @@ class OfflineLimit(CouponError):
             f"no more coupons may be made out before {until:%Y-%m-%d %H:%M} UTC"
         )
         self.until = until
+
+
+class NotKinder(CouponError):
+    """Issued coupons follow a later version only if no holder can lose by it (semantics 42)."""
+
+    def __init__(self, batch: str, paths: Sequence[str]) -> None:
+        named = ", ".join(paths)
+        super().__init__(
+            f"{batch} 已发的券不能改用此版本，对持券人不利或不可更改：{named} / "
+            f"issued coupons of {batch} cannot follow this version; holders may lose by, or it "
+            f"may not change: {named}"
+        )
+        self.batch = batch
+        self.paths = tuple(paths)

@@ -34,6 +34,7 @@ REPEATABLES = (
     "coupons/issuing.sql",
     "coupons/shares.sql",
     "coupons/redemptions.sql",
+    "coupons/renewing.sql",
     "app/points/lasting.sql",
     "coupons/offline.sql",
     "app/points/lots.sql",

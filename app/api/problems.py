@@ -224,6 +224,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     coupons.NotOffline: RULE_NOT_MET,
     coupons.MadeOut: CONFLICT,
     coupons.OfflineLimit: CONFLICT,
+    coupons.NotKinder: RULE_NOT_MET,
     checkout.RefundExceedsRemaining: EXCEEDS,
     checkout.NotRefundable: RULE_NOT_MET,
     checkout.CouponNotUsable: RULE_NOT_MET,

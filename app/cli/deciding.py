@@ -68,6 +68,12 @@ def add_decisions(
 
     add_reject(group, reject, may=may_reject)
 
+    add_pending(group, kind=kind, title=title)
+
+
+def add_pending(group: click.Group, *, kind: str, title: Callable[[ChangeRequest], str]) -> None:
+    """Give a group the command that lists its room's open requests of a kind."""
+
     @group.command("pending")
     @pass_command
     def pending_command(command: Command) -> None:

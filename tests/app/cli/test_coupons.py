@@ -238,3 +238,31 @@ def test_orders_are_made_to_give_coupons_and_stopped(
     assert "an object is wanted" in plaza.refused(*asked)
     file.write_text("{", encoding="utf-8")
     assert "not JSON" in plaza.refused(*asked)
+
+
+def test_issued_coupons_follow_a_kinder_version_that_two_people_agree_to(
+    plaza: Plaza, *, hire: Hire, marketer: str, batch: str, phone: str, tmp_path: Path
+) -> None:
+    """Semantics 42: approved again, it goes on where it was stopped."""
+    plaza("coupons", "claim", batch, phone, "--as", marketer)
+    other = hire(Role.FINANCE).login
+    (held,) = plaza.json("coupons", "wallet", phone)
+    document = plaza.json("coupons", "template", "show", held["template"])[0]["template"]
+    document["offer"]["benefit"]["fen"] = 6_000
+    file = tmp_path / "kinder.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    plaza("coupons", "template", "add", str(file), "--as", marketer)
+
+    words = ("coupons", "renewal", "propose", batch, "--reason", "加码", "--as", marketer)
+    proposed = plaza(*words)
+    request = next(word for word in proposed.split() if word.startswith("chg_"))
+    pending = plaza("coupons", "renewal", "pending")
+    first = plaza("coupons", "renewal", "approve", request, "--as", other)
+    again = plaza("coupons", "renewal", "approve", request, "--as", other)
+
+    assert "offer.benefit.fen: 5000 → 6000" in proposed
+    assert request in pending
+    assert "1 张" in first
+    assert "0 张" in again
+    (held,) = plaza.json("coupons", "wallet", phone)
+    assert held["version"] == 2
