@@ -56,11 +56,13 @@ def add_template(session: Session, template: Template, *, by: str) -> ListedTemp
     Raises:
         Retired: the template issues nothing more.
         NotFound: it is for members of a segment that is not there.
-        BadTemplate: a merchant that pays for it, or issues it, is none of the district's.
+        BadTemplate: a merchant that pays for it, or issues it, is none of the district's, or not
+            named by its code; money on it is not for one merchant alone.
     """
     if template.offer is not None:
         segments.require_known(session, template.offer.who.segments)
     _require_merchants(session, template)
+    _require_one_acceptor(template)
     added = batches.add_template(session, template, by=by)
     audit.record(
         session,
@@ -324,11 +326,30 @@ def _require_merchants(session: Session, template: Template) -> None:
     directory = get_directory(session)
     for path, name in named.items():
         try:
-            directory.get_merchant(name)
+            code = directory.get_merchant(name).code
         except NotFound:
             raise BadTemplate(
                 path, f"商圈没有商户 {name}", f"the district has no merchant {name}"
             ) from None
+        if path.endswith(".owner") and name != code:  # Two names would be two owners.
+            raise BadTemplate(path, f"请写商户编号 {code}", f"write the merchant's code, {code}")
+
+
+def _require_one_acceptor(template: Template) -> None:
+    """Refuse money on a coupon that several merchants would accept: that is another's business.
+
+    Raises:
+        BadTemplate: the scope does not name one merchant alone.
+    """
+    offer = template.offer
+    if offer is None or not isinstance(offer.benefit, StoredValue):
+        return
+    if len(offer.scope.include.merchants) != 1:
+        raise BadTemplate(
+            "template.offer.scope.include.merchants",
+            "储值券仅限一家商户使用，请写明是哪一家",
+            "money on a coupon is for one merchant alone: name it",
+        )
 
 
 def _require_room_for_all_of_him(session: Session, *, batch: str, holder: str, n: int) -> None:

@@ -160,6 +160,22 @@ def test_a_template_that_names_a_merchant_who_is_not_there_is_refused(session: S
         assert coupons.add_template(session, template, by=by).version == 1
 
 
+def test_an_owner_is_named_by_the_code_and_money_is_for_one_merchant(session: Session) -> None:
+    """C1: a stored value that several merchants accept would be another business."""
+    there, by = make_merchant(session), make_staff(session).public_id
+    with pytest.raises(BadTemplate, match=there.code):
+        coupons.add_template(session, _paid_by(there.code, there.public_id), by=by)
+    document: Any = templates.dump(make_template())
+    document["offer"]["benefit"] = {"kind": "stored_value", "fen": 3_000}
+    del document["terms"]["uses"]
+    for merchants in ([], [there.code, "other"]):
+        document["offer"]["scope"] = {"include": {"merchants": merchants}}
+        with pytest.raises(BadTemplate, match="储值券仅限一家商户"):
+            coupons.add_template(session, templates.load(document), by=by)
+    document["offer"]["scope"] = {"include": {"merchants": [there.code]}}
+    assert coupons.add_template(session, templates.load(document), by=by).version == 1
+
+
 def test_what_a_merged_member_took_counts_for_the_survivors_limit(session: Session) -> None:
     """Semantics 46: what is above it is kept, nothing more is issued; an undo parts them again."""
     loser, survivor = make_member(session), make_member(session)
