@@ -22,12 +22,11 @@ from app.members import consents, joint_standing, merges
 from app.members.identification import KnownMember, get_by_any, list_unmerged
 from app.members.merges import Merge, Pair
 from app.merchants.directory import get_directory
-from app.points import lots, promises
+from app.points import lots, promises, tracing
 from app.points.lots import HeldLot, NewLot, Wallet, meaning_of
 from app.points.models import Lot, LotKind, MergedLot
 from app.points.programme import burn_terms_at
 from config.database import new_id, now_of
-from coupons.rules import spread
 from ledger import Journal, Posting
 
 KIND = "member.merge"
@@ -268,14 +267,7 @@ def _undo(session: Session, merge: str, agreed: ChangeRequest, *, by: str) -> Ou
     row = merges.get_locked(session, merge)
     pair = merges.lock_pair(session, loser_id=row.loser_id, survivor_id=row.survivor_id)
     merges.require_undoable(row, pair, now=now_of(session))
-    wallets = lots.lock_many(session, [pair.loser, pair.survivor], day=_EVERY_LOT)
-    held = {lot.account_id: lot for wallet in wallets.values() for lot in wallet.lots}
-    moved: dict[tuple[int, int], list[MergedLot]] = {}
-    for each in session.scalars(
-        select(MergedLot).where(MergedLot.merge_id == row.id).order_by(MergedLot.id)
-    ):
-        moved.setdefault((each.from_account_id, each.to_account_id), []).append(each)
-    back = [_returning(parts, held[end]) for (_, end), parts in moved.items()]
+    back = _returning(session, row, pair)
     merges.unlink(session, row, pair, by=by, now=now_of(session))
     ledger.post(session, _journals(session, f"{merge}:undo", row, back))
     outcome = _outcome(row, pair, back)
@@ -283,20 +275,41 @@ def _undo(session: Session, merge: str, agreed: ChangeRequest, *, by: str) -> Ou
     return outcome
 
 
-def _returning(parts: Sequence[MergedLot], lot: HeldLot) -> _Move:
-    """Return what goes back of one lot: all of it, or of what is left the part of both."""
-    moved, own = sum(part.points for part in parts), parts[0].own_points
-    left = abs(lot.posted)
-    share = moved if left >= moved + own else spread(left, [moved, own])[0]
-    if lot.meaning.kind is LotKind.LOT:
-        share = min(share, max(lot.free, 0))
-    return _Move(
-        start=parts[0].to_account_id,
-        end=parts[0].from_account_id,
-        points=share,
-        own=0,
-        kind=lot.meaning.kind,
-    )
+def _returning(session: Session, row: Merge, pair: Pair) -> list[_Move]:
+    """Plan what goes back to the loser of each lot of the survivor, wherever it is by now.
+
+    It keeps what it has got meanwhile: what has become active stays so, and a later last day.
+    """
+    wallets = lots.lock_many(session, [pair.loser, pair.survivor], day=_EVERY_LOT)
+    loser, survivor = wallets[pair.loser.id], wallets[pair.survivor.id]
+    shares = tracing.trace(session, row)
+    leaving = {lot: points for lot in survivor.lots if (points := _share(lot, shares))}
+    loser = _with_lots(session, loser, leaving)
+    return [
+        _Move(
+            start=lot.account_id, end=home.account_id, points=points, own=0, kind=home.meaning.kind
+        )
+        for lot, points in leaving.items()
+        if (home := loser.find(lot.lasting)) is not None
+    ]
+
+
+def _share(lot: HeldLot, shares: Mapping[int, tracing.Share]) -> int:
+    """Return what of a lot goes back: of what is there now, and of points what no hold keeps."""
+    share = shares.get(lot.account_id, tracing.Share()).of(abs(lot.posted))
+    return min(share, max(lot.free, 0)) if lot.meaning.kind is LotKind.LOT else share
+
+
+def _with_lots(session: Session, wallet: Wallet, like: Iterable[HeldLot]) -> Wallet:
+    """Return a locked wallet with a lot for what each of some lots of another is by."""
+    missing = [
+        NewLot(member=wallet.member, meaning=lot.lasting, earned_at=lot.first_earned_at)
+        for lot in like
+        if wallet.find(lot.lasting) is None
+    ]
+    for opened in lots.open_many(session, missing).values():
+        wallet = wallet.with_lot(opened)
+    return wallet
 
 
 def _move_over(session: Session, row: Merge, pair: Pair) -> list[_Move]:
@@ -304,13 +317,7 @@ def _move_over(session: Session, row: Merge, pair: Pair) -> list[_Move]:
     wallets = lots.lock_many(session, [pair.loser, pair.survivor], day=_EVERY_LOT)
     loser, survivor = wallets[pair.loser.id], wallets[pair.survivor.id]
     leaving = [lot for lot in loser.lots if _movable(lot)]
-    missing = [
-        NewLot(member=survivor.member, meaning=lot.lasting, earned_at=lot.first_earned_at)
-        for lot in leaving
-        if survivor.find(lot.lasting) is None
-    ]
-    for opened in lots.open_many(session, missing).values():
-        survivor = survivor.with_lot(opened)
+    survivor = _with_lots(session, survivor, leaving)
     moves = [
         _Move(
             start=lot.account_id,

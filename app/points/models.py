@@ -263,7 +263,8 @@ class Lot(Base):
 class MergedLot(Base):
     """Points, or a debt, that went from a lot of a merged member to one of the survivor.
 
-    `own_points` are what the survivor's lot held before: an undo shares by it what is left.
+    `own_points` are what the survivor's lot held before. It is there to be read: an undo follows
+    the points in the books (tracing.py), for they may have gone on to other lots.
     """
 
     __tablename__ = "merged_lot"
