@@ -166,7 +166,7 @@ def _mark(database: Database) -> None:
 
 def _close(database: Database) -> None:
     with database.transaction(DISTRICT, at=CLOSED) as session:
-        period = periods.close(session, MONTH, by="system:bench", breakage_share=Fraction(1))
+        period = periods.close(session, MONTH, by="system:bench")
         if period.sum_fen or period.sum_points or not period.transfers:
             raise StateConflict("bench", DISTRICT, "broken", "合计不为零", "sums are not zero")
         session.rollback()

@@ -19,6 +19,9 @@ $$;
 -- What the functions of earlier versions were called.
 DROP FUNCTION IF EXISTS settlement_cells(date, date);
 DROP FUNCTION IF EXISTS settlement_moves(bigint, text[], text[], text[], bigint, bigint);
+DROP FUNCTION IF EXISTS settlement_sum_sides(bigint, text[], text[], text[], bigint, bigint);
+DROP FUNCTION IF EXISTS settlement_close(
+    text, date, date, timestamptz, text, text[], text[], text[], bigint, bigint);
 
 -- Which accounts of points are alike in fen, as two tables of the transaction's own: a lot's merchant
 -- is its issuer. So what is grouped below is two small numbers, and how many there are is known. What
@@ -137,10 +140,17 @@ END $$;
 -- breakage is rounded cell by cell. The caption of a pair of codes comes from
 -- app/settlement/captions.py; it is NULL where a pair has none.
 CREATE OR REPLACE FUNCTION settlement_sum_sides(
-    p_period bigint, p_debits text[], p_credits text[], p_captions text[], p_share_num bigint,
-    p_share_den bigint
+    p_period bigint, p_from date, p_until date, p_debits text[], p_credits text[], p_captions text[]
 ) RETURNS void LANGUAGE plpgsql SET enable_sort = off AS $$
+DECLARE
+    shares int;
+    share_num bigint;
+    share_den bigint;
 BEGIN
+    SELECT count(DISTINCT (g.breakage_num, g.breakage_den)), coalesce(min(g.breakage_num), 1),
+           coalesce(min(g.breakage_den), 1)
+    INTO shares, share_num, share_den
+    FROM programme g, book k WHERE g.effective_from < p_until::timestamp AT TIME ZONE k.zone;
     -- How many cells were just written is not known to the planner: it would sort them to group them.
     DROP TABLE IF EXISTS pg_temp.settlement_sum;
     CREATE TEMP TABLE settlement_sum ON COMMIT DROP AS
@@ -152,7 +162,7 @@ BEGIN
                CASE WHEN c.debit_merchant_id IS NULL THEN c.credit_merchant_id END AS other_id,
                c.debit_cost_num AS cost_num, c.debit_cost_den AS cost_den, -sum(c.points) AS points,
                -sum(c.debit_fen) AS fen,
-               -sum(div(c.debit_fen * p_share_num, p_share_den))
+               -sum(div(c.debit_fen * share_num, share_den))
                    FILTER (WHERE c.debit_code = 'breakage') AS share_fen
         FROM settlement_cell c WHERE c.period_id = p_period GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
         UNION ALL
@@ -160,18 +170,75 @@ BEGIN
                c.credit_code, c.credit_merchant_id,
                CASE WHEN c.credit_merchant_id IS NULL THEN c.debit_merchant_id END,
                c.credit_cost_num, c.credit_cost_den, sum(c.points), sum(c.credit_fen),
-               sum(div(c.credit_fen * p_share_num, p_share_den))
+               sum(div(c.credit_fen * share_num, share_den))
                    FILTER (WHERE c.credit_code = 'breakage')
         FROM settlement_cell c WHERE c.period_id = p_period GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) s
     LEFT JOIN unnest(p_debits, p_credits, p_captions) AS k (debit, credit, caption)
         ON k.debit = s.debit_code AND k.credit = s.credit_code;
+    -- As long as the share never changed there is one. Else each transfer says which.
+    IF shares > 1 THEN
+        UPDATE settlement_sum s SET share_fen = x.fen FROM settlement_shares(p_from, p_until) x
+        WHERE s.code = 'breakage' AND s.merchant_id = x.merchant_id
+            AND s.debit_code = x.debit_code AND s.credit_code = x.credit_code;
+    END IF;
 END $$;
+
+-- What of breakage is the issuers' in [p_from, p_until): above zero what they are given. By the share
+-- that was in force when it was given, for points of a lot when they expired; and what a refund takes
+-- back of a lot by the share at which that lot's was given. Rounded once for each pair of accounts'
+-- codes, rate and share.
+CREATE OR REPLACE FUNCTION settlement_shares(p_from date, p_until date)
+RETURNS TABLE (merchant_id bigint, debit_code text, credit_code text, fen numeric)
+LANGUAGE sql STABLE AS $$
+    WITH moved AS (
+        SELECT m.id AS merchant_id, 1 AS sign, t.*
+        FROM merchant m JOIN transfer t ON t.credit_id = m.breakage_account_id
+        WHERE t.booked_on >= p_from AND t.booked_on < p_until
+        UNION ALL
+        SELECT m.id, -1, t.*
+        FROM merchant m JOIN transfer t ON t.debit_id = m.breakage_account_id
+        WHERE t.booked_on >= p_from AND t.booked_on < p_until
+    ), given AS (
+        SELECT m.merchant_id, m.sign, d.code AS debit_code, c.code AS credit_code, m.amount,
+               coalesce(before.occurred_at, j.occurred_at) AS at,
+               coalesce(split_part(r.rate, '/', 1)::bigint, l.cost_num) AS num,
+               CASE WHEN r.rate IS NULL THEN l.cost_den
+                    ELSE coalesce(nullif(split_part(r.rate, '/', 2), ''), '1')::bigint END AS den
+        FROM moved m
+        JOIN journal j ON j.id = m.journal_id
+        JOIN account d ON d.id = m.debit_id
+        JOIN account c ON c.id = m.credit_id
+        LEFT JOIN lot l
+            ON l.account_id = CASE m.sign WHEN 1 THEN m.debit_id ELSE m.credit_id END
+        LEFT JOIN LATERAL (
+            SELECT g.occurred_at FROM transfer t JOIN journal g ON g.id = t.journal_id
+            WHERE m.sign < 0 AND c.code = 'lot' AND t.debit_id = m.credit_id
+                AND t.credit_id = m.debit_id AND t.journal_id < m.journal_id
+            ORDER BY t.journal_id DESC LIMIT 1) before ON true,
+        LATERAL (SELECT j.details -> 'rates' -> m.line::text ->> 0) AS r (rate)
+    )
+    SELECT x.merchant_id, x.debit_code, x.credit_code,
+           sum(x.sign * div(settlement_fen(x.points, x.num, x.den) * x.share_num, x.share_den))
+    FROM (
+        SELECT g.merchant_id, g.sign, g.debit_code, g.credit_code, g.num, g.den, p.share_num,
+               p.share_den, sum(g.points)::bigint AS points
+        FROM (
+            SELECT g.merchant_id, g.sign, g.debit_code, g.credit_code, g.num, g.den, g.at,
+                   sum(g.amount) AS points
+            FROM given g GROUP BY 1, 2, 3, 4, 5, 6, 7) g,
+        LATERAL (
+            SELECT p.breakage_num AS share_num, p.breakage_den AS share_den FROM programme p
+            ORDER BY p.effective_from <= g.at DESC, abs(extract(epoch FROM p.effective_from - g.at))
+            LIMIT 1) p
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) x
+    GROUP BY 1, 2, 3
+$$;
 
 -- Write a period down: its cells, what is out at its end, and each party's lines. Fails where a pair
 -- of codes has no caption, and where the parties do not sum to zero.
 CREATE OR REPLACE FUNCTION settlement_close(
     p_code text, p_from date, p_until date, p_now timestamptz, p_by text,
-    p_debits text[], p_credits text[], p_captions text[], p_share_num bigint, p_share_den bigint
+    p_debits text[], p_credits text[], p_captions text[]
 ) RETURNS bigint LANGUAGE plpgsql SET work_mem = '128MB' SET jit = off AS $$
 DECLARE
     period bigint := nextval(pg_get_serial_sequence('settlement_period', 'id'));
@@ -186,7 +253,7 @@ BEGIN
     SELECT p.id INTO before FROM settlement_period p ORDER BY p.starts_on DESC LIMIT 1;
     PERFORM settlement_classes(p_until);
     PERFORM settlement_write_cells(period, p_from, p_until);
-    PERFORM settlement_sum_sides(period, p_debits, p_credits, p_captions, p_share_num, p_share_den);
+    PERFORM settlement_sum_sides(period, p_from, p_until, p_debits, p_credits, p_captions);
     SELECT count(*) AS found, coalesce(sum(c.transfers), 0) AS transfers,
            coalesce(sum(c.spread_fen), 0) AS spread_fen
     INTO cells FROM settlement_cell c WHERE c.period_id = period;

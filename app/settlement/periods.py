@@ -8,7 +8,6 @@ transfers into fen (close.sql), writes down what each party's statement says, an
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from fractions import Fraction
 from typing import Self
 
 from sqlalchemy import select, text
@@ -133,12 +132,12 @@ def prove(session: Session) -> None:
         raise BooksBroken(f"{found[0].invariant}: {found[0].subject}")
 
 
-def close(session: Session, month: Month, *, by: str, breakage_share: Fraction) -> Period:
+def close(session: Session, month: Month, *, by: str) -> Period:
     """Close a month whose days are closed; return it with its sums.
 
-    `breakage_share` of what expired goes back to its issuers, the rest stays with the district.
-    One transaction: killed anywhere, it has happened or not. Two at once queue, and the second is
-    told that it is closed.
+    What expired goes back to its issuers by the programme's share of that time, the rest stays with
+    the district. One transaction: killed anywhere, it has happened or not. Two at once queue, and
+    the second is told that it is closed.
 
     Raises:
         As `check_closable`.
@@ -162,8 +161,6 @@ def close(session: Session, month: Month, *, by: str, breakage_share: Fraction) 
             "debits": [debit.value for (debit, _), _ in pairs],
             "credits": [credit.value for (_, credit), _ in pairs],
             "captions": [caption.value for _, caption in pairs],
-            "share_num": breakage_share.numerator,
-            "share_den": breakage_share.denominator,
         },
     )
     period = session.scalars(select(Period).where(Period.id == period_id)).one()
@@ -229,5 +226,5 @@ _ONE_AT_A_TIME = text(
 )
 _CLOSE = text(
     "SELECT settlement_close(:code, :start, :until, :now, :by, CAST(:debits AS text[]), "
-    "CAST(:credits AS text[]), CAST(:captions AS text[]), :share_num, :share_den)"
+    "CAST(:credits AS text[]), CAST(:captions AS text[]))"
 )

@@ -12,7 +12,6 @@ from app.cli.settle.papers import show_row
 from app.clock import SHANGHAI
 from app.merchants.staff import Permission
 from app.money import yuan
-from app.points.programme import programme_at
 from app.settlement import periods, statements
 from app.settlement.captions import Caption
 from app.settlement.models import Period
@@ -153,8 +152,7 @@ def close_month(database: Database, district: str, month: Month, *, by: str) -> 
     with database.transaction(district, repeatable_read=True) as session:
         periods.prove(session)
     with database.transaction(district) as session:
-        share = programme_at(session, month.closable_at).breakage_share
-        period = periods.close(session, month, by=by, breakage_share=share)
+        period = periods.close(session, month, by=by)
         session.expunge(period)
     return period
 

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from fractions import Fraction
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.merchants.models import Merchant
@@ -27,7 +26,7 @@ def at(session: Session, month: int, day: int, hour: int = 12) -> datetime:
     return session.info["now"]  # type: ignore[no-any-return]
 
 
-def close(session: Session, month: Month, *, share: str = "1") -> Period:
+def close(session: Session, month: Month) -> Period:
     """Close a month as the command does, in this one transaction.
 
     Transactions of other tests in the database may be slow to end: it asks again, for a minute.
@@ -37,13 +36,27 @@ def close(session: Session, month: Month, *, share: str = "1") -> Period:
     patience = time.monotonic() + 60
     while True:
         try:
-            period = periods.close(session, month, by="mei", breakage_share=Fraction(share))
+            period = periods.close(session, month, by="mei")
         except PostingsRunning:
             if time.monotonic() > patience:
                 raise
         else:
             assert opened(session, period) == _shown(session, period)
             return period
+
+
+def share_breakage(session: Session, num: int, den: int, *, since: datetime) -> None:
+    """Let issuers get back a share of what points cost that expire from an instant on."""
+    session.execute(
+        text(
+            "INSERT INTO programme (effective_from, expiry_months, point_value_num, "
+            "point_value_den, combine, negative_policy, courtesy_days, return_first, "
+            "hold_minutes, quote_minutes, breakage_num, breakage_den, created_at) "
+            "VALUES (:since, 1, 1, 1, 'max', 'debt', 7, 'money_first', 15, 5, :num, :den, now())"
+        ),
+        {"since": since, "num": num, "den": den},
+    )
+    forget(session)
 
 
 def opened(session: Session, period: Period) -> Mapping[tuple[str, str], int]:
@@ -84,4 +97,4 @@ def lines(session: Session, period: Period) -> Mapping[tuple[str, str], tuple[in
     return {(row.code or row.party, row.caption): (row.points, row.fen) for row in rows}
 
 
-__all__ = ["FEBRUARY", "JANUARY", "at", "close", "lines", "opened"]
+__all__ = ["FEBRUARY", "JANUARY", "at", "close", "lines", "opened", "share_breakage"]

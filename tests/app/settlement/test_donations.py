@@ -15,7 +15,7 @@ from app.settlement import donations
 from app.settlement.donations import Purpose
 from config.database import now_of
 from tests.app.checkout.shops import Shop, open_shop
-from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
+from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines, share_breakage
 from tests.factories import make_member, make_terms
 
 
@@ -67,9 +67,11 @@ def test_points_back_to_their_issuers_are_worth_what_expired_ones_are(
     january = lines(books, close(books, JANUARY))
     assert january["donations", "donated"] == (100, 103)
 
+    share_breakage(books, 1, 2, since=now_of(books))
     release(books, Purpose.ISSUERS)
     at(books, 3, 3)
-    february = lines(books, close(books, FEBRUARY, share="1/2"))
+    share_breakage(books, 1, 3, since=now_of(books))
+    february = lines(books, close(books, FEBRUARY))
 
     assert donations.list_waiting(books) == []
     assert february == {
