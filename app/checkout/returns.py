@@ -157,6 +157,26 @@ def difference(allocation: Allocation, before: States, after: States) -> Delta:
     )
 
 
+def money_back(
+    allocation: Allocation, before: Mapping[int, int], now: Mapping[int, int]
+) -> Mapping[str, int]:
+    """Return what a refund gave back in money, by tender, as the slices have it.
+
+    `before` is what earlier refunds gave the customer of each line, `now` what this one did: money
+    and the worth of points, as refunds write it down. The tape may have been rolled back since, for
+    what had gone back by then stays as it was.
+    """
+    lines = {line.number: line for line in allocation.lines}
+    marks = [
+        {
+            number: LineState(position_of(lines[number], fen, allocation.funded_sources))
+            for number, fen in ((each, before.get(each, 0) + more * now[each]) for each in now)
+        }
+        for more in (0, 1)
+    ]
+    return difference(allocation, *marks).money_fen
+
+
 def sold(allocation: Allocation) -> dict[int, LineState]:
     """Return the state in which everything has gone back, refundable or not.
 

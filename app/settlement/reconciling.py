@@ -12,7 +12,8 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.checkout.returns import difference, sold
+from app.checkout.returns import difference, money_back, sold
+from app.checkout.rolling import Part, rolled_back
 from app.checkout.slices import load
 from app.clock import day_start
 from app.errors import NotFound
@@ -65,24 +66,48 @@ def run(session: Session, *, gateway: Gateway, day: date) -> Day:
 def _ours(session: Session, gateway: Gateway, day: date) -> tuple[list[Ours], list[Difference]]:
     """Return what tills took and gave by the gateway, and where the books say otherwise.
 
-    The till's word is the money by tender; the books' are the slices, by which refunds go.
+    The till's word is the money by tender; the books' are the slices, by which refunds go: of a
+    refund what lies on them between where it began and where it ended.
     """
-    found: list[Ours] = []
-    books: list[Difference] = []
+    found: list[tuple[Ours, int]] = []
     for row in session.execute(_ORDERS, {"tender": gateway, "day": day}):
-        mine = _payment(row)
-        found.append(mine)
         allocation = load(row.slices)
-        booked = difference(allocation, {}, sold(allocation)).money_fen.get(gateway, 0)
-        if booked != mine.fen:
-            books.append(
-                Difference(
-                    kind=BreakKind.BOOKS_DIFFER, ours=mine, theirs=None, fen=mine.fen - booked
-                )
-            )
+        money = difference(allocation, {}, sold(allocation)).money_fen
+        found.append((_payment(row), money.get(gateway, 0)))
     bounds = {"start": day_start(day), "end": day_start(day + timedelta(days=1))}
-    found += [_refund(row) for row in session.execute(_REFUNDS, {"tender": gateway, **bounds})]
-    return found, books
+    for row in session.execute(_REFUNDS, {"tender": gateway, **bounds}):
+        found.append((_refund(row), _booked(row, gateway)))
+    books = [
+        Difference(
+            kind=BreakKind.BOOKS_DIFFER,
+            ours=mine,
+            theirs=None,
+            fen=mine.way.signed(mine.fen - booked),
+        )
+        for mine, booked in found
+        if booked != mine.fen
+    ]
+    return [mine for mine, _ in found], books
+
+
+def _booked(row: Row[Any], tender: str) -> int:
+    """Return what the slices say that a refund gave by a tender.
+
+    That is less what it took back of coupons, which was paid out of it.
+    """
+    parts = [
+        (Part(coupon=coupon, line=line, tender=name, fen=fen), of_this)
+        for coupon, written, of_this in row.rolled or []
+        for line, name, fen in written
+    ]
+    tape = rolled_back(load(row.slices), [part for part, _ in parts])
+    earlier: dict[int, int] = {}
+    for lines in row.earlier or []:
+        for line, _, fen in lines:
+            earlier[line] = earlier.get(line, 0) + fen
+    money = money_back(tape, earlier, {line: fen for line, _, fen in row.lines})
+    kept = sum([part.fen for part, of_this in parts if of_this and part.tender == tender])
+    return money.get(tender, 0) - kept
 
 
 def _elsewhere(
@@ -184,7 +209,12 @@ _ORDERS = text(
 _REFUNDS = text(
     """
     SELECT r.id, r.public_id, r.number, CAST(r.money ->> CAST(:tender AS text) AS bigint) AS fen,
-        o.public_id AS order_public_id, o.number AS order_number
+        o.public_id AS order_public_id, o.number AS order_number, o.slices, r.lines,
+        (SELECT json_agg(e.lines) FROM refund e
+         WHERE e.order_id = r.order_id AND e.ordinal < r.ordinal) AS earlier,
+        (SELECT json_agg(json_build_array(k.coupon, k.parts, k.refund_id IS NOT DISTINCT FROM r.id)
+                         ORDER BY k.id)
+         FROM order_roll_back k WHERE k.order_id = r.order_id) AS rolled
     FROM refund r JOIN "order" o ON o.id = r.order_id
     WHERE r.occurred_at >= :start AND r.occurred_at < :end
         AND CAST(r.money ->> CAST(:tender AS text) AS bigint) > 0

@@ -22,6 +22,7 @@ from app.checkout.returns import (
     RefundQuantity,
     RefundWhole,
     difference,
+    money_back,
     refund,
     sold,
 )
@@ -97,6 +98,27 @@ def play(
             rolled += parts
             deltas.append(delta)
     return visited, rolled, deltas
+
+
+@given(sale=sales(), data=st.data())
+def test_the_slices_tell_afterwards_what_each_refund_gave_by_which_tender(
+    sale: Allocation, data: DataObject
+) -> None:
+    """L10: of what refunds write down by line, on the tape as all roll backs have left it."""
+    _, rolled, deltas = play(data.draw(stacks(sale)), sale, data)
+    tape, parts, earlier = rolled_back(sale, rolled), iter(rolled), dict[int, int]()
+
+    for delta in deltas:
+        now = {each.line: each.fen for each in delta.lines}
+        told = dict(money_back(tape, earlier, now))
+        left = delta.unearned_fen
+        while left:
+            part = next(parts)
+            told[part.tender] -= part.fen
+            left -= part.fen
+        earlier = {line: earlier.get(line, 0) + now.get(line, 0) for line in {*earlier, *now}}
+
+        assert {name: fen for name, fen in told.items() if fen} == delta.money_fen
 
 
 @given(sale=sales(), data=st.data())

@@ -295,6 +295,56 @@ def test_where_the_books_say_other_than_the_till_it_is_a_break(
     assert [(each.kind, each.fen) for each in open_breaks(session, day)] == [("books_differ", 5)]
 
 
+def test_where_the_books_say_other_than_a_refund_it_is_a_break_too(
+    session: Session, shop: Shop, day: date
+) -> None:
+    """L10: a refund's money in the books is what lies on the slices where it moved them."""
+    order = sell(session, shop, 100)
+    first = shop.refund(session, order, RefundAmount(line=1, fen=40))
+    session.execute(_ODD_REFUND, {"refund": first.public_id})
+    bill(
+        session, day, paid(order, 100), back(order, first.public_id, 40), back(order, "ref_odd", 35)
+    )
+
+    done = run(session, day)
+
+    assert (done.pos_fen, done.ledger_fen, done.bill_fen) == (25, 30, 25)
+    assert (done.books_fen, done.break_fen) == (-5, 0)
+    (found,) = open_breaks(session, day)
+    assert (found.kind, found.refund, found.fen) == ("books_differ", "ref_odd", -5)
+
+
+@given(parts=st.lists(st.integers(1, 400), max_size=4), rolled=st.integers(0, 3))
+@settings(max_examples=10)
+def test_the_books_agree_with_refunds_of_mixed_tenders_points_and_coupons(
+    session: Session, shop: Shop, parts: list[int], rolled: int
+) -> None:
+    """Roll backs before, between and after the refunds change nothing of what had gone back."""
+    day, undone = business_date(now_of(session)), session.begin_nested()
+    member = make_member(session)
+    shop.sell(session, member, 50_00)
+    coupon = give(session, member, off(300))
+    basket = replace(shop.basket(session, member, 1_001, 999, burn=17), coupons=[coupon])
+    tenders = [Tender(name="cash", fen=83), Tender(name="wechat", fen=1_600)]
+    order = orders.sell(session, basket, tenders).public_id
+    taken = 1_600
+    for turn, fen in enumerate(parts):
+        if turn == rolled:
+            amount = RefundAmount(fen=90)
+            roll_back(session, shop, order, coupon, amount, fen=90, tender="wechat")
+            taken += 90
+        refund = shop.refund(session, order, RefundAmount(fen=fen))
+        taken -= refund.money_fen.get("wechat", 0)
+    bill(session, day)
+
+    done = run(session, day)
+    differ = [each for each in open_breaks(session, day) if each.kind == "books_differ"]
+    undone.rollback()
+
+    assert differ == []
+    assert (done.books_fen, done.pos_fen, done.ledger_fen) == (0, taken, taken)
+
+
 @given(
     ours=st.lists(st.tuples(st.integers(1, 500), st.integers(-1, 3)), max_size=4),
     strangers=st.lists(st.integers(1, 500), max_size=2),
@@ -332,5 +382,16 @@ _ODD = text(
         recorded_at, fingerprint, total_fen, burned_points, burned_fen, due_fen, earned_points,
         slices, homes, earnings, '{"wechat": 105}'
     FROM "order" WHERE public_id = :order
+    """
+)
+# A refund of 30 fen more that says it gave 35, as no refund can leave it.
+_ODD_REFUND = text(
+    """
+    INSERT INTO refund (public_id, order_id, ordinal, store_id, terminal_id, number, fingerprint,
+        occurred_at, recorded_at, fen, points_fen, money, restored_points, clawed_points,
+        debt_points, written_off_points, lines)
+    SELECT 'ref_odd', order_id, ordinal + 1, store_id, terminal_id, 'odd', fingerprint,
+        occurred_at, recorded_at, 30, 0, '{"wechat": 35}', 0, 0, 0, 0, '[[1, 0, 30]]'
+    FROM refund WHERE public_id = :refund
     """
 )
