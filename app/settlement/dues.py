@@ -4,10 +4,11 @@ A closed statement never changes (semantics 9): both are postings of their own, 
 close shows as rows of the merchant's statement.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 import ledger
@@ -111,12 +112,29 @@ def list_paid(session: Session, period: Period, merchant_id: int) -> list[Paid]:
     return [Paid(paid_on=row.paid_on, fen=row.fen, reference=row.reference) for row in rows]
 
 
-def settled_fen(session: Session, period: Period, merchant_id: int, *, open_fen: int) -> int:
-    """Return what of a merchant's closing figure was paid since: above zero by the merchant.
+@dataclass(frozen=True, kw_only=True)
+class Offset:
+    """What of an older statement the net of a later period has settled: fen as they are paid."""
+
+    period: str
+    fen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What settled a closing figure since: money, and later periods' nets of the other sign."""
+
+    paid_fen: int
+    offsets: Sequence[Offset]
+
+
+def settled(session: Session, period: Period, merchant_id: int, *, open_fen: int) -> Settled:
+    """Return what of a merchant's closing figure was settled since: above zero in its favour.
 
     `open_fen` is that figure, disputes left out. It carries forward what earlier periods left, so
-    payments for those count, unless they were booked in time to be in it. A payment for a later
-    period settles what that one carried forward first: as far as this figure goes, and no further.
+    payments for those count, unless they were booked in time to be in it. Then the oldest is
+    settled first: by the nets of later periods of the other sign, as they were closed, and by what
+    was paid for those; as far as this figure goes, and no further.
     """
     named = session.execute(
         select(Payment.period_id, func.sum(Payment.fen))
@@ -133,10 +151,21 @@ def settled_fen(session: Session, period: Period, merchant_id: int, *, open_fen:
     )
     own = sum(fen for each, fen in paid.items() if each <= period.id) - int(shown or 0)
     left = open_fen + own
-    later = [fen for each, fen in paid.items() if each > period.id]
+    offsets = []
+    for later in session.execute(_LATER_NETS, {"merchant": merchant_id, "period": period.id}):
+        taken = _towards(left, int(later.fen))
+        if taken:
+            offsets.append(Offset(period=later.code, fen=taken))
+            left += taken
+    more = sum(fen for each, fen in paid.items() if each > period.id and fen * left < 0)
+    return Settled(paid_fen=own + _towards(left, more), offsets=offsets)
+
+
+def _towards(left: int, fen: int) -> int:
+    """Return what of an amount brings what is left nearer to zero, and not past it."""
     if left < 0:
-        return own + min(sum(fen for fen in later if fen > 0), -left)
-    return own + max(sum(fen for fen in later if fen < 0), -left)
+        return min(max(fen, 0), -left)
+    return max(min(fen, 0), -left)
 
 
 def propose(session: Session, adjustment: Adjustment, *, by: str) -> ChangeRequest:
@@ -226,3 +255,18 @@ def check_transfer(fen: int, reference: str, paid_on: date, *, today: date) -> N
         raise Invalid("reference", "须为 1 到 64 个字符", "has 1 to 64 characters")
     if paid_on > today:
         raise Invalid("paid_on", "不能晚于今天", "not after today")
+
+
+# What is disputed of a later period is not payable, so it settles nothing either.
+_LATER_NETS = text(
+    """
+    SELECT p.code, coalesce(sum(l.fen), 0) - coalesce(sum(d.fen), 0) AS fen
+    FROM settlement_period p
+    JOIN settlement_line l ON l.period_id = p.id
+    LEFT JOIN (
+        SELECT line_id, sum(fen) AS fen FROM settlement_dispute
+        WHERE resolved_at IS NULL GROUP BY line_id) d ON d.line_id = l.id
+    WHERE p.id > :period AND l.merchant_id = :merchant AND l.caption <> 'payment'
+    GROUP BY p.id, p.code ORDER BY p.id
+    """
+)

@@ -16,7 +16,7 @@ from app.errors import NotFound
 from app.merchants.directory import ListedMerchant, get_directory
 from app.settlement import disputes, dues
 from app.settlement.captions import CAPTIONS, POSTED, Caption
-from app.settlement.dues import Paid
+from app.settlement.dues import Offset, Paid
 from app.settlement.models import Line, Period
 
 _AT_ONCE = 2_000  # transfers that one answer of the server brings
@@ -57,9 +57,9 @@ class Outstanding:
 class Statement:
     """What a merchant's period comes to: fen above zero are the merchant's to get.
 
-    Down to `closing_fen` it never changes. `disputed_fen` and `settled_fen` are as of the reading:
-    what of the closing figure is disputed, and what was paid of it since. `payments` are those that
-    name this period.
+    Down to `closing_fen` it never changes. `disputed_fen`, `settled_fen` and `offsets` are as of
+    the reading: what of the closing figure is disputed, what was paid of it since, and what later
+    periods' nets of the other sign have settled of it. `payments` are those that name this period.
     """
 
     period: str
@@ -73,6 +73,7 @@ class Statement:
     outstanding: Outstanding
     disputed_fen: int
     settled_fen: int
+    offsets: Sequence[Offset]
     payments: Sequence[Paid]
 
     @property
@@ -97,15 +98,16 @@ class Statement:
 
     @property
     def payable_fen(self) -> int:
-        """What is still to pay of it: disputes left out, payments since then taken off."""
-        return self.closing_fen - self.disputed_fen + self.settled_fen
+        """What is still to pay of it: disputes left out, what has settled it since taken off."""
+        since = self.settled_fen + sum(each.fen for each in self.offsets)
+        return self.closing_fen - self.disputed_fen + since
 
     @property
     def state(self) -> str:
         """Whether the period is paid: `paid`, `part_paid` or `unpaid`."""
         if self.payable_fen == 0:
             return "paid"
-        return "part_paid" if self.settled_fen else "unpaid"
+        return "part_paid" if self.settled_fen or self.offsets else "unpaid"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,10 +194,11 @@ def statement(session: Session, period: Period, *, merchant: str) -> Statement:
         outstanding=_outstanding(session, period, listed.id),
         disputed_fen=disputes.disputed_fen(session, period, listed.id),
         settled_fen=0,
+        offsets=[],
         payments=dues.list_paid(session, period, listed.id),
     )
-    settled = dues.settled_fen(session, period, listed.id, open_fen=told.payable_fen)
-    return replace(told, settled_fen=settled)
+    since = dues.settled(session, period, listed.id, open_fen=told.payable_fen)
+    return replace(told, settled_fen=since.paid_fen, offsets=since.offsets)
 
 
 def parties(session: Session, period: Period) -> list[Party]:

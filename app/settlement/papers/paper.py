@@ -106,6 +106,10 @@ class Paper:
                 Row(name=name, fen=fen)
                 for name, fen in (
                     (("争议中", "Disputed"), told.disputed_fen),
+                    *(
+                        ((f"由{each.period}冲抵", f"Offset by {each.period}"), each.fen)
+                        for each in told.offsets
+                    ),
                     (("已付", "Paid since"), told.settled_fen),
                 )
                 if fen

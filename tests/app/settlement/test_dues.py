@@ -11,11 +11,12 @@ from app.settlement import disputes, dues, statements
 from app.settlement.captions import Caption
 from app.settlement.dues import Adjustment
 from app.settlement.models import Period
+from app.settlement.papers.paper import gather
 from app.settlement.periods import Month
 from app.settlement.statements import Statement
 from tests.app.checkout.shops import Shop, open_shop
 from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
-from tests.factories import make_member
+from tests.factories import make_member, make_terms
 
 
 @pytest.fixture
@@ -249,6 +250,80 @@ def test_what_the_district_pays_for_a_later_period_pays_an_earlier_one_too(
     assert _told(books, (taker, february)).state == "paid"
     assert _told(books, (taker, march)).payable_fen == owed[1] - owed[0] - 1
     assert _told(books, (taker, january)).payable_fen == 0
+
+
+@pytest.fixture
+def turned(books: Session) -> tuple[Shop, Period, Period]:
+    """The merchant owes ¥1.00 for January; in February it takes 80 points of others, for ¥0.80."""
+    at(books, 1, 10)
+    shop, other = open_shop(books), open_shop(books, terms=make_terms(cost="1", redemption="1"))
+    member = make_member(books)
+    other.sell(books, member, 80_00)
+    shop.sell(books, make_member(books), 100_00)
+    at(books, 2, 3)
+    january = close(books, JANUARY)
+    shop.sell(books, member, 80, burn=80)
+    at(books, 3, 5)
+    return shop, january, close(books, FEBRUARY)
+
+
+@pytest.mark.parametrize(
+    ("payments", "january", "february"),
+    [
+        ([], (80, -20, "part_paid"), (-20, "unpaid")),
+        ([("2017-02", 20)], (80, 0, "paid"), (0, "paid")),
+        ([("2017-01", 100)], (0, 0, "paid"), (80, "part_paid")),
+        ([("2017-01", 50)], (50, 0, "paid"), (30, "part_paid")),
+        ([("2017-01", 100), ("2017-02", -80)], (0, 0, "paid"), (0, "paid")),
+    ],
+)
+def test_a_later_net_of_the_other_sign_settles_what_an_older_statement_left_open(
+    books: Session,
+    turned: tuple[Shop, Period, Period],
+    payments: list[tuple[str, int]],
+    january: tuple[int, int, str],
+    february: tuple[int, str],
+) -> None:
+    """Nobody is asked for what was netted: the oldest is settled first, and no further."""
+    shop, *periods = turned
+    for number, (code, fen) in enumerate(payments):
+        named = next(each for each in periods if each.code == code)
+        _pay(books, (shop, named), fen, f"B{number}", on=date(2017, 3, 5))
+
+    old, new = [_told(books, (shop, each)) for each in periods]
+
+    assert (sum(each.fen for each in old.offsets), old.payable_fen, old.state) == january
+    assert {each.period for each in old.offsets} <= {"2017-02"}
+    assert (new.offsets, new.payable_fen, new.state) == ([], *february)
+    assert (old.closing_fen, new.closing_fen) == (-100, -20)
+
+
+def test_what_is_disputed_of_a_later_net_settles_nothing(
+    books: Session, turned: tuple[Shop, Period, Period]
+) -> None:
+    """Semantics 53."""
+    shop, january, february = turned
+    opened = disputes.open_dispute(
+        books, february, merchant=shop.merchant.code, caption=Caption.REDEEMED_OTHERS, fen=30,
+        reason="多计", by="mei",
+    )  # fmt: skip
+
+    assert _told(books, (shop, january)).payable_fen == -50
+    assert _told(books, (shop, february)).payable_fen == -50
+    disputes.resolve(books, opened, adjust_fen=0, resolution="无误", by="li")
+    assert _told(books, (shop, january)).payable_fen == -20
+
+
+def test_the_statement_says_which_period_has_settled_it(
+    books: Session, turned: tuple[Shop, Period, Period]
+) -> None:
+    shop, january, _ = turned
+
+    paper = gather(books, january, merchant=shop.merchant.code)
+
+    assert [(row.name[1], row.fen) for row in paper.figures][-3:] == [
+        ("Closing", -100), ("Offset by 2017-02", 80), ("Payable (part paid)", -20),
+    ]  # fmt: skip
 
 
 def _pay(
