@@ -1,6 +1,8 @@
 """Staff who act by command: `--as LOGIN`, checked for each act and written into the audit."""
 
 import json
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +25,13 @@ as_staff = click.option(
     metavar="LOGIN",
     required=True,
     help="以哪位员工的身份 / the staff member who acts.",
+)
+as_staff_or_operator = click.option(
+    "--as",
+    "login",
+    metavar="LOGIN",
+    help="以哪位员工的身份；省略则记为操作系统用户 / the staff member who acts; else the user of "
+    "the operating system does.",
 )
 as_json = click.option("--json", "in_json", is_flag=True, help="输出 JSON / print JSON.")
 because = click.option("--reason", required=True, help="原因，记入审计 / why; goes into the audit.")
@@ -54,6 +63,18 @@ def acting(command: Command, login: str, permission: Permission) -> Iterator[tup
                 object=f"permission:{refused.permission}",
             )
         raise
+
+
+def operator() -> str:
+    """Return who acts where no staff is named, as the audit writes it: who runs the command.
+
+    A timer on the server has no login. Its user is the process's own, which no variable names.
+    """
+    number = os.geteuid()
+    try:
+        return f"system:cli:{pwd.getpwuid(number).pw_name}"
+    except KeyError:  # A container may run under a number that has no name.
+        return f"system:cli:{number}"
 
 
 @contextmanager

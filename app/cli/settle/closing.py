@@ -5,7 +5,14 @@ from datetime import UTC
 
 import click
 
-from app.cli.acting import acting, as_json, as_staff, echo_json, reading
+from app.cli.acting import (
+    acting,
+    as_json,
+    as_staff_or_operator,
+    echo_json,
+    operator,
+    reading,
+)
 from app.cli.context import Command, pass_command
 from app.cli.settle.opening import of_merchant, of_period, settle
 from app.cli.settle.papers import show_row
@@ -23,16 +30,18 @@ _MOST = 5000
 
 @settle.command()
 @of_period
-@as_staff
+@as_staff_or_operator
 @as_json
 @pass_command
-def close(command: Command, *, month: Month, login: str, in_json: bool) -> None:
+def close(command: Command, *, month: Month, login: str | None, in_json: bool) -> None:
     """结账一个月；按顺序，只结一次 / close a month, once and in order; from 06:00 after its end.
 
     中断后重跑即可；已结的不会再变。 / Killed anywhere, run it again; what is closed stays as it is.
     """
-    with acting(command, login, Permission.SETTLEMENT_CLOSE) as (_, actor):
-        by = actor.public_id
+    by = operator()
+    if login is not None:
+        with acting(command, login, Permission.SETTLEMENT_CLOSE) as (_, actor):
+            by = actor.public_id
     period = close_month(command.services().database, command.district, month, by=by)
     if in_json:
         echo_json(as_fields(period))

@@ -33,7 +33,7 @@ def settle() -> None:
     """商户间结算：按月结账、对账单、矩阵 / settlement between merchants, to exactly zero.
 
     \b
-    plaza settle close --period 2017-03 --as wang
+    plaza settle close --period 2017-03
     plaza settle list
     plaza settle statement --period 2017-03 --merchant tea
     plaza settle statement --period 2017-03 --all --format pdf --out statements

@@ -1,6 +1,7 @@
 """`plaza settle` closes months for good, whatever is killed, and opens every figure."""
 
 import os
+import pwd
 import random
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.audit import list_records
 from app.lab.digest import digest
+from app.merchants.staff import get_active
+from app.settlement.periods import list_closed
 from config.database import Database
 from config.settings import PROJECT
 from ledger import upkeep
@@ -76,6 +80,23 @@ def test_a_month_is_closed_by_command_and_every_figure_opens(closing: Plaza) -> 
     assert sum(cell["points"] for cell in cells) > 0
     assert "合计 sum" in closing("settle", "parties", "--period", "2017-01")
     assert "期末 Closing" in closing("settle", "statement", *words)
+
+
+def test_who_closes_is_the_staff_named_or_else_the_operating_system_user(
+    closing: Plaza, database: Database
+) -> None:
+    """A timer on the server has no login; what it does is in the audit all the same."""
+    closing("settle", "close", "--period", "2017-01")
+    closing("settle", "close", "--period", "2017-02", "--as", "wang")
+
+    with database.transaction(DISTRICT, read_only=True) as session:
+        wang = get_active(session, "wang").public_id
+        records = list_records(session, about="period:2017-01")
+        closed = [period.closed_by for period in list_closed(session)]
+
+    user = f"system:cli:{pwd.getpwuid(os.geteuid()).pw_name}"
+    assert closed == [user, wang]
+    assert [(row.actor, row.action) for row in records] == [(user, "settlement.close")]
 
 
 def test_what_cannot_be_closed_is_refused_in_both_languages(closing: Plaza) -> None:
