@@ -147,7 +147,10 @@ def settling(command: Command, *, short: bool, rounds: int, in_json: bool) -> No
         click.echo(json.dumps({"settle": _rounded(asdict(found))}))
         return
     for name, figure in asdict(found).items():
-        click.echo(f"settle  {name:<18}{figure:8.3f}")
+        wanted = bench_settle.DEMANDS.get(name)
+        click.echo(
+            f"settle  {name:<18}{figure:8.3f}" + (f"  （要求 demand {wanted}）" if wanted else "")
+        )
 
 
 @bench.command("expiry")

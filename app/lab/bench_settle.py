@@ -35,6 +35,7 @@ from migrations import run
 
 DISTRICT = "bench-settle"
 MONTH = Month.parse("2017-03")
+DEMANDS = {"close": "≤ 4"}
 OPENED = datetime(2017, 3, 1, 4, tzinfo=UTC)
 CLOSED = datetime(2017, 4, 2, 4, tzinfo=UTC)
 

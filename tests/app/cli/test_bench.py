@@ -46,3 +46,5 @@ def test_the_short_bench_of_a_close_ends_with_its_ratios(plaza: Plaza) -> None:
     ]  # fmt: skip
     assert all(figure > 0 for figure in figures["settle"].values())
     assert "bench-settle" not in plaza("district", "list").split()
+    shown = plaza("bench", "settle", "--short").splitlines()
+    assert [line.split()[1] for line in shown if "demand ≤ 4" in line] == ["close"]
