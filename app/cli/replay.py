@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from app.cli.context import Command, pass_command
 from app.cli.serving import answers, served
-from app.cli.settle.closing import as_fields, close_month
+from app.cli.settle.closing import as_fields, close_span
 from app.lab import campaigns, coalition, dataset, replay, replay_coupons, replay_http
 from app.lab.campaigns import Campaigns
 from app.lab.coalition import Coalition
@@ -282,12 +282,12 @@ def _settle(database: Database) -> list[Mapping[str, object]]:
     """Close every month that is over and was not closed before a kill; return all closed ones."""
     while True:
         with database.transaction(DISTRICT, read_only=True) as session:
-            month = periods.next_month(session)
-            over = now_of(session) >= month.closable_at
+            span = periods.next_period(session)
+            over = now_of(session) >= span.closable_at
         if not over:
             break
-        _tell(f"正在结账 / closing {month.code}")
-        close_month(database, DISTRICT, month, by="system:replay")
+        _tell(f"正在结账 / closing {span.code}")
+        close_span(database, DISTRICT, span, by="system:replay")
     with database.transaction(DISTRICT) as session:
         upkeep.roll_up(session)
         return [as_fields(period) for period in periods.list_closed(session)]

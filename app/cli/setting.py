@@ -26,11 +26,13 @@ def add_setting(
     meanings: Mapping[str, str],
     propose: Callable[..., ChangeRequest],
     readers: Mapping[str, Callable[[str], object]] = {},
+    parent: str = "",
 ) -> None:
     """Give a group all commands of a policy: show, propose, and those of the second person.
 
     `meanings` say in both languages what each field is; `readers` make a field's JSON of what
     was written, and without one it is a number. `propose` is the policy's own, or its room's.
+    `parent` is the group of the group, with a space behind it, if that is not `plaza`'s own.
     """
 
     @group.command("show")
@@ -74,7 +76,8 @@ def add_setting(
             request = propose(session, changed, begins=begins, by=actor.public_id, reason=reason)
             echo_difference(request)
         click.echo(
-            f"等待审批 / waits for approval: plaza {group.name} approve {request.public_id} --as …"
+            f"等待审批 / waits for approval: plaza {parent}{group.name} approve "
+            f"{request.public_id} --as …"
         )
 
     add_decisions(group, kind=policy.kind, approve=policy.approve, reject=policy.reject)

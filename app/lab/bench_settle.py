@@ -27,14 +27,14 @@ from app.merchants.directory import get_directory
 from app.points import lots
 from app.points.lots import Meaning, NewLot
 from app.settlement import periods
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from config.database import Database, schema_of
 from config.settings import Settings
 from ledger import upkeep
 from migrations import run
 
 DISTRICT = "bench-settle"
-MONTH = Month.parse("2017-03")
+MONTH = Span.parse("2017-03")
 DEMANDS = {"close": "≤ 4"}
 OPENED = datetime(2017, 3, 1, 4, tzinfo=UTC)
 CLOSED = datetime(2017, 4, 2, 4, tzinfo=UTC)

@@ -21,7 +21,8 @@ class LossPolicy:
     """How far the district and the redeemers answer for one merchant that leaves.
 
     `fund_limit_fen` is the most that the district's fund bears. `redeemer_months` is how many
-    closed periods back a redeemer shares in the rest; 0: redeemers bear nothing. A new district
+    months back a redeemer shares in the rest, by the periods that are closed and began in them; 0:
+    redeemers bear nothing. A new district
     has declared neither.
     """
 

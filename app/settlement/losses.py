@@ -296,7 +296,9 @@ _PAID_TO = text(
         WHERE c.debit_code = 'redeemed' AND c.credit_code = 'lot'
             AND c.credit_merchant_id = :merchant AND c.debit_merchant_id <> :merchant) x
     WHERE x.period_id IN (
-        SELECT p.id FROM settlement_period p ORDER BY p.starts_on DESC LIMIT :months)
+        SELECT p.id FROM settlement_period p
+        WHERE p.starts_on >= (SELECT max(l.ends_on) + 1 FROM settlement_period l)
+                             - make_interval(months => CAST(:months AS int)))
     GROUP BY 1 HAVING sum(x.fen) > 0 ORDER BY 1
     """
 )

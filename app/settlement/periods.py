@@ -6,9 +6,7 @@ transfers into fen (close.sql), writes down what each party's statement says, an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Self
+from datetime import date, timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -16,8 +14,7 @@ from sqlalchemy.orm import Session
 import ledger
 from app import audit, books, outbox
 from app.books import Code, Kind
-from app.clock import GRACE, SHANGHAI, day_start, month_end
-from app.errors import Invalid
+from app.clock import day_start
 from app.merchants.models import Merchant
 from app.settlement.captions import CAPTIONS, POSTED
 from app.settlement.errors import (
@@ -29,96 +26,61 @@ from app.settlement.errors import (
     PostingsRunning,
 )
 from app.settlement.models import Line, Period
+from app.settlement.spans import RHYTHM, Every, Span
 from config.database import now_of
 from ledger import Journal, Posting, upkeep
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Month:
-    """A calendar month in Shanghai, as periods are: `code` is 2017-03."""
-
-    starts_on: date
-
-    @classmethod
-    def parse(cls, code: str) -> Self:
-        """Return the month of a code.
-
-        Raises:
-            Invalid: not a month.
-        """
-        try:
-            return cls(starts_on=datetime.strptime(code, "%Y-%m").replace(tzinfo=SHANGHAI).date())
-        except ValueError:
-            raise Invalid("period", "应为 2017-03 这样的月份", "a month such as 2017-03") from None
-
-    @classmethod
-    def of(cls, day: date) -> Self:
-        """Return the month that a day lies in."""
-        return cls(starts_on=day.replace(day=1))
-
-    @property
-    def code(self) -> str:
-        """The month as people write it."""
-        return self.starts_on.strftime("%Y-%m")
-
-    @property
-    def ends_on(self) -> date:
-        """Its last day."""
-        return month_end(self.starts_on)
-
-    @property
-    def closable_at(self) -> datetime:
-        """The instant from which it may be closed: 06:00 of the day after it."""
-        return day_start(self.ends_on + timedelta(days=1)) + GRACE
-
-    def following(self) -> Self:
-        """Return the month after it."""
-        return type(self)(starts_on=self.ends_on + timedelta(days=1))
-
-
-def next_month(session: Session) -> Month:
-    """Return the month that is closed next: after the last one, or that of the first transfer.
+def next_period(session: Session) -> Span:
+    """Return the period that is closed next: after the last one, or that of the first transfer.
 
     Raises:
         NothingToSettle: nothing was ever booked.
     """
     last = session.scalar(select(Period.ends_on).order_by(Period.ends_on.desc()).limit(1))
     if last is not None:
-        return Month.of(last + timedelta(days=1))
-    month: Month | None = None
+        begins = last + timedelta(days=1)
+        return Span.beginning(_every(session, begins), begins)
+    span: Span | None = None
     before = date.max
-    # From one row to one of a month before it: to look at every transfer takes far longer.
+    # From one row to one of a period before it: to look at every transfer takes far longer.
     while (booked := session.scalar(_BOOKED_BEFORE, {"day": before})) is not None:
-        month = Month.of(booked)
-        before = month.starts_on
-    if month is None:
+        span = Span.of(_every(session, booked), booked)
+        before = span.starts_on
+    if span is None:
         raise NothingToSettle
-    return month
+    return span
 
 
-def check_closable(session: Session, month: Month) -> None:
-    """Make sure that a month is the next one and over.
+def _every(session: Session, day: date) -> Every:
+    """Return what was agreed when a day began: how often periods end."""
+    return RHYTHM.at(session, day_start(day)).every
+
+
+def check_closable(session: Session, wanted: Span) -> Span:
+    """Make sure that a period is the next one and over; return it with the days that it has.
 
     Raises:
         PeriodClosed, PeriodOutOfOrder, PeriodRunning, NothingToSettle.
     """
-    if session.scalar(select(Period.id).where(Period.code == month.code)) is not None:
-        raise PeriodClosed(month.code)
-    following = next_month(session)
-    if following != month:
-        raise PeriodOutOfOrder(month.code, following.code)
-    if now_of(session) < month.closable_at:
-        raise PeriodRunning(month.code, month.ends_on)
+    if session.scalar(select(Period.id).where(Period.code == wanted.code)) is not None:
+        raise PeriodClosed(wanted.code)
+    following = next_period(session)
+    if following.code != wanted.code:
+        raise PeriodOutOfOrder(wanted.code, following.code)
+    if now_of(session) < following.closable_at:
+        raise PeriodRunning(following.code, following.ends_on)
+    return following
 
 
-def close_days(session: Session, month: Month) -> None:
-    """Close the days of a month for booking. The close itself needs another transaction.
+def close_days(session: Session, wanted: Span) -> None:
+    """Close the days of a period for booking. The close itself needs another transaction.
 
     Raises:
         As `check_closable`.
     """
-    check_closable(session, month)
-    upkeep.close_days(session, through=month.ends_on)
+    span = check_closable(session, wanted)
+    upkeep.close_days(session, through=span.ends_on)
 
 
 def prove(session: Session) -> None:
@@ -132,8 +94,8 @@ def prove(session: Session) -> None:
         raise BooksBroken(f"{found[0].invariant}: {found[0].subject}")
 
 
-def close(session: Session, month: Month, *, by: str) -> Period:
-    """Close a month whose days are closed; return it with its sums.
+def close(session: Session, wanted: Span, *, by: str) -> Period:
+    """Close a period whose days are closed; return it with its sums.
 
     What expired goes back to its issuers by the programme's share of that time, the rest stays with
     the district. One transaction: killed anywhere, it has happened or not. Two at once queue, and
@@ -144,18 +106,18 @@ def close(session: Session, month: Month, *, by: str) -> Period:
         PostingsRunning: something may still be booked into it.
     """
     session.execute(_ONE_AT_A_TIME)
-    check_closable(session, month)
-    if not session.scalar(_MARKED, {"day": month.ends_on}) and (
-        upkeep.mark_balances(session, through=month.ends_on) is None
+    span = check_closable(session, wanted)
+    if not session.scalar(_MARKED, {"day": span.ends_on}) and (
+        upkeep.mark_balances(session, through=span.ends_on) is None
     ):
-        raise PostingsRunning(month.code)
+        raise PostingsRunning(span.code)
     pairs = list(CAPTIONS.items())
     period_id = session.scalar(
         _CLOSE,
         {
-            "code": month.code,
-            "start": month.starts_on,
-            "until": month.ends_on + timedelta(days=1),
+            "code": span.code,
+            "start": span.starts_on,
+            "until": span.ends_on + timedelta(days=1),
             "now": now_of(session),
             "by": by,
             "debits": [debit.value for (debit, _), _ in pairs],
@@ -188,7 +150,7 @@ def list_closed(session: Session) -> Sequence[Period]:
 def _post(session: Session, period: Period) -> None:
     """Post each party's lines against the clearing account, which ends where it began: at zero.
 
-    What was posted during the month is in the lines already and not posted again.
+    What was posted during the period is in the lines already and not posted again.
     """
     rows = session.execute(
         select(Merchant.public_id, Line.party, Line.caption, Line.fen)

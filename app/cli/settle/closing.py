@@ -22,7 +22,7 @@ from app.money import yuan
 from app.settlement import periods, statements
 from app.settlement.captions import Caption
 from app.settlement.models import Period
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from config.database import Database
 
 _MOST = 5000
@@ -33,8 +33,8 @@ _MOST = 5000
 @as_staff_or_operator
 @as_json
 @pass_command
-def close(command: Command, *, month: Month, login: str | None, in_json: bool) -> None:
-    """结账一个月；按顺序，只结一次 / close a month, once and in order; from 06:00 after its end.
+def close(command: Command, *, span: Span, login: str | None, in_json: bool) -> None:
+    """结一个账期；按顺序，只结一次 / close a period, once and in order; from 06:00 after its end.
 
     中断后重跑即可；已结的不会再变。 / Killed anywhere, run it again; what is closed stays as it is.
     """
@@ -42,7 +42,7 @@ def close(command: Command, *, month: Month, login: str | None, in_json: bool) -
     if login is not None:
         with acting(command, login, Permission.SETTLEMENT_CLOSE) as (_, actor):
             by = actor.public_id
-    period = close_month(command.services().database, command.district, month, by=by)
+    period = close_span(command.services().database, command.district, span, by=by)
     if in_json:
         echo_json(as_fields(period))
     else:
@@ -69,10 +69,10 @@ def list_command(command: Command, *, in_json: bool) -> None:
 @of_period
 @as_json
 @pass_command
-def parties(command: Command, *, month: Month, in_json: bool) -> None:
+def parties(command: Command, *, span: Span, in_json: bool) -> None:
     """各方合计，总和为零 / every party's sum; together they are zero."""
     with reading(command) as session:
-        found = statements.parties(session, statements.get_period(session, month.code))
+        found = statements.parties(session, statements.get_period(session, span.code))
     if in_json:
         return echo_json([asdict(party) for party in found])
     for party in found:
@@ -85,10 +85,10 @@ def parties(command: Command, *, month: Month, in_json: bool) -> None:
 @of_period
 @as_json
 @pass_command
-def matrix(command: Command, *, month: Month, in_json: bool) -> None:
+def matrix(command: Command, *, span: Span, in_json: bool) -> None:
     """谁发的积分在谁那里核销 / whose points were redeemed where."""
     with reading(command) as session:
-        found = statements.matrix(session, statements.get_period(session, month.code))
+        found = statements.matrix(session, statements.get_period(session, span.code))
     if in_json:
         return echo_json([asdict(cell) for cell in found])
     if not found:
@@ -117,7 +117,7 @@ def matrix(command: Command, *, month: Month, in_json: bool) -> None:
 def entries(
     command: Command,
     *,
-    month: Month,
+    span: Span,
     merchant: str,
     caption: str,
     limit: int,
@@ -128,7 +128,7 @@ def entries(
     with reading(command) as session:
         found = statements.entries(
             session,
-            statements.get_period(session, month.code),
+            statements.get_period(session, span.code),
             merchant=merchant,
             caption=Caption(caption),
             limit=limit,
@@ -148,8 +148,8 @@ def entries(
     return None
 
 
-def close_month(database: Database, district: str, month: Month, *, by: str) -> Period:
-    """Close a month in its three transactions: the days, the proof of the books, the close.
+def close_span(database: Database, district: str, span: Span, *, by: str) -> Period:
+    """Close a period in its three transactions: the days, the proof of the books, the close.
 
     Each is safe to repeat, so a run that was killed between them is simply run again.
 
@@ -157,11 +157,11 @@ def close_month(database: Database, district: str, month: Month, *, by: str) -> 
         As `periods.close` and `periods.prove`.
     """
     with database.transaction(district) as session:
-        periods.close_days(session, month)
+        periods.close_days(session, span)
     with database.transaction(district, repeatable_read=True) as session:
         periods.prove(session)
     with database.transaction(district) as session:
-        period = periods.close(session, month, by=by)
+        period = periods.close(session, span, by=by)
         session.expunge(period)
     return period
 

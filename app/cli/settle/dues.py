@@ -15,7 +15,7 @@ from app.money import yuan
 from app.settlement import disputes, dues, statements
 from app.settlement.captions import Caption
 from app.settlement.dues import Adjustment
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from config.database import now_of
 
 
@@ -33,7 +33,7 @@ from config.database import now_of
 def pay(
     command: Command,
     *,
-    month: Month,
+    span: Span,
     merchant: str,
     fen: int,
     reference: str,
@@ -42,14 +42,14 @@ def pay(
 ) -> None:
     """登记一笔收付款 / record a bank transfer for a closed period."""
     with acting(command, login, Permission.SETTLEMENT_CLOSE) as (session, actor):
-        period = statements.get_period(session, month.code)
+        period = statements.get_period(session, span.code)
         day: date = paid.date() if paid else business_date(now_of(session))
         dues.pay(
             session, period, merchant=merchant, fen=fen, reference=reference, paid_on=day,
             by=actor.public_id,
         )  # fmt: skip
         found = statements.statement(session, period, merchant=merchant)
-    click.echo(f"{merchant} {month.code}  应付 payable {yuan(found.payable_fen)}")
+    click.echo(f"{merchant} {span.code}  应付 payable {yuan(found.payable_fen)}")
 
 
 @settle.group()
@@ -104,7 +104,7 @@ def dispute() -> None:
 def open_command(
     command: Command,
     *,
-    month: Month,
+    span: Span,
     merchant: str,
     caption: str,
     fen: int,
@@ -115,7 +115,7 @@ def open_command(
     with acting(command, login, Permission.SETTLEMENT_CLOSE) as (session, actor):
         opened = disputes.open_dispute(
             session,
-            statements.get_period(session, month.code),
+            statements.get_period(session, span.code),
             merchant=merchant,
             caption=Caption(caption),
             fen=fen,

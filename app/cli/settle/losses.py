@@ -39,14 +39,14 @@ def show(command: Command, *, in_json: bool) -> None:
         echo_json(known.to_json())
         return
     click.echo(f"商圈基金上限 fund bears at most {yuan(known.fund_limit_fen)}")
-    click.echo(f"核销商户按最近账期数分担 redeemers share by periods: {known.redeemer_months}")
+    click.echo(f"核销商户按最近几个月分担 redeemers share by months: {known.redeemer_months}")
 
 
 @losses.command()
 @click.option("--fund", "fund_fen", type=Yuan(), help="基金上限（元） / most that the fund bears.")
 @click.option(
     "--redeemer-months", type=int,
-    help="核销商户按最近几个账期分担，0 为不分担 / closed periods that redeemers share by.",
+    help="核销商户按最近几个月分担，0 为不分担 / closed months that redeemers share by.",
 )  # fmt: skip
 @click.option("--from", "begins", type=Instant(), help="生效；默认审批时 / from; else at approval.")
 @because

@@ -16,7 +16,7 @@ from app.settlement import statements
 from app.settlement import vouchers as booking
 from app.settlement.papers import as_html, as_pdf, as_xlsx
 from app.settlement.papers.paper import Paper, gather, list_merchants
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from app.settlement.statements import Statement
 
 _FORMATS = ("html", "pdf", "xlsx")
@@ -38,7 +38,7 @@ _PAGES: dict[str, Callable[[Paper], bytes]] = {"html": as_html.render, "pdf": as
 def statement(
     command: Command,
     *,
-    month: Month,
+    span: Span,
     merchant: str | None,
     everyone: bool,
     form: str | None,
@@ -56,12 +56,12 @@ def statement(
         raise click.UsageError("--format 与 --out 须同时使用 / --format and --out go together")
     if form is not None and out is not None:
         if merchant is not None:
-            return _write(command, month, merchant, form, out)
-        return _write_all(command, month, form, out)
+            return _write(command, span, merchant, form, out)
+        return _write_all(command, span, form, out)
     if merchant is None:
         raise click.UsageError("--all 需要 --format 与 --out / --all needs --format and --out")
     with reading(command) as session:
-        paper = gather(session, statements.get_period(session, month.code), merchant=merchant)
+        paper = gather(session, statements.get_period(session, span.code), merchant=merchant)
     if in_json:
         told = paper.statement
         return echo_json({**asdict(told), **_sums(told)})
@@ -73,10 +73,10 @@ def statement(
 @of_merchant
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV 文件 / file.")
 @pass_command
-def vouchers(command: Command, *, month: Month, merchant: str, out: Path) -> None:
+def vouchers(command: Command, *, span: Span, merchant: str, out: Path) -> None:
     """记账凭证 CSV，供商户入账 / a period as vouchers for the merchant's own books, in CSV."""
     with reading(command) as session:
-        period = statements.get_period(session, month.code)
+        period = statements.get_period(session, span.code)
         made = booking.make(session, period, merchant=merchant)
     with _replacing(out) as part:
         part.write_bytes(booking.as_csv(made))
@@ -118,11 +118,11 @@ def _show(paper: Paper) -> None:
         show_row(" ".join(row.name), row.points, row.fen)
 
 
-def _write(command: Command, month: Month, merchant: str, form: str, out: Path) -> None:
+def _write(command: Command, span: Span, merchant: str, form: str, out: Path) -> None:
     """Write one merchant's file, whole or not at all."""
     complete = True
     with reading(command) as session, _replacing(out) as part:
-        period = statements.get_period(session, month.code)
+        period = statements.get_period(session, span.code)
         paper = gather(session, period, merchant=merchant)
         if form in _PAGES:
             part.write_bytes(_PAGES[form](paper))
@@ -137,14 +137,14 @@ def _write(command: Command, month: Month, merchant: str, form: str, out: Path) 
         )
 
 
-def _write_all(command: Command, month: Month, form: str, folder: Path) -> None:
+def _write_all(command: Command, span: Span, form: str, folder: Path) -> None:
     with reading(command) as session:
-        codes = list_merchants(session, statements.get_period(session, month.code))
+        codes = list_merchants(session, statements.get_period(session, span.code))
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with click.progressbar(codes, label=f"{month.code} {form}", show_pos=True) as progress:
+    with click.progressbar(codes, label=f"{span.code} {form}", show_pos=True) as progress:
         for code in progress:
-            _write(command, month, code, form, folder / f"{month.code}-{code}.{form}")
+            _write(command, span, code, form, folder / f"{span.code}-{code}.{form}")
     click.echo(f"✔ {folder}  {len(codes)} 份 statements")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli.settle.closing import close_month
-from app.settlement.periods import Month
+from app.cli.settle.closing import close_span
+from app.settlement.spans import Span
 from config.database import Database
 from ledger import upkeep
 from migrations.run import create_district, drop_district
@@ -38,7 +38,7 @@ def closed(database: Database, owner_url: str) -> Iterator[list[str]]:
         connection.execute(
             "UPDATE public.district SET clock = '2017-02-05 12:00+08' WHERE id = 'papers'"
         )
-    close_month(database, DISTRICT, Month.parse("2017-01"), by="mei")
+    close_span(database, DISTRICT, Span.parse("2017-01"), by="mei")
     yield sorted(shop.merchant.code for shop in shops)
     drop_district(owner_url, DISTRICT)
 

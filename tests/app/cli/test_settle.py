@@ -99,6 +99,25 @@ def test_who_closes_is_the_staff_named_or_else_the_operating_system_user(
     assert [(row.actor, row.action) for row in records] == [(user, "settlement.close")]
 
 
+def test_how_long_periods_are_is_agreed_by_command(closing: Plaza) -> None:
+    words = ("settle", "periods", "propose", "--reason", "加快回款", "--as", "lin", "--set")
+    assert closing.json("settle", "periods", "show") == {"every": "month"}
+    assert "half-month" in closing.refused(*words, "every=day")
+    told = closing(*words, "every=half-month", "--from", "2017-02-10T00:00:00+08:00")
+    assert "plaza settle periods approve chg_" in told
+    request = next(word for word in told.split() if word.startswith("chg_"))
+    closing("settle", "periods", "approve", request, "--as", "wang")
+
+    closing("settle", "close", "--period", "2017-01")
+    assert "2017-02 is the next" in closing.refused("settle", "close", "--period", "2017-02-H1")
+    closing("settle", "close", "--period", "2017-02")
+    half = closing.json("settle", "close", "--period", "2017-03-H1")
+
+    assert closing.json("settle", "periods", "show") == {"every": "half-month"}
+    assert (half["period"], half["sum_points"], half["sum_fen"]) == ("2017-03-H1", 0, 0)
+    assert closing.json("settle", "list")[-1] == half
+
+
 def test_what_cannot_be_closed_is_refused_in_both_languages(closing: Plaza) -> None:
     words = ("settle", "close", "--as", "wang", "--period")
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.lab import coalition, report_coalition
 from app.lab.coalition import OTHERS, Coalition
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from app.settlement.statements import MatrixCell
 from config.database import Database
 from ledger import upkeep
@@ -18,7 +18,7 @@ from tests.app.checkout.shops import open_shop
 from tests.app.settlement.months import at, close
 from tests.factories import make_member
 
-MONTHS = [Month.parse(f"2017-0{number}") for number in range(1, 9)]
+MONTHS = [Span.parse(f"2017-0{number}") for number in range(1, 9)]
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from app.settlement import periods, statements
 from app.settlement.captions import POSTED, Caption
 from app.settlement.errors import PostingsRunning
 from app.settlement.models import Line, Period
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from config.database import forget
 
-JANUARY = Month.parse("2017-01")
-FEBRUARY = Month.parse("2017-02")
+JANUARY = Span.parse("2017-01")
+FEBRUARY = Span.parse("2017-02")
 
 
 def at(session: Session, month: int, day: int, hour: int = 12) -> datetime:
@@ -26,17 +26,17 @@ def at(session: Session, month: int, day: int, hour: int = 12) -> datetime:
     return session.info["now"]  # type: ignore[no-any-return]
 
 
-def close(session: Session, month: Month) -> Period:
-    """Close a month as the command does, in this one transaction.
+def close(session: Session, span: Span) -> Period:
+    """Close a period as the command does, in this one transaction.
 
     Transactions of other tests in the database may be slow to end: it asks again, for a minute.
     Whatever a test closes, every figure of every merchant has to open to its transfers (L5).
     """
-    periods.close_days(session, month)
+    periods.close_days(session, span)
     patience = time.monotonic() + 60
     while True:
         try:
-            period = periods.close(session, month, by="mei")
+            period = periods.close(session, span, by="mei")
         except PostingsRunning:
             if time.monotonic() > patience:
                 raise

@@ -12,7 +12,7 @@ from app.settlement.captions import Caption
 from app.settlement.dues import Adjustment
 from app.settlement.models import Period
 from app.settlement.papers.paper import gather
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from app.settlement.statements import Statement
 from tests.app.checkout.shops import Shop, open_shop
 from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
@@ -206,7 +206,7 @@ def test_a_late_payment_counts_for_every_statement_that_carries_what_it_pays(
 
     assert [(each.payable_fen, each.state) for each in told] == [january, february]
     at(books, 4, 5)
-    march = _told(books, (shop, close(books, Month.parse("2017-03"))))
+    march = _told(books, (shop, close(books, Span.parse("2017-03"))))
     assert (march.closing_fen, march.payable_fen) == (february[0], february[0])
     # What March shows of it is not taken off once more.
     told = [_told(books, (shop, each)) for each in periods]
@@ -241,7 +241,7 @@ def test_what_the_district_pays_for_a_later_period_pays_an_earlier_one_too(
     at(books, 3, 6)
     taker.sell(books, member, 40, burn=40)
     at(books, 4, 5)
-    march = close(books, Month.parse("2017-03"))
+    march = close(books, Span.parse("2017-03"))
     owed = [_told(books, (taker, each)).closing_fen for each in (february, march)]
 
     _pay(books, (taker, march), -(owed[0] + 1), "B1", on=date(2017, 4, 5))

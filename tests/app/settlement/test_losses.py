@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -19,17 +19,19 @@ from app.settlement.errors import NothingOwed, NothingToRecover
 from app.settlement.loss_policy import LossPolicy
 from app.settlement.losses import Borne
 from app.settlement.models import Period
-from app.settlement.periods import Month, next_month
+from app.settlement.periods import next_period
+from app.settlement.spans import Every, Span
 from app.settlement.vouchers import Subject
 from config.database import now_of
 from config.settings import PROJECT
 from tests.app.checkout.shops import Shop, open_shop
 from tests.app.settlement.months import FEBRUARY, JANUARY, at, close, lines
 from tests.app.settlement.test_exits import leave, pay_deposit
+from tests.app.settlement.test_spans import agree
 from tests.factories import make_member, make_terms
 
 DOCUMENT = PROJECT / "docs/settlement.md"
-MARCH = Month.parse("2017-03")
+MARCH = Span.parse("2017-03")
 
 
 def declare(session: Session, *, fund: int = 60, months: int = 12) -> None:
@@ -43,7 +45,9 @@ def bear(session: Session, shop: Shop) -> Borne:
     return losses.approve(session, request.public_id, by="li")
 
 
-def leave_unpaid(session: Session, *, deposit: int = 100) -> tuple[Shop, Shop, Shop]:
+def leave_unpaid(
+    session: Session, *, deposit: int = 100, halves: bool = False
+) -> tuple[Shop, Shop, Shop]:
     """A issues 240 points, 140 are taken by B and C, and leaves owing all but ¥0.40 of it."""
     at(session, 1, 10)
     a, b, c = (open_shop(session, terms=make_terms()) for _ in range(3))
@@ -51,7 +55,7 @@ def leave_unpaid(session: Session, *, deposit: int = 100) -> tuple[Shop, Shop, S
     a.sell(session, member, 200_00)
     b.sell(session, member, 50, burn=50)
     at(session, 2, 3)
-    january = close(session, JANUARY)
+    january = close_whole(session, JANUARY, halves=halves)
     dues_paid(session, a, january, 40)
     a.sell(session, member, 40_00, at=at(session, 2, 5))
     leave(session, a)
@@ -60,8 +64,14 @@ def leave_unpaid(session: Session, *, deposit: int = 100) -> tuple[Shop, Shop, S
     b.sell(session, member, 30, burn=30, at=at(session, 2, 6))
     c.sell(session, member, 60, burn=60, at=at(session, 2, 7))
     at(session, 3, 3)
-    close(session, FEBRUARY)
+    close_whole(session, FEBRUARY, halves=halves)
     return a, b, c
+
+
+def close_whole(session: Session, month: Span, *, halves: bool) -> Period:
+    """Close a month, or both its halves, and return the last period."""
+    codes = [f"{month.code}-H1", f"{month.code}-H2"] if halves else [month.code]
+    return [close(session, Span.parse(code)) for code in codes][-1]
 
 
 def dues_paid(session: Session, shop: Shop, period: Period, fen: int) -> None:
@@ -82,7 +92,7 @@ def test_the_example_of_a_merchant_that_leaves_is_true(books: Session) -> None:
     after = {(names.get(who, who), row): fen for (who, row), (_, fen) in march(books).items()}
     expire_all(books)
     back = losses.recover(books, a.merchant.code, by="mei")
-    close_until(books, Month.parse("2018-04"))
+    close_until(books, Span.parse("2018-04"))
 
     called = begun.leaving
     assert _table("what", "fen") == {
@@ -128,15 +138,13 @@ def expire_all(session: Session) -> None:
     session.info["now"] = at(session, 4, 3).replace(year=2018, month=3)
     expire_some(session, day=business_date(now_of(session)), place=Place(), most=1_000)
     session.info["now"] = now_of(session).replace(month=4)
-    close_until(session, Month.parse("2018-03"))
+    close_until(session, Span.parse("2018-03"))
 
 
-def close_until(session: Session, last: Month) -> None:
-    month = next_month(session)
-    while month.starts_on <= last.starts_on:
+def close_until(session: Session, last: Span) -> None:
+    while (month := next_period(session)).starts_on <= last.starts_on:
         session.info["now"] = max(now_of(session), month.closable_at)
         close(session, month)
-        month = month.following()
 
 
 def test_nothing_declared_leaves_the_debt_where_it_is(books: Session) -> None:
@@ -207,11 +215,14 @@ def test_vouchers_of_a_loss_balance_and_stand_at_what_is_carried_forward(books: 
         assert balances[subject] == fen
 
 
-def test_redeemers_share_by_the_periods_that_were_declared(books: Session) -> None:
-    """February alone: 27 to 54."""
+@pytest.mark.parametrize("halves", [False, True])
+def test_redeemers_share_by_the_months_that_were_declared(books: Session, halves: bool) -> None:
+    """February alone: 27 to 54, in the first of its halves if there are two."""
     at(books, 1, 9)
     declare(books, fund=140, months=1)
-    a, b, c = leave_unpaid(books, deposit=0)
+    if halves:
+        agree(books, Every.HALF_MONTH, begins=datetime(2016, 12, 1, tzinfo=UTC))
+    a, b, c = leave_unpaid(books, deposit=0, halves=halves)
 
     borne = bear(books, a)
 

@@ -148,7 +148,7 @@ def test_the_first_month_is_that_of_the_earliest_booking_whenever_it_was_written
         day = datetime(2017, month, 5, 12, tzinfo=UTC)
         shop.sell(books, member, 10_00, at=day)
 
-    assert periods.next_month(books) == JANUARY
+    assert periods.next_period(books) == JANUARY
 
 
 def test_a_month_can_be_closed_from_six_in_the_morning(books: Session) -> None:

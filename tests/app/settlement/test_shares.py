@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.checkout.returns import RefundAmount
 from app.points.expiry import Place, expire_some
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from tests.app.checkout.shops import Shop, open_shop
 from tests.app.settlement.months import at, close, lines, share_breakage
 from tests.factories import make_member, make_terms
@@ -28,7 +28,7 @@ def expire(session: Session, until: date) -> None:
 
 
 def close_all(session: Session, *months: str) -> dict[str, dict[tuple[str, str], tuple[int, int]]]:
-    return {code: dict(lines(session, close(session, Month.parse(code)))) for code in months}
+    return {code: dict(lines(session, close(session, Span.parse(code)))) for code in months}
 
 
 def test_a_new_share_holds_for_what_expires_from_then_on(books: Session, shop: Shop) -> None:

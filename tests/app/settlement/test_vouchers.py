@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.settlement import dues, statements, vouchers
 from app.settlement.captions import CAPTIONS, NAMES, Caption
 from app.settlement.dues import Adjustment
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from app.settlement.vouchers import SUBJECTS, Subject, Voucher
 from config.settings import PROJECT
 from tests.app.settlement.months import at, close
@@ -65,7 +65,7 @@ def test_every_voucher_balances_and_its_subjects_stand_at_what_is_carried_forwar
             )
             dues.adjust(books, adjustment, key=f"{shop.merchant.code}{subsidy}", by="mei")
     at(books, 4, 5)
-    march = close(books, Month.parse("2017-03"))
+    march = close(books, Span.parse("2017-03"))
 
     for shop in (example.a, example.b, example.c):
         code = shop.merchant.code

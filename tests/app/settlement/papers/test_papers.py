@@ -14,7 +14,7 @@ from app.settlement.captions import Caption
 from app.settlement.dues import Adjustment
 from app.settlement.papers import as_html, as_pdf, as_xlsx
 from app.settlement.papers.paper import SIGNS, Exchange, Paper, gather, list_merchants
-from app.settlement.periods import Month
+from app.settlement.spans import Span
 from tests.app.settlement.months import at, close
 from tests.app.settlement.papers.conftest import Example
 from tests.app.settlement.papers.reading import (
@@ -96,7 +96,7 @@ def test_payments_and_subsidies_open_to_their_transfers_in_yuan(
     adjustment = Adjustment(merchant=code, fen=-25, subsidy=False, reason="-")
     dues.adjust(books, adjustment, key="1", by="mei")
     at(books, 4, 5)
-    march = close(books, Month.parse("2017-03"))
+    march = close(books, Span.parse("2017-03"))
     paper = gather(books, march, merchant=code)
     out = tmp_path / "a.xlsx"
 
