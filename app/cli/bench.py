@@ -30,7 +30,11 @@ from app.lab.replay import Plan
 from config import servers
 from migrations import run
 
-DEMANDS = bench_ledger.DEMANDS | bench_proofs.DEMANDS
+DEMANDS = {
+    **{name: f"≥ {least}" for name, least in (bench_ledger.DEMANDS | bench_proofs.DEMANDS).items()},
+    **bench_settle.DEMANDS,
+    **bench_expiry.DEMANDS,
+}
 WHOLE_YEAR = 155_848
 SLICE = 60
 
@@ -80,6 +84,8 @@ def bench(
             "ledger": _rounded(found.ledger),
             "sale": _rounded(found.sale),
             "proofs": _rounded(found.proofs),
+            "settle": _rounded(found.settle),
+            "expiry": _rounded(found.expiry),
         }
         click.echo(json.dumps(figures))
         return
@@ -87,8 +93,8 @@ def bench(
     for group, ratios in asdict(found).items():
         if isinstance(ratios, dict):
             for name, ratio in ratios.items():
-                wanted = f"（要求 demand ≥ {DEMANDS[name]}）" if name in DEMANDS else ""
-                click.echo(f"{group:<8}{name:<14}{ratio:8.3f}  {wanted}")
+                wanted = f"（要求 demand {DEMANDS[name]}）" if name in DEMANDS else ""
+                click.echo(f"{group:<8}{name:<24}{ratio:12,.3f}  {wanted}")
 
 
 @bench.command("http")

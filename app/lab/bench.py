@@ -6,9 +6,9 @@ pgbench does (docs/performance.md).
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
-from app.lab import bench_ledger, bench_proofs, bench_sale
+from app.lab import bench_expiry, bench_ledger, bench_proofs, bench_sale, bench_settle
 from app.lab.bench_books import Size
 from app.lab.bench_ledger import Effort
 from app.lab.bench_pgbench import Pgbench
@@ -44,6 +44,7 @@ class Report:
     """What was found: the object that `plaza bench --json` ends with, and the reads beside it.
 
     Of `proofs`, two are a second and no ratios: they are held to a number (docs/performance.md).
+    `settle` and `expiry` have what their ratios were made of with them.
     """
 
     tpcb_like_tps: float
@@ -51,6 +52,8 @@ class Report:
     reads: dict[str, float]
     sale: dict[str, float]
     proofs: dict[str, float]
+    settle: dict[str, float]
+    expiry: dict[str, float]
 
 
 def run(
@@ -79,15 +82,40 @@ def run(
             warm_up=effort.warm_up,
         )
         sealed = bench_proofs.measure(settings, pgbench, effort, tell=tell)
+        expired = _expiry(settings, pgbench, effort, tell=tell)
     finally:
         pgbench.drop()
+    whole = effort.rounds > 1
+    month = bench_settle.Size() if whole else bench_settle.SHORT
+    settled = bench_settle.measure(settings, month, rounds=effort.rounds, tell=tell)
     return Report(
         tpcb_like_tps=statistics.median(found.tpcb_tps),
         ledger={name: found.ratios[name] for name in LEDGER},
         reads={name: found.ratios[name] for name in bench_ledger.READS},
         sale=sale,
         proofs=sealed,
+        settle=asdict(settled),
+        expiry=expired,
     )
+
+
+def _expiry(
+    settings: Settings, pgbench: Pgbench, effort: Effort, *, tell: Callable[[str], None]
+) -> dict[str, float]:
+    """Book expired lots in a district that is dropped afterwards; pgbench's tables are there."""
+    whole = effort.rounds > 1
+    bench_expiry.open_district(settings, lots=1_000_000 if whole else 400)
+    try:
+        found = bench_expiry.measure(
+            settings,
+            pgbench,
+            seconds=10 if whole else effort.seconds,
+            processes=2 if whole else 1,
+            tell=tell,
+        )
+    finally:
+        bench_expiry.drop_district(settings)
+    return asdict(found)
 
 
 def effort(*, short: bool, rounds: int | None = None, seconds: float | None = None) -> Effort:

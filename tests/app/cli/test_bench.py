@@ -25,7 +25,7 @@ def test_the_short_bench_runs_every_part_and_ends_with_its_ratios(plaza: Plaza, 
     printed = plaza("bench", "--short", "--json").splitlines()
 
     figures = json.loads(printed[-1])
-    assert list(figures) == ["tpcb_like_tps", "ledger", "sale", "proofs"]
+    assert list(figures) == ["tpcb_like_tps", "ledger", "sale", "proofs", "settle", "expiry"]
     assert tuple(figures["ledger"]) == LEDGER
     assert list(figures["sale"]) == ["in_process", "round_trips", "after_year"]
     assert figures["tpcb_like_tps"] > 0
@@ -34,6 +34,8 @@ def test_the_short_bench_runs_every_part_and_ends_with_its_ratios(plaza: Plaza, 
     assert figures["sale"]["round_trips"] <= 12
     assert list(figures["proofs"]) == ["seal", "beside", "verify"]
     assert all(figure > 0 for figure in figures["proofs"].values())
+    assert figures["settle"]["close"] > 0
+    assert figures["expiry"]["alone"] > 0
     assert printed.count("✔ 账目无误 / the books are sound") == 3
     assert "bench" not in plaza("district", "list").split()
 
