@@ -19,14 +19,32 @@ $$;
 -- What the functions of earlier versions were called.
 DROP FUNCTION IF EXISTS settlement_cells(date, date);
 DROP FUNCTION IF EXISTS settlement_moves(bigint, text[], text[], text[], bigint, bigint);
-DROP FUNCTION IF EXISTS settlement_sum_sides(bigint, text[], text[], text[], bigint, bigint);
+DROP FUNCTION IF EXISTS settlement_classes(date);
 DROP FUNCTION IF EXISTS settlement_close(
     text, date, date, timestamptz, text, text[], text[], text[], bigint, bigint);
+-- What a function gives back cannot be changed but by dropping it.
+DROP FUNCTION IF EXISTS settlement_write_cells(bigint, date, date);
+
+-- The issuers' share of breakage at the end of a period, and the last day on which it became another
+-- one; NULL: it never did.
+CREATE OR REPLACE FUNCTION settlement_share(p_until date)
+RETURNS TABLE (num bigint, den bigint, changed_on date) LANGUAGE sql STABLE AS $$
+    SELECT coalesce((array_agg(g.breakage_num ORDER BY g.effective_from DESC))[1], 1),
+           coalesce((array_agg(g.breakage_den ORDER BY g.effective_from DESC))[1], 1),
+           max(g.day) FILTER (WHERE (g.breakage_num, g.breakage_den) <> (g.last_num, g.last_den))
+    FROM (
+        SELECT p.*, (p.effective_from AT TIME ZONE k.zone)::date AS day,
+               lag(p.breakage_num) OVER before AS last_num, lag(p.breakage_den) OVER before AS last_den
+        FROM programme p, book k WHERE p.effective_from < p_until::timestamp AT TIME ZONE k.zone
+        WINDOW before AS (ORDER BY p.effective_from)) g
+$$;
 
 -- Which accounts of points are alike in fen, as two tables of the transaction's own: a lot's merchant
 -- is its issuer. So what is grouped below is two small numbers, and how many there are is known. What
--- is no lot has its merchant's cost at the end of the period, for where no lot is in it.
-CREATE OR REPLACE FUNCTION settlement_classes(p_until date) RETURNS void LANGUAGE plpgsql AS $$
+-- is no lot has its merchant's cost at the end of the period, for where no lot is in it. Lots that may
+-- have ended before the share of breakage changed are told apart, though they are alike.
+CREATE OR REPLACE FUNCTION settlement_classes(p_until date, p_changed date) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
     DROP TABLE IF EXISTS pg_temp.settlement_class, pg_temp.settlement_side;
     CREATE TEMP TABLE settlement_class ON COMMIT DROP AS
@@ -34,10 +52,12 @@ BEGIN
     FROM (
         SELECT l.kind AS code, l.issuer_id AS merchant_id, l.cost_num, l.cost_den, l.redemption_num,
                l.redemption_den, NULL::bigint AS term_num, NULL::bigint AS term_den,
-               array_agg(l.account_id) AS accounts
+               array_agg(l.account_id) FILTER (WHERE (l.expires_on < p_changed) IS NOT TRUE)
+                   AS accounts,
+               array_agg(l.account_id) FILTER (WHERE l.expires_on < p_changed) AS old_accounts
         FROM lot l GROUP BY 1, 2, 3, 4, 5, 6
         UNION ALL
-        SELECT a.code, m.id, NULL, NULL, NULL, NULL, t.cost_num, t.cost_den, array_agg(a.id)
+        SELECT a.code, m.id, NULL, NULL, NULL, NULL, t.cost_num, t.cost_den, array_agg(a.id), NULL
         FROM account a
         LEFT JOIN merchant m ON m.public_id = split_part(a.name, ':', 2)
         LEFT JOIN (
@@ -46,7 +66,9 @@ BEGIN
             ORDER BY o.merchant_id, o.valid_from DESC) t ON t.merchant_id = m.id
         WHERE a.wallet_id IS NULL AND a.id & 7 = 0 GROUP BY 1, 2, 7, 8) x;
     CREATE TEMP TABLE settlement_side ON COMMIT DROP AS
-    SELECT unnest(k.accounts) AS account_id, k.class FROM settlement_class k;
+    SELECT unnest(k.accounts) AS account_id, k.class, false AS old FROM settlement_class k
+    UNION ALL
+    SELECT unnest(k.old_accounts), k.class, true FROM settlement_class k;
     ANALYZE settlement_class (class);
     ANALYZE settlement_side;
 END $$;
@@ -54,14 +76,12 @@ END $$;
 -- Write down the cells of a period: transfers of points booked in [p_from, p_until), summed by what
 -- matters in fen. Both sides of a transfer are worth what its lot cost; a redeemer gets what the lot
 -- pays, or its cost if it is the lot's own issuer (semantics 52); and where a journal says what its
--- lines are worth, that holds.
+-- lines are worth, that holds. Returns whether points of lots that are told apart as old expired.
 CREATE OR REPLACE FUNCTION settlement_write_cells(p_period bigint, p_from date, p_until date)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    late boolean;
 BEGIN
-    INSERT INTO settlement_cell (
-        period_id, debit_code, debit_merchant_id, debit_cost_num, debit_cost_den, credit_code,
-        credit_merchant_id, credit_cost_num, credit_cost_den, debit_num, debit_den, credit_num,
-        credit_den, points, transfers, debit_fen, credit_fen, spread_fen)
     -- By account first: pairs of accounts are few, transfers many. A sum of small numbers takes half the
     -- time of one of numbers of any size.
     WITH moved AS (
@@ -77,9 +97,10 @@ BEGIN
         WHERE j.booked_on >= p_from AND j.booked_on < p_until AND j.details ? 'rates'
             AND t.journal_id = j.id AND t.line = r.key::smallint AND t.booked_on = j.booked_on
         GROUP BY 1, 2, 3, 4
-    ), summed AS (
+    ), summed AS MATERIALIZED (
         SELECT d.class AS debit, c.class AS credit, x.debit_rate, x.credit_rate,
-               sum(x.points)::bigint AS points, sum(x.transfers::int) AS transfers
+               sum(x.points)::bigint AS points, sum(x.transfers::int) AS transfers,
+               bool_or(d.old) AS old
         FROM (
             SELECT m.*, NULL AS debit_rate, NULL AS credit_rate FROM moved m
             UNION ALL
@@ -90,49 +111,58 @@ BEGIN
         JOIN settlement_side d ON d.account_id = x.debit_id
         JOIN settlement_side c ON c.account_id = x.credit_id
         GROUP BY 1, 2, 3, 4 HAVING sum(x.transfers::int) > 0
+    ), written AS (
+        INSERT INTO settlement_cell (
+            period_id, debit_code, debit_merchant_id, debit_cost_num, debit_cost_den, credit_code,
+            credit_merchant_id, credit_cost_num, credit_cost_den, debit_num, debit_den, credit_num,
+            credit_den, points, transfers, debit_fen, credit_fen, spread_fen)
+        SELECT p_period, x.debit_code, x.debit_merchant_id, x.debit_cost_num, x.debit_cost_den,
+               x.credit_code, x.credit_merchant_id, x.credit_cost_num, x.credit_cost_den,
+               x.debit_num, x.debit_den, x.credit_num, x.credit_den, x.points, x.transfers,
+               settlement_fen(x.points, x.debit_num, x.debit_den),
+               settlement_fen(x.points, x.credit_num, x.credit_den),
+               CASE WHEN x.debit_num = x.credit_num AND x.debit_den = x.credit_den THEN 0
+                    WHEN greatest(x.debit_num, x.debit_den, x.credit_num, x.credit_den) < 1 << 15
+                    THEN settlement_fen(x.points, x.debit_num * x.credit_den - x.credit_num * x.debit_den,
+                                        x.debit_den * x.credit_den)
+                    ELSE settlement_fen(x.points, x.debit_num::numeric * x.credit_den
+                                                  - x.credit_num::numeric * x.debit_den,
+                                        x.debit_den::numeric * x.credit_den) END
+        FROM (
+            SELECT d.code AS debit_code, d.merchant_id AS debit_merchant_id, d.cost_num AS debit_cost_num,
+                   d.cost_den AS debit_cost_den, c.code AS credit_code,
+                   c.merchant_id AS credit_merchant_id, c.cost_num AS credit_cost_num,
+                   c.cost_den AS credit_cost_den, s.points, s.transfers,
+                   coalesce(split_part(s.debit_rate, '/', 1)::bigint,
+                            CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
+                                 THEN c.redemption_num END, d.cost_num, c.cost_num, t.term_num)
+                       AS debit_num,
+                   CASE WHEN s.debit_rate IS NOT NULL
+                        THEN coalesce(nullif(split_part(s.debit_rate, '/', 2), ''), '1')::bigint
+                        ELSE coalesce(CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
+                                           THEN c.redemption_den END, d.cost_den, c.cost_den, t.term_den)
+                        END AS debit_den,
+                   coalesce(split_part(s.credit_rate, '/', 1)::bigint,
+                            CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
+                                 THEN d.redemption_num END, c.cost_num, d.cost_num, t.term_num)
+                       AS credit_num,
+                   CASE WHEN s.credit_rate IS NOT NULL
+                        THEN coalesce(nullif(split_part(s.credit_rate, '/', 2), ''), '1')::bigint
+                        ELSE coalesce(CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
+                                           THEN d.redemption_den END, c.cost_den, d.cost_den, t.term_den)
+                        END AS credit_den
+            FROM summed s
+            JOIN settlement_class d ON d.class = s.debit
+            JOIN settlement_class c ON c.class = s.credit,
+            LATERAL (SELECT CASE WHEN c.merchant_id IS NULL THEN d.term_num ELSE c.term_num END,
+                            CASE WHEN c.merchant_id IS NULL THEN d.term_den ELSE c.term_den END)
+                AS t (term_num, term_den)
+            OFFSET 0) x  -- Each rate is worked out once.
     )
-    SELECT p_period, x.debit_code, x.debit_merchant_id, x.debit_cost_num, x.debit_cost_den,
-           x.credit_code, x.credit_merchant_id, x.credit_cost_num, x.credit_cost_den,
-           x.debit_num, x.debit_den, x.credit_num, x.credit_den, x.points, x.transfers,
-           settlement_fen(x.points, x.debit_num, x.debit_den),
-           settlement_fen(x.points, x.credit_num, x.credit_den),
-           CASE WHEN x.debit_num = x.credit_num AND x.debit_den = x.credit_den THEN 0
-                WHEN greatest(x.debit_num, x.debit_den, x.credit_num, x.credit_den) < 1 << 15
-                THEN settlement_fen(x.points, x.debit_num * x.credit_den - x.credit_num * x.debit_den,
-                                    x.debit_den * x.credit_den)
-                ELSE settlement_fen(x.points, x.debit_num::numeric * x.credit_den
-                                              - x.credit_num::numeric * x.debit_den,
-                                    x.debit_den::numeric * x.credit_den) END
-    FROM (
-        SELECT d.code AS debit_code, d.merchant_id AS debit_merchant_id, d.cost_num AS debit_cost_num,
-               d.cost_den AS debit_cost_den, c.code AS credit_code,
-               c.merchant_id AS credit_merchant_id, c.cost_num AS credit_cost_num,
-               c.cost_den AS credit_cost_den, s.points, s.transfers,
-               coalesce(split_part(s.debit_rate, '/', 1)::bigint,
-                        CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
-                             THEN c.redemption_num END, d.cost_num, c.cost_num, t.term_num)
-                   AS debit_num,
-               CASE WHEN s.debit_rate IS NOT NULL
-                    THEN coalesce(nullif(split_part(s.debit_rate, '/', 2), ''), '1')::bigint
-                    ELSE coalesce(CASE WHEN d.code = 'redeemed' AND c.merchant_id <> d.merchant_id
-                                       THEN c.redemption_den END, d.cost_den, c.cost_den, t.term_den)
-                    END AS debit_den,
-               coalesce(split_part(s.credit_rate, '/', 1)::bigint,
-                        CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
-                             THEN d.redemption_num END, c.cost_num, d.cost_num, t.term_num)
-                   AS credit_num,
-               CASE WHEN s.credit_rate IS NOT NULL
-                    THEN coalesce(nullif(split_part(s.credit_rate, '/', 2), ''), '1')::bigint
-                    ELSE coalesce(CASE WHEN c.code = 'redeemed' AND d.merchant_id <> c.merchant_id
-                                       THEN d.redemption_den END, c.cost_den, d.cost_den, t.term_den)
-                    END AS credit_den
-        FROM summed s
-        JOIN settlement_class d ON d.class = s.debit
-        JOIN settlement_class c ON c.class = s.credit,
-        LATERAL (SELECT CASE WHEN c.merchant_id IS NULL THEN d.term_num ELSE c.term_num END,
-                        CASE WHEN c.merchant_id IS NULL THEN d.term_den ELSE c.term_den END)
-            AS t (term_num, term_den)
-        OFFSET 0) x;  -- Each rate is worked out once.
+    SELECT EXISTS (
+        SELECT FROM summed s JOIN settlement_class c ON c.class = s.credit
+        WHERE s.old AND c.code = 'breakage') INTO late;
+    RETURN late;
 END $$;
 
 -- Sum the cells of a period by account and kind of movement, in a table of the transaction's own:
@@ -140,17 +170,10 @@ END $$;
 -- breakage is rounded cell by cell. The caption of a pair of codes comes from
 -- app/settlement/captions.py; it is NULL where a pair has none.
 CREATE OR REPLACE FUNCTION settlement_sum_sides(
-    p_period bigint, p_from date, p_until date, p_debits text[], p_credits text[], p_captions text[]
+    p_period bigint, p_debits text[], p_credits text[], p_captions text[], p_share_num bigint,
+    p_share_den bigint
 ) RETURNS void LANGUAGE plpgsql SET enable_sort = off AS $$
-DECLARE
-    shares int;
-    share_num bigint;
-    share_den bigint;
 BEGIN
-    SELECT count(DISTINCT (g.breakage_num, g.breakage_den)), coalesce(min(g.breakage_num), 1),
-           coalesce(min(g.breakage_den), 1)
-    INTO shares, share_num, share_den
-    FROM programme g, book k WHERE g.effective_from < p_until::timestamp AT TIME ZONE k.zone;
     -- How many cells were just written is not known to the planner: it would sort them to group them.
     DROP TABLE IF EXISTS pg_temp.settlement_sum;
     CREATE TEMP TABLE settlement_sum ON COMMIT DROP AS
@@ -162,7 +185,7 @@ BEGIN
                CASE WHEN c.debit_merchant_id IS NULL THEN c.credit_merchant_id END AS other_id,
                c.debit_cost_num AS cost_num, c.debit_cost_den AS cost_den, -sum(c.points) AS points,
                -sum(c.debit_fen) AS fen,
-               -sum(div(c.debit_fen * share_num, share_den))
+               -sum(div(c.debit_fen * p_share_num, p_share_den))
                    FILTER (WHERE c.debit_code = 'breakage') AS share_fen
         FROM settlement_cell c WHERE c.period_id = p_period GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
         UNION ALL
@@ -170,67 +193,92 @@ BEGIN
                c.credit_code, c.credit_merchant_id,
                CASE WHEN c.credit_merchant_id IS NULL THEN c.debit_merchant_id END,
                c.credit_cost_num, c.credit_cost_den, sum(c.points), sum(c.credit_fen),
-               sum(div(c.credit_fen * share_num, share_den))
+               sum(div(c.credit_fen * p_share_num, p_share_den))
                    FILTER (WHERE c.credit_code = 'breakage')
         FROM settlement_cell c WHERE c.period_id = p_period GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) s
     LEFT JOIN unnest(p_debits, p_credits, p_captions) AS k (debit, credit, caption)
         ON k.debit = s.debit_code AND k.credit = s.credit_code;
-    -- As long as the share never changed there is one. Else each transfer says which.
-    IF shares > 1 THEN
-        UPDATE settlement_sum s SET share_fen = x.fen FROM settlement_shares(p_from, p_until) x
-        WHERE s.code = 'breakage' AND s.merchant_id = x.merchant_id
-            AND s.debit_code = x.debit_code AND s.credit_code = x.credit_code;
-    END IF;
 END $$;
 
--- What of breakage is the issuers' in [p_from, p_until): above zero what they are given. By the share
--- that was in force when it was given, for points of a lot when they expired; and what a refund takes
--- back of a lot by the share at which that lot's was given. Rounded once for each pair of accounts'
--- codes, rate and share.
-CREATE OR REPLACE FUNCTION settlement_shares(p_from date, p_until date)
-RETURNS TABLE (merchant_id bigint, debit_code text, credit_code text, fen numeric)
+-- How much more of breakage is the issuers' than the share at the end of the period says. What was
+-- given counts by the share that was in force then, for points of a lot when they expired; and what
+-- a refund takes back of a lot by the share at which that lot's was given. Rounded once for each pair
+-- of codes, rate and share.
+--
+-- What is given of a lot that ended after the share had last changed is as the end of the period
+-- says. So in most months nothing that was given is looked at (`p_given`), but what was taken back.
+CREATE OR REPLACE FUNCTION settlement_other_shares(
+    p_period bigint, p_from date, p_until date, p_given boolean, p_changed date, p_num bigint,
+    p_den bigint
+) RETURNS TABLE (merchant_id bigint, debit_code text, credit_code text, more numeric)
 LANGUAGE sql STABLE AS $$
     WITH moved AS (
-        SELECT m.id AS merchant_id, 1 AS sign, t.*
-        FROM merchant m JOIN transfer t ON t.credit_id = m.breakage_account_id
-        WHERE t.booked_on >= p_from AND t.booked_on < p_until
+        SELECT m.id AS merchant_id, 1 AS sign, t.journal_id, t.line, t.debit_id AS other_id,
+               t.credit_id AS breakage_id, t.amount, l.kind, l.cost_num, l.cost_den
+        FROM merchant m
+        JOIN transfer t ON t.credit_id = m.breakage_account_id
+        LEFT JOIN lot l ON l.account_id = t.debit_id
+        WHERE p_given AND t.booked_on >= p_from AND t.booked_on < p_until
+            AND (t.booked_on <= p_changed OR l.expires_on < p_changed)
         UNION ALL
-        SELECT m.id, -1, t.*
-        FROM merchant m JOIN transfer t ON t.debit_id = m.breakage_account_id
+        SELECT m.id, -1, t.journal_id, t.line, t.credit_id, t.debit_id, t.amount, l.kind, l.cost_num,
+               l.cost_den
+        FROM merchant m
+        JOIN transfer t ON t.debit_id = m.breakage_account_id
+        LEFT JOIN lot l ON l.account_id = t.credit_id
         WHERE t.booked_on >= p_from AND t.booked_on < p_until
     ), given AS (
-        SELECT m.merchant_id, m.sign, d.code AS debit_code, c.code AS credit_code, m.amount,
-               coalesce(before.occurred_at, j.occurred_at) AS at,
-               coalesce(split_part(r.rate, '/', 1)::bigint, l.cost_num) AS num,
-               CASE WHEN r.rate IS NULL THEN l.cost_den
-                    ELSE coalesce(nullif(split_part(r.rate, '/', 2), ''), '1')::bigint END AS den
+        SELECT m.merchant_id, m.sign, coalesce(m.kind, a.code) AS other, m.amount,
+               coalesce(b.occurred_at, j.occurred_at) AS at,
+               coalesce(split_part(j.rate, '/', 1)::bigint, m.cost_num) AS num,
+               CASE WHEN j.rate IS NULL THEN m.cost_den
+                    ELSE coalesce(nullif(split_part(j.rate, '/', 2), ''), '1')::bigint END AS den
         FROM moved m
-        JOIN journal j ON j.id = m.journal_id
-        JOIN account d ON d.id = m.debit_id
-        JOIN account c ON c.id = m.credit_id
-        LEFT JOIN lot l
-            ON l.account_id = CASE m.sign WHEN 1 THEN m.debit_id ELSE m.credit_id END
         LEFT JOIN LATERAL (
-            SELECT g.occurred_at FROM transfer t JOIN journal g ON g.id = t.journal_id
-            WHERE m.sign < 0 AND c.code = 'lot' AND t.debit_id = m.credit_id
-                AND t.credit_id = m.debit_id AND t.journal_id < m.journal_id
-            ORDER BY t.journal_id DESC LIMIT 1) before ON true,
-        LATERAL (SELECT j.details -> 'rates' -> m.line::text ->> 0) AS r (rate)
-    )
-    SELECT x.merchant_id, x.debit_code, x.credit_code,
-           sum(x.sign * div(settlement_fen(x.points, x.num, x.den) * x.share_num, x.share_den))
-    FROM (
-        SELECT g.merchant_id, g.sign, g.debit_code, g.credit_code, g.num, g.den, p.share_num,
-               p.share_den, sum(g.points)::bigint AS points
+            SELECT x.code FROM account x WHERE m.kind IS NULL AND x.id = m.other_id) a ON true
+        CROSS JOIN LATERAL (
+            SELECT x.occurred_at, x.details -> 'rates' -> m.line::text ->> 0 AS rate
+            FROM journal x WHERE x.id = m.journal_id OFFSET 0) j
+        LEFT JOIN LATERAL (
+            SELECT x.occurred_at FROM transfer t JOIN journal x ON x.id = t.journal_id
+            WHERE m.sign < 0 AND t.debit_id = m.other_id AND t.credit_id = m.breakage_id
+                AND t.journal_id < m.journal_id
+            ORDER BY t.journal_id DESC LIMIT 1) b ON true
+    ), shared AS (
+        SELECT g.merchant_id, g.sign, g.other, g.num, g.den, p.share_num, p.share_den,
+               sum(g.points)::bigint AS points
         FROM (
-            SELECT g.merchant_id, g.sign, g.debit_code, g.credit_code, g.num, g.den, g.at,
-                   sum(g.amount) AS points
-            FROM given g GROUP BY 1, 2, 3, 4, 5, 6, 7) g,
+            SELECT g.merchant_id, g.sign, g.other, g.num, g.den, g.at, sum(g.amount) AS points
+            FROM given g GROUP BY 1, 2, 3, 4, 5, 6) g,
         LATERAL (
             SELECT p.breakage_num AS share_num, p.breakage_den AS share_den FROM programme p
             ORDER BY p.effective_from <= g.at DESC, abs(extract(epoch FROM p.effective_from - g.at))
             LIMIT 1) p
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) x
+        WHERE (p.share_num, p.share_den) <> (p_num, p_den)
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+    ), cells AS (
+        SELECT c.credit_merchant_id AS merchant_id, 1 AS sign, c.debit_code AS other,
+               c.credit_num AS num, c.credit_den AS den, sum(c.points)::bigint AS points,
+               sum(div(c.credit_fen * p_num, p_den)) AS share_fen
+        FROM settlement_cell c WHERE c.period_id = p_period AND c.credit_code = 'breakage'
+        GROUP BY 1, 2, 3, 4, 5
+        UNION ALL
+        SELECT c.debit_merchant_id, -1, c.credit_code, c.debit_num, c.debit_den,
+               sum(c.points)::bigint, sum(div(c.debit_fen * p_num, p_den))
+        FROM settlement_cell c WHERE c.period_id = p_period AND c.debit_code = 'breakage'
+        GROUP BY 1, 2, 3, 4, 5
+    )
+    -- The rest of a rate's points by the share at the end of the period, and the others by theirs, in
+    -- place of all of them by the one.
+    SELECT x.merchant_id, CASE WHEN x.sign > 0 THEN x.other ELSE 'breakage' END,
+           CASE WHEN x.sign > 0 THEN 'breakage' ELSE x.other END, sum(x.sign * x.more)
+    FROM (
+        SELECT s.merchant_id, s.sign, s.other,
+               sum(div(settlement_fen(s.points, s.num, s.den) * s.share_num, s.share_den))
+               + div(settlement_fen(c.points - sum(s.points)::bigint, s.num, s.den) * p_num, p_den)
+               - c.share_fen AS more
+        FROM shared s JOIN cells c USING (merchant_id, sign, other, num, den)
+        GROUP BY s.merchant_id, s.sign, s.other, s.num, s.den, c.points, c.share_fen) x
     GROUP BY 1, 2, 3
 $$;
 
@@ -245,15 +293,25 @@ DECLARE
     before bigint;
     unknown text;
     cells record;
+    share record;
+    late boolean;
     in_fen bigint[];
     rounding bigint;
     most bigint;
     figures record;
 BEGIN
     SELECT p.id INTO before FROM settlement_period p ORDER BY p.starts_on DESC LIMIT 1;
-    PERFORM settlement_classes(p_until);
-    PERFORM settlement_write_cells(period, p_from, p_until);
-    PERFORM settlement_sum_sides(period, p_from, p_until, p_debits, p_credits, p_captions);
+    SELECT * INTO share FROM settlement_share(p_until);
+    PERFORM settlement_classes(p_until, share.changed_on);
+    late := settlement_write_cells(period, p_from, p_until);
+    PERFORM settlement_sum_sides(period, p_debits, p_credits, p_captions, share.num, share.den);
+    IF share.changed_on IS NOT NULL THEN
+        UPDATE settlement_sum s SET share_fen = s.share_fen + x.more
+        FROM settlement_other_shares(period, p_from, p_until, late OR share.changed_on >= p_from,
+                                     share.changed_on, share.num, share.den) x
+        WHERE s.code = 'breakage' AND s.merchant_id = x.merchant_id
+            AND s.debit_code = x.debit_code AND s.credit_code = x.credit_code;
+    END IF;
     SELECT count(*) AS found, coalesce(sum(c.transfers), 0) AS transfers,
            coalesce(sum(c.spread_fen), 0) AS spread_fen
     INTO cells FROM settlement_cell c WHERE c.period_id = period;

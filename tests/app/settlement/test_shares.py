@@ -74,6 +74,25 @@ def test_an_expiry_that_is_booked_late_counts_by_the_day_it_happened(
     assert found["2017-04"][code, "expired"] == (60, 15)
 
 
+def test_an_expiry_that_is_booked_in_a_later_period_keeps_the_share_of_its_day(
+    books: Session, shop: Shop
+) -> None:
+    """Beside what expired since, at the same rate and in the same month: 100 × 1/2 + 61 × 1/4."""
+    shop.sell(books, make_member(books), 100_00)
+    at(books, 2, 10)
+    shop.sell(books, make_member(books), 61_00)
+    share_breakage(books, 1, 4, since=at(books, 3, 10))
+    at(books, 4, 3)
+    close_all(books, "2017-01", "2017-02", "2017-03")
+    expire(books, date(2017, 4, 3))
+    at(books, 5, 2)
+
+    april = close_all(books, "2017-04")["2017-04"]
+
+    assert april[shop.merchant.code, "expired"] == (161, 50 + 15)
+    assert april["breakage_kept", "expired"] == (0, 161 - 65)
+
+
 @pytest.mark.parametrize(("num", "den"), [(0, 1), (1, 1), (2, 7), (999, 1000)])
 def test_what_is_taken_back_whole_leaves_nothing_with_anybody(
     books: Session, num: int, den: int
