@@ -212,6 +212,26 @@ class Taking(Base):
     ceiling: Mapped[int]
 
 
+class Alias(Base):
+    """A name that another holder has taken over, so that limits count both as one.
+
+    `taker` took it over himself, `holder` is who that is now: the same, or who took him over since.
+    What was issued up to `last_coupon_id` was issued before, when each name had its own limits.
+    """
+
+    __tablename__ = "coupon_alias"
+    __table_args__ = (
+        Index(None, "holder"),
+        Index(None, "taker"),
+        CheckConstraint("alias <> holder AND alias <> taker", name="others"),
+    )
+
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str]
+    taker: Mapped[str]
+    last_coupon_id: Mapped[int]
+
+
 class Transfer(Base):
     """A coupon changed hands. Insert-only."""
 
