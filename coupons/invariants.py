@@ -65,6 +65,14 @@ _AUDIT = text(
         GROUP BY 1, 2, 3, 4, e.ceiling
     ), seats AS (
         SELECT t.batch_id, t.holder, count(*) AS number FROM coupon_taking t GROUP BY 1, 2
+    ), names AS (
+        SELECT holder AS person, alias AS name FROM coupon_alias
+        UNION ALL SELECT DISTINCT holder, holder FROM coupon_alias
+    ), joint AS (
+        SELECT t.batch_id, n.person, count(*) AS number, max(t.coupon_id) > (
+            SELECT max(a.last_coupon_id) FROM coupon_alias a WHERE a.holder = n.person)
+            AS issued_since
+        FROM names n JOIN coupon_taking t ON t.holder = n.name GROUP BY t.batch_id, n.person
     ), locks AS (
         SELECT coupon_id, count(*) FILTER (WHERE state = 'redeemed') AS open
         FROM coupon_lock GROUP BY coupon_id
@@ -94,6 +102,17 @@ _AUDIT = text(
         SELECT b.code || ' ' || s.holder, 'nobody has more of a batch than he may', 0,
             greatest(s.number - b.per_member, 0)
         FROM seats s JOIN coupon_batch b ON b.id = s.batch_id
+        UNION ALL
+        -- What his names had above it when they became one is his.
+        SELECT b.code || ' ' || j.person,
+            'nobody is issued more of a batch than all his names may have', 0,
+            CASE WHEN j.issued_since THEN greatest(j.number - b.per_member, 0) ELSE 0 END
+        FROM joint j JOIN coupon_batch b ON b.id = j.batch_id
+        UNION ALL
+        SELECT a.alias, 'a name that was taken over leads to who its taker is', 1,
+            (a.holder = coalesce(t.holder, a.taker)
+             AND NOT EXISTS (SELECT FROM coupon_alias o WHERE o.alias = a.holder))::int
+        FROM coupon_alias a LEFT JOIN coupon_alias t ON t.alias = a.taker
         UNION ALL
         SELECT c.public_id, x.*
         FROM coupon c JOIN coupon_batch b ON b.id = c.batch_id

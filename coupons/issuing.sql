@@ -1,5 +1,5 @@
 -- Coupons come to holders: all rights are the owner's, the application only calls.
--- Lock order: batch (shared), the holder's seats, tallies.
+-- Lock order: batch (shared), the holder's turn, tallies.
 
 -- Issue coupons, one a want: `p_keys` name the want for ever within (batch, holder), a repeat
 -- answers with the same coupon. A holder's limit stops that want, a batch that is not open or has
@@ -19,11 +19,8 @@ DECLARE
 BEGIN
     -- Who closes or voids a batch locks it against this: behind its back nothing is issued.
     PERFORM 1 FROM coupon_batch b WHERE b.id = ANY (p_batches) ORDER BY b.id FOR KEY SHARE;
-    -- One at a time for a holder in a batch: a twin is found below, and seats are counted right.
-    PERFORM pg_advisory_xact_lock(hashtext('coupon_taking:' || current_schema()), k.bucket)
-    FROM (SELECT DISTINCT (hashtextextended(w.holder, w.batch_id) & 1023)::int AS bucket
-          FROM unnest(p_batches, p_holders) AS w (batch_id, holder)
-          WHERE w.holder IS NOT NULL ORDER BY 1) k;
+    -- One at a time for a holder: a twin is found below, and seats are counted right.
+    PERFORM coupon_take_turns(p_holders);
     said := coupon_judge(p_now, p_batches, p_holders, p_keys, p_from, p_until);
     stopped := (SELECT v FROM unnest(said) v
                 WHERE v IN ('over', 'not-yet') OR (p_whole AND v = 'claim-limit') LIMIT 1);
@@ -57,7 +54,8 @@ BEGIN
         ORDER BY w.place;
 END $$;
 
--- Say of each want what becomes of it, stock aside.
+-- Say of each want what becomes of it, stock aside. A limit counts what a holder has under all of
+-- his names; the first of them is who he is.
 CREATE OR REPLACE FUNCTION coupon_judge(
     p_now timestamptz, p_batches bigint[], p_holders text[], p_keys text[], p_from timestamptz[],
     p_until timestamptz[]
@@ -74,16 +72,23 @@ LANGUAGE sql STABLE AS $$
               t.coupon_id IS NOT NULL AS known,
               CASE WHEN w.holder IS NULL THEN 0 ELSE (
                   SELECT count(*) FROM coupon_taking s
-                  WHERE s.batch_id = w.batch_id AND s.holder = w.holder) END AS seats,
+                  WHERE s.batch_id = w.batch_id AND s.holder = ANY (h.names)) END AS seats,
               CASE WHEN w.holder IS NULL THEN 0 ELSE count(*) FILTER (WHERE t.coupon_id IS NULL)
-                  OVER (PARTITION BY w.batch_id, w.holder ORDER BY w.place) END AS rank
+                  OVER (PARTITION BY w.batch_id, h.names[1] ORDER BY w.place) END AS rank
           FROM unnest(p_batches, p_holders, p_keys, p_from, p_until) WITH ORDINALITY
               AS w (batch_id, holder, key, valid_from, valid_until, place)
           JOIN coupon_batch b ON b.id = w.batch_id
+          LEFT JOIN coupon_alias a ON a.alias = w.holder
+          CROSS JOIN LATERAL (
+              SELECT coalesce(a.holder, w.holder) || ARRAY(
+                  SELECT o.alias FROM coupon_alias o
+                  WHERE o.holder = coalesce(a.holder, w.holder)) AS names) h
           LEFT JOIN coupon_taking t
               ON t.batch_id = w.batch_id AND t.holder = w.holder AND t.key = w.key) j
 $$;
 
+-- Write what is issued. Seats have the numbers of their own name: no more than anybody may have fit
+-- under one, whatever was judged, and an undone merge leaves no number that is taken.
 CREATE OR REPLACE FUNCTION coupon_write(
     p_now timestamptz, p_how text, p_origin text, p_store text, p_batches bigint[], p_holders text[],
     p_keys text[], p_ids text[], p_from timestamptz[], p_until timestamptz[], p_said text[]
@@ -162,7 +167,6 @@ SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
     c coupon%ROWTYPE;
-    seats bigint;
     most bigint;
     last record;
 BEGIN
@@ -173,10 +177,7 @@ BEGIN
         RETURN QUERY SELECT 'repeat', c.valid_until;
         RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('coupon_taking:' || current_schema()),
-                                  (hashtextextended(p_taker, c.batch_id) & 1023)::int);
-    SELECT count(*) INTO seats FROM coupon_taking t
-    WHERE t.batch_id = c.batch_id AND t.holder = p_taker;
+    PERFORM coupon_take_turns(ARRAY[p_taker]);
     SELECT b.per_member INTO most FROM coupon_batch b WHERE b.id = c.batch_id;
     verdict := CASE
         WHEN c.id IS NULL OR c.holder IS DISTINCT FROM p_giver THEN 'unknown'
@@ -186,14 +187,15 @@ BEGIN
         WHEN c.used > 0 OR EXISTS (
             SELECT FROM coupon_lock l WHERE l.coupon_id = c.id AND l.state = 'locked'
                 AND l.until > p_now) THEN 'locked'
-        WHEN seats + 1 > most THEN 'claim-limit'
+        WHEN coupon_seats(c.batch_id, p_taker) >= most THEN 'claim-limit'
         ELSE 'done' END;
     IF verdict = 'done' THEN
         INSERT INTO coupon_transfer (coupon_id, ordinal, giver, taker, at)
         VALUES (c.id, c.transfers + 1, p_giver, p_taker, p_now);
         INSERT INTO coupon_taking (batch_id, holder, seat, key, coupon_id, ceiling)
-        VALUES (c.batch_id, p_taker, seats + 1,
-                'transfer:' || c.public_id || ':' || (c.transfers + 1), c.id, most);
+        SELECT c.batch_id, p_taker, count(*) + 1,
+            'transfer:' || c.public_id || ':' || (c.transfers + 1), c.id, most
+        FROM coupon_taking t WHERE t.batch_id = c.batch_id AND t.holder = p_taker;
         UPDATE coupon SET holder = p_taker, transfers = transfers + 1 WHERE id = c.id;
     END IF;
     RETURN QUERY SELECT verdict, c.valid_until;

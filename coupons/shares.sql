@@ -1,5 +1,5 @@
 -- Coupons shared by a link (C7; semantics 45): all rights are the owner's, the application calls.
--- Lock order: the coupon, then its share, then the taker's seats.
+-- Lock order: the coupon, then its share, then the taker's turn.
 
 -- Let a holder's coupon be taken by whoever has the token; a link that was open before ends. What
 -- could not be handed on now is not shared.
@@ -62,7 +62,7 @@ BEGIN
         WHEN s.id IS NULL THEN 'unknown'
         WHEN s.state = 'accepted' AND s.taker = p_taker AND c.holder = p_taker THEN 'repeat'
         WHEN s.state <> 'open' OR s.until <= p_now THEN 'unknown'
-        WHEN s.giver = p_taker THEN 'own'
+        WHEN coupon_person(s.giver) = coupon_person(p_taker) THEN 'own'
         ELSE (SELECT h.verdict FROM coupon_hand_on(p_now, c.public_id, s.giver, p_taker) h) END;
     IF verdict = 'done' THEN
         UPDATE coupon_share k SET state = 'accepted', taker = p_taker, ended_at = p_now

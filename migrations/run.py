@@ -31,6 +31,7 @@ REPEATABLES = (
     "ledger/invariants.sql",
     "ledger/proofs.sql",
     "coupons/tallies.sql",
+    "coupons/aliases.sql",
     "coupons/issuing.sql",
     "coupons/shares.sql",
     "coupons/redemptions.sql",

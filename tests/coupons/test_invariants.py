@@ -5,7 +5,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from config.database import Database
-from coupons import invariants, issuing
+from coupons import aliases, invariants, issuing
 from migrations.run import create_district
 from tests.coupons.makers import make_batch, make_card, make_coupon, use_up
 from tests.coupons.test_offline import claimed, made_out
@@ -31,6 +31,15 @@ DAMAGE = [
         "UPDATE coupon_offline SET seat = 1",
         "a holder's place for an offline coupon",
     ),
+    (
+        "UPDATE coupon_alias SET last_coupon_id = 0",
+        "nobody is issued more of a batch than all his names",
+    ),
+    (
+        "UPDATE coupon_alias SET holder = 'mem_5' WHERE taker = 'mem_5'",
+        "a name that was taken over",
+    ),
+    ("UPDATE coupon_alias SET holder = 'mem_9'", "a name that was taken over"),
 ]
 
 
@@ -49,6 +58,11 @@ def damaged(database: Database, owner_url: str) -> str:
         use_up(session, make_card(session, 5_000))
         for _ in range(2):
             made_out(session, claimed(session, "mem_2"), "mem_2")
+        twice = make_batch(session)
+        for name in ("mem_3", "mem_4"):
+            issuing.claim(session, batch=twice.code, holder=name)
+        aliases.take_over(session, holder="mem_5", alias="mem_4")
+        aliases.take_over(session, holder="mem_3", alias="mem_5")
     return "coupons-audit"
 
 
