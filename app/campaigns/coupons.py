@@ -6,7 +6,7 @@ claims for himself needs neither; that is `coupons.issuing`.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -17,11 +17,10 @@ from app.errors import NotFound, StateConflict
 from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
 from app.merchants.directory import get_directory
-from config.database import fetch
 from coupons import batches, issuing, runs, shares
 from coupons.batches import ListedBatch, ListedTemplate
 from coupons.benefits import AmountOff, Delivery, EveryOff, PercentOff, StoredValue
-from coupons.errors import BadTemplate, ClaimLimit
+from coupons.errors import BadTemplate
 from coupons.funding import FunderKind
 from coupons.issuing import Granted, Issued, Recall, Verdict
 from coupons.offers import DISTRICT
@@ -239,11 +238,7 @@ def grant(
 def claim(
     session: Session, *, batch: str, holder: str, n: int = 1, store: str | None = None
 ) -> list[Issued]:
-    """Give a member the coupon that he claims, and tell of it; see `coupons.issuing.claim`.
-
-    What members took who were merged into him counts for his limit too (semantics 46).
-    """
-    _require_room_for_all_of_him(session, batch=batch, holder=holder, n=n)
+    """Give a member the coupon that he claims, and tell of it; see `coupons.issuing.claim`."""
     got = issuing.claim(session, batch=batch, holder=holder, n=n, store=store)
     coupon_news.tell_claimed(session, got, holder=holder)
     return got
@@ -352,19 +347,6 @@ def _require_one_acceptor(template: Template) -> None:
         )
 
 
-def _require_room_for_all_of_him(session: Session, *, batch: str, holder: str, n: int) -> None:
-    """Refuse a claim by whom a merge brought as many as anybody may have; a repeat is none.
-
-    Seats are by holder, and a merge rewrites none, so the names of one person are added up here.
-    Nothing is locked: two claims under the one name that is left take turns at its own seats.
-
-    Raises:
-        ClaimLimit: all his names together have as many of the batch, or of a pack's, as he may.
-    """
-    if fetch(session, _NO_ROOM, {"batch": batch, "holder": holder, "key": str(n)}):
-        raise ClaimLimit(batch)
-
-
 def _open(
     session: Session,
     code: str,
@@ -406,28 +388,3 @@ def _worth_fen(template: Template) -> int | None:
             return benefit.ceiling_fen
         case _:
             return None
-
-
-_NO_ROOM: LiteralString = """
-    WITH him AS (
-        SELECT m.public_id FROM member h
-        JOIN member m ON m.id = h.id OR m.merged_into_id = h.id
-        WHERE h.public_id = %(holder)s
-    ), asked AS (
-        SELECT b.id FROM coupon_batch b WHERE b.code = %(batch)s
-    ), wanted AS (
-        SELECT a.id, 1 AS more FROM asked a
-        UNION ALL
-        SELECT p.batch_id, p.count FROM asked a JOIN coupon_pack p ON p.pack_id = a.id
-    )
-    SELECT true FROM wanted w JOIN coupon_batch b ON b.id = w.id
-    WHERE EXISTS (SELECT FROM him WHERE him.public_id <> %(holder)s)
-        AND w.more + (
-            SELECT count(*) FROM coupon_taking t
-            WHERE t.batch_id = w.id AND t.holder IN (SELECT him.public_id FROM him)
-        ) > b.per_member
-        AND NOT EXISTS (
-            SELECT FROM asked a JOIN coupon_taking t ON t.batch_id = a.id
-            WHERE t.holder = %(holder)s AND t.key = %(key)s)
-    LIMIT 1
-"""

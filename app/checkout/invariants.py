@@ -114,6 +114,12 @@ _AUDIT = text(
                o.burned_points
         FROM burn b JOIN "order" o ON o.id = b.order_id
         UNION ALL
+        SELECT coalesce(m.public_id, a.alias), 'a merged member''s coupons count for who he is', 1,
+               (a.holder IS NOT DISTINCT FROM m.person)::int
+        FROM (SELECT l.public_id, p.public_id AS person
+              FROM member l JOIN member p ON p.id = l.merged_into_id) m
+        FULL JOIN coupon_alias a ON a.alias = m.public_id
+        UNION ALL
         SELECT m.code, 'an item of the mall counts what was taken of it', m.taken, count(t.id)
         FROM mall_item m LEFT JOIN mall_taking t
             ON t.item_id = m.id AND t.state IN ('waiting', 'given', 'picked_up')

@@ -1,7 +1,8 @@
 """Merging two members who are one person: foreseen, done, undone (M4; semantics 46).
 
 The loser's points go to lots of the same meaning in the survivor's wallet, his debts too; both
-ledgers stay. Two people agree. Both wallets are locked, in the order of their ids.
+ledgers stay. His coupons stay under his name, and count for the survivor's limits. Two people
+agree. Both wallets are locked, in the order of their ids.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ from app.points.lots import HeldLot, NewLot, Wallet, meaning_of
 from app.points.models import Lot, LotKind, MergedLot
 from app.points.programme import burn_terms_at
 from config.database import new_id, now_of
+from coupons import aliases
 from ledger import Journal, Posting
 
 KIND = "member.merge"
@@ -203,7 +205,8 @@ def reject(session: Session, request: str, *, by: str, reason: str) -> None:
 def gather(session: Session) -> int:
     """Bring to survivors what has come back to losers since: of a hold that ended, most of all.
 
-    A hundred merges at most; returns of how many. Run twice or late it does no harm.
+    A hundred merges at most; returns of how many. Run twice or late it does no harm. The coupons of
+    one that code of before coupons knew names has merged count for the survivor from then on.
     """
     rows = session.scalars(
         select(Merge)
@@ -218,6 +221,8 @@ def gather(session: Session) -> int:
         moves = _move_over(session, row, pair)
         journals += _journals(session, f"{row.public_id}:{new_id('gat')}", row, moves)
     ledger.post(session, journals)
+    for loser, survivor in session.execute(_NAMELESS, {"limit": _AT_ONCE}).all():
+        aliases.take_over(session, holder=survivor, alias=loser)
     return len(journals)
 
 
@@ -257,6 +262,8 @@ def _merge(
     row = merges.link(session, pair, by=by, now=now_of(session))
     moves = _move_over(session, row, pair)
     promises.pass_on(session, loser=pair.loser, survivor=pair.survivor)
+    # After the wallets: a paid order locks its member's before it gives him a coupon.
+    aliases.take_over(session, holder=survivor, alias=loser)
     ledger.post(session, _journals(session, f"{row.public_id}:merge", row, moves))
     outcome = _outcome(row, pair, moves)
     _record(session, outcome, agreed, by=by, action="member.merge")
@@ -269,6 +276,7 @@ def _undo(session: Session, merge: str, agreed: ChangeRequest, *, by: str) -> Ou
     merges.require_undoable(row, pair, now=now_of(session))
     back = _returning(session, row, pair)
     merges.unlink(session, row, pair, by=by, now=now_of(session))
+    aliases.part(session, alias=pair.loser.public_id)
     ledger.post(session, _journals(session, f"{merge}:undo", row, back))
     outcome = _outcome(row, pair, back)
     _record(session, outcome, agreed, by=by, action="member.merge_undo")
@@ -445,5 +453,15 @@ _LEFT = text(
         SELECT FROM lot l JOIN account_balance b ON b.account_id = l.account_id
         WHERE l.member_id = g.loser_id AND b.posted - b.held <> 0)
     ORDER BY g.id LIMIT :limit
+    """
+)
+#: Whoever undoes a merge has locked its row: that one is passed over.
+_NAMELESS = text(
+    """
+    SELECT l.public_id AS loser, s.public_id AS survivor
+    FROM merge g JOIN member l ON l.id = g.loser_id JOIN member s ON s.id = g.survivor_id
+    WHERE g.undone_at IS NULL
+        AND NOT EXISTS (SELECT FROM coupon_alias a WHERE a.alias = l.public_id)
+    ORDER BY g.id LIMIT :limit FOR SHARE OF g SKIP LOCKED
     """
 )

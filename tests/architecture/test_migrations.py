@@ -17,6 +17,8 @@ import ledger
 from config.database import Database, schema_of
 from config.settings import PROJECT
 from migrations.run import REPEATABLES, create_district, migrate
+from tests.app.points.test_merging import merge, undo
+from tests.factories import make_member
 from tests.ledger.conftest import NOON, balance, open_books
 
 
@@ -88,6 +90,31 @@ def test_a_district_that_holds_data_is_migrated_with_its_books(
     with database.transaction("older", repeatable_read=True) as session:
         violations = ledger.upkeep.audit_all(session)
     assert (kept, left, violations) == (120, 100, [])
+
+
+def test_members_who_were_merged_before_are_one_to_the_coupons_too(
+    owner_url: str, database: Database
+) -> None:
+    create_district(owner_url, "merged", name="已合并", sandbox=False)
+    with database.transaction("merged") as session:
+        first, second, third, parted = [make_member(session) for _ in range(4)]
+        merge(session, first, second)
+        merge(session, second, third)
+        undo(session, merge(session, parted, third).merge)
+    names = text("SELECT alias, holder, taker FROM coupon_alias ORDER BY alias")
+    with database.transaction("merged") as session:
+        before = session.execute(names).all()
+
+    with _district(owner_url, "merged") as connection:
+        command.downgrade(_config(connection), "segments")
+    migrate(owner_url, ["merged"])
+
+    with database.transaction("merged") as session:
+        assert session.execute(names).all() == before
+    assert {tuple(row) for row in before} == {
+        (first.public_id, third.public_id, second.public_id),
+        (second.public_id, third.public_id, third.public_id),
+    }
 
 
 def test_a_migration_that_fails_leaves_the_district_as_it_was(owner_url: str) -> None:

@@ -9,15 +9,21 @@ from sqlalchemy.orm import Session
 from app import approvals, audit
 from app.approvals import ChangeRequest, SamePerson
 from app.campaigns import coupons
+from app.checkout import invariants
 from app.errors import StateConflict
+from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
-from config.database import now_of
-from coupons import batches, presets, templates
+from app.points import merging
+from config.database import Database, now_of
+from coupons import aliases, batches, codes, presets, runs, shares, templates
+from coupons import invariants as of_coupons
 from coupons.batches import ListedBatch
 from coupons.errors import BadTemplate, ClaimLimit, NoSuchCoupon
+from coupons.issuing import Verdict
 from coupons.templates import Template
 from tests.app.points.test_merging import merge, undo
 from tests.coupons.makers import make_batch, make_template
+from tests.coupons.test_races import Act, race
 from tests.factories import make_member, make_merchant, make_staff, unique
 
 NAMED = {"code": "P", "title_zh": "名称", "title_en": "Title"}
@@ -208,3 +214,96 @@ def test_a_pack_is_refused_to_whom_a_merge_brought_its_coupons(session: Session)
     with pytest.raises(ClaimLimit):
         coupons.claim(session, batch=outer.code, holder=survivor.public_id)
     assert len(coupons.claim(session, batch=outer.code, holder=make_member(session).public_id)) == 1
+
+
+def test_a_merged_member_gets_no_second_one_by_any_way_until_the_merge_is_undone(
+    session: Session,
+) -> None:
+    """Semantics 46, over two merges"""
+    first, loser, survivor, friend = [make_member(session) for _ in range(4)]
+    batch = make_batch(session, transfer=1)
+    coupons.claim(session, batch=batch.code, holder=first.public_id)
+    (given,) = coupons.claim(session, batch=batch.code, holder=friend.public_id)
+    index = _printed(session, batch)
+    keys, until = coupon_keys(session), now_of(session) + timedelta(days=1)
+    token = shares.share(
+        session, coupon=given.coupon, giver=friend.public_id, until=until, keys=keys
+    ).token
+    merge(session, first, loser)
+    done = merge(session, loser, survivor)
+    him = survivor.public_id
+
+    for act in (
+        lambda: coupons.claim(session, batch=batch.code, holder=him),
+        lambda: coupons.exchange(session, index=index, holder=him),
+        lambda: coupons.hand_on(session, coupon=given.coupon, giver=friend.public_id, taker=him),
+        lambda: coupons.accept(session, token=token, taker=him),
+    ):
+        with pytest.raises(ClaimLimit):
+            act()
+    assert _granted(session, batch, survivor, key="1") is Verdict.CLAIM_LIMIT
+
+    undo(session, done.merge)
+    assert _granted(session, batch, loser, key="2") is Verdict.CLAIM_LIMIT
+    coupons.accept(session, token=token, taker=him)
+    assert _granted(session, batch, survivor, key="3") is Verdict.CLAIM_LIMIT
+    assert invariants.audit(session) == []
+    assert of_coupons.audit(session) == []
+
+
+def test_the_auditor_and_the_clock_find_a_merged_member_whose_coupons_count_alone(
+    session: Session,
+) -> None:
+    """As code of before the names would have left him while it still ran."""
+    loser, survivor = make_member(session), make_member(session)
+    merge(session, loser, survivor)
+    aliases.part(session, alias=loser.public_id)
+    broken = [(each.subject, each.invariant) for each in invariants.audit(session)]
+
+    merging.gather(session)
+
+    assert broken == [(loser.public_id, "a merged member's coupons count for who he is")]
+    assert invariants.audit(session) == []
+
+
+def test_members_who_claim_while_they_are_merged_have_no_more_than_was_theirs(
+    database: Database, district: str
+) -> None:
+    """The merge is the only way above a limit, and none is had after it."""
+    with database.transaction(district) as session:
+        loser, survivor = make_member(session), make_member(session)
+        batch = make_batch(session, limits={"per_member": 2, "total": 99}).code
+        request = merging.propose(
+            session, loser=loser.public_id, survivor=survivor.public_id, by="lin", reason="test"
+        ).public_id
+
+    def claim(member: KnownMember, n: int) -> Act:
+        return lambda session: coupons.claim(session, batch=batch, holder=member.public_id, n=n)
+
+    acts = [claim(member, n) for n in (1, 2) for member in (loser, survivor)]
+    said = race(
+        database, district,
+        [*acts[:2], lambda session: merging.approve(session, request, by="wang"), *acts[2:]],
+    )  # fmt: skip
+    later = race(database, district, [claim(survivor, n) for n in range(3, 9)])
+
+    assert said["done"] >= 3
+    assert later == {"ClaimLimit": 6}
+    with database.transaction(district, repeatable_read=True) as session:
+        assert invariants.audit(session) == []
+        assert of_coupons.audit(session) == []
+
+
+def _granted(session: Session, batch: ListedBatch, member: KnownMember, *, key: str) -> Verdict:
+    (given,) = coupons.grant(
+        session, batch=batch.code, members=[member], key=key, by="lin", reason="test"
+    )
+    return given.verdict
+
+
+def _printed(session: Session, batch: ListedBatch) -> bytes:
+    """Return the hash of a printed code of a batch."""
+    keys = coupon_keys(session)
+    run = runs.open_run(session, batch=batch.code, name="r", wanted=1, keys=keys, by="lin")
+    runs.fill(session, run, keys=keys, limit=1)
+    return codes.index_of(keys, codes.normal(next(run.lines(start=0)).decode()))

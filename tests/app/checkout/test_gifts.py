@@ -20,10 +20,11 @@ from app.checkout.refunds import RefundRequest
 from app.checkout.returns import RefundAmount, RefundWhole
 from app.members.identification import KnownMember
 from config.database import Database, now_of
-from coupons import wallets
+from coupons import issuing, wallets
 from coupons.wallets import Standing
 from tests.app.campaigns.test_pay_gifts import open_gift
 from tests.app.checkout.shops import Shop, give_points, open_shop
+from tests.app.points.test_merging import merge, undo
 from tests.counting import sent_by_all
 from tests.coupons.makers import make_batch, use_up
 from tests.factories import make_member, unique
@@ -72,6 +73,23 @@ def test_a_paid_order_gives_its_member_a_coupon_and_says_so_again(
     assert (gift.batch, gift.why) == (batch, None)
     assert again.replayed
     assert again.gifts == first.gifts
+    assert _got(session, member) == [Standing.USABLE]
+
+
+def test_what_a_merge_brought_is_not_given_again_by_an_order(
+    session: Session, shop: Shop, member: KnownMember
+) -> None:
+    """Semantics 46"""
+    batch, loser = _gift_at(session, shop), make_member(session)
+    issuing.claim(session, batch=batch, holder=loser.public_id)
+    done = merge(session, loser, member)
+
+    (refused,) = shop.sell(session, member, 5_000).gifts
+    undo(session, done.merge)
+    (given,) = shop.sell(session, member, 5_000).gifts
+
+    assert (refused.coupon, refused.why) == (None, "claim-limit")
+    assert given.why is None
     assert _got(session, member) == [Standing.USABLE]
 
 

@@ -25,7 +25,7 @@ from app.points import merging
 from app.points.errors import InsufficientPoints
 from app.points.policy import NegativePolicy
 from config.database import Database, now_of
-from coupons import wallets
+from coupons import issuing, wallets
 from coupons.errors import ClaimLimit, SoldOut
 from tests.app.campaigns.test_mall import put_up
 from tests.app.checkout.shops import (
@@ -38,6 +38,7 @@ from tests.app.checkout.shops import (
     posted,
     set_policy,
 )
+from tests.app.points.test_merging import merge, undo
 from tests.coupons.makers import later, make_batch
 from tests.factories import make_member, make_terms
 
@@ -263,6 +264,25 @@ def test_a_coupon_that_is_not_to_be_had_costs_nothing(
 
     assert points_of(session, member) == 700
     assert mall.get_item(session, item.code).left == 9
+
+
+def test_a_coupon_that_a_merge_brought_is_not_taken_again(
+    session: Session, shop: Shop, member: KnownMember
+) -> None:
+    """Semantics 46"""
+    batch = make_batch(session).code
+    item = put_up(session, shop, batch=batch, per_member=3)
+    loser = make_member(session)
+    issuing.claim(session, batch=batch, holder=loser.public_id)
+    done = merge(session, loser, member)
+
+    with session.begin_nested() as savepoint:
+        with pytest.raises(ClaimLimit):
+            takings.take(session, member, item=item.code, points=500)
+        savepoint.rollback()
+    undo(session, done.merge)
+
+    assert takings.take(session, member, item=item.code, points=500).coupon is not None
 
 
 def test_what_was_not_picked_up_in_its_days_is_given_back_by_the_clock(
