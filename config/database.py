@@ -415,7 +415,7 @@ def _commit(lane: Lane) -> None:
     try:
         if lane.session.in_transaction():
             lane.session.commit()
-        else:
+        if lane.is_open:  # SQLAlchemy ends what it has sent something in.
             lane.send(b"COMMIT")
     except (DBAPIError, psycopg.Error) as error:
         known = error if isinstance(error, DBAPIError) else _translated("COMMIT", error)

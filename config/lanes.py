@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import psycopg
 from psycopg.adapt import Transformer
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -58,6 +58,11 @@ class Lane:
         result = self.send(statements)
         self._reader.set_pgresult(result)
         self.entered = self._reader.load_row(0, tuple) if result.ntuples else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction has begun and not ended."""
+        return self.driver.pgconn.transaction_status != TransactionStatus.IDLE
 
     def send(self, statements: bytes) -> PGresult:
         """Send statements in one text; return what the last of them answered."""
