@@ -9,7 +9,7 @@ whatever the former holder committed.
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from config.database import Base, district_of, now_of
 from config.errors import Collision
+from config.lanes import driver_of
 
 KEPT = timedelta(days=30)
 _PURGED_AT_ONCE = 5_000
@@ -136,11 +137,13 @@ def _lock_number(district: str, scope: Scope) -> int:
 
 
 def _send(session: Session, statement: sql.Composed, *, results: int) -> list[list[Any]]:
-    """Send several statements as one text; return the rows of the first `results` of them."""
-    connection = session.connection()
-    raw = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    """Send several statements as one text; return the rows of the first `results` of them.
+
+    Straight to the driver, as `config.database.fetch`: what SQLAlchemy has not heard of it need not
+    end either.
+    """
     try:
-        with raw.cursor() as cursor:
+        with driver_of(session).cursor() as cursor:
             cursor.execute(statement)
             rows = []
             for _ in range(results):
@@ -150,7 +153,7 @@ def _send(session: Session, statement: sql.Composed, *, results: int) -> list[li
     except psycopg.Error as error:
         raise DBAPIError.instance(
             "idempotency", None, error, psycopg.Error, hide_parameters=True,
-            dialect=connection.dialect,
+            dialect=session.get_bind().dialect,
         ) from error  # fmt: skip
 
 

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint, update
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    UniqueConstraint,
+    bindparam,
+    literal_column,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.members.identification import KnownMember, Named, known, same_person, select_found
 from app.members.models import Member, MemberStatus
-from config.database import Base, new_id
+from config.database import Base, fetch, new_id, written
 
 LONGEST = timedelta(days=180)
 
@@ -74,19 +82,10 @@ def open_on(session: Session, *, member: KnownMember, source: str, now: datetime
 
 def find(session: Session, public_id: str, *, now: datetime) -> Device | None:
     """Return an open session of a member who has not left, in one round trip."""
-    row = session.execute(
-        select_found()
-        .add_columns(
-            DeviceSession.id.label("session_id"),
-            DeviceSession.public_id.label("session"),
-            DeviceSession.until,
-        )
-        .join(DeviceSession, DeviceSession.member_id == Named.id)
-        .where(DeviceSession.public_id == public_id, DeviceSession.ended_at.is_(None))
-        .where(DeviceSession.until > now, Member.status != MemberStatus.CLOSED)
-    ).one_or_none()
-    if row is None:
+    rows = fetch(session, _OPEN, {"session": public_id, "now": now})
+    if not rows:
         return None
+    row = rows[0]
     return Device(id=row.session_id, public_id=row.session, until=row.until, member=known(row))
 
 
@@ -106,3 +105,20 @@ def _end(session: Session, which: object, *, why: Ending, now: datetime) -> None
         .where(which, DeviceSession.ended_at.is_(None))  # type: ignore[arg-type]
         .values(ended_at=now, ended_why=why)
     )
+
+
+_OPEN = written(
+    select_found()
+    .add_columns(
+        DeviceSession.id.label("session_id"),
+        DeviceSession.public_id.label("session"),
+        DeviceSession.until,
+    )
+    .join(DeviceSession, DeviceSession.member_id == Named.id)
+    .where(
+        DeviceSession.public_id == bindparam("session"),
+        DeviceSession.ended_at.is_(None),
+        DeviceSession.until > bindparam("now"),
+        Member.status != literal_column(f"'{MemberStatus.CLOSED}'"),
+    )
+)
