@@ -30,7 +30,8 @@ _WINDOW_MILLISECONDS = 1_000
 _PAUSE_SECONDS = 1  # after which who was told to come again finds another count
 _KEPT_SECONDS = 3_600
 _MOST_REMEMBERED = 50_000  # members of one gate
-_BELIEVED_SECONDS = 5.0
+_MISSING_SECONDS = 5.0
+_KNOWN_SECONDS = 300.0
 _MOST_BATCHES = 10_000
 
 
@@ -74,7 +75,7 @@ class RushGate:
 
     def _rebuild(self, gate: str, district: str, batch: str) -> None:
         stock = self._read(district, batch)
-        if stock is None:
+        if stock is None or stock.left is None:
             return
         left = stock.left * TIMES_STOCK if stock.left else "sold"
         self._limiter.ask(
@@ -86,16 +87,23 @@ class RushGate:
         )  # fmt: skip
 
     def _gate_of(self, district: str, batch: str) -> str | None:
-        """Return the name of a batch's gate; None: it has none. Believed for some seconds."""
+        """Return the name of a batch's gate; None: it has none.
+
+        That a batch has one is written down for good, and believed for long: a sandbox alone may be
+        made anew with other batches. That there is no such batch is believed for some seconds.
+        """
         now = time.monotonic()
         until, gate = self._known.get((district, batch), (0.0, None))
         if until > now:
             return gate
         stock = self._read(district, batch)
-        gate = None if stock is None else f"plaza:rush:{district}:{stock.batch}"
+        gate = None
+        if stock is not None and stock.left is not None:
+            gate = f"plaza:rush:{district}:{stock.batch}"
         if len(self._known) >= _MOST_BATCHES:
             self._known = {}
-        self._known[district, batch] = (now + _BELIEVED_SECONDS, gate)
+        believed = _MISSING_SECONDS if stock is None else _KNOWN_SECONDS
+        self._known[district, batch] = (now + believed, gate)
         return gate
 
     def _read(self, district: str, batch: str) -> Stock | None:
