@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION coupon_issue(
 ) RETURNS TABLE (n bigint, verdict text, coupon text, valid_from timestamptz,
                  valid_until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT AS $$
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     said text[];
@@ -60,8 +60,9 @@ CREATE OR REPLACE FUNCTION coupon_judge(
     p_now timestamptz, p_batches bigint[], p_holders text[], p_keys text[], p_from timestamptz[],
     p_until timestamptz[]
 ) RETURNS text[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_agg(CASE
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT array_agg(CASE
                WHEN j.known THEN 'repeat'
                WHEN j.closed_at IS NOT NULL OR p_now >= j.ends_at
                    OR j.valid_from >= j.valid_until THEN 'over'
@@ -84,8 +85,8 @@ LANGUAGE sql STABLE AS $$
                   SELECT o.alias FROM coupon_alias o
                   WHERE o.holder = coalesce(a.holder, w.holder)) AS names) h
           LEFT JOIN coupon_taking t
-              ON t.batch_id = w.batch_id AND t.holder = w.holder AND t.key = w.key) j
-$$;
+              ON t.batch_id = w.batch_id AND t.holder = w.holder AND t.key = w.key) j);
+END $$;
 
 -- Write what is issued. Seats have the numbers of their own name: no more than anybody may have fit
 -- under one, whatever was judged, and an undone merge leaves no number that is taken.
@@ -93,7 +94,8 @@ CREATE OR REPLACE FUNCTION coupon_write(
     p_now timestamptz, p_how text, p_origin text, p_store text, p_batches bigint[], p_holders text[],
     p_keys text[], p_ids text[], p_from timestamptz[], p_until timestamptz[], p_said text[]
 ) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     WITH wants AS (
         SELECT w.*, b.version_id, b.uses, b.value_fen, b.personal, b.transferable, b.packed,
             b.per_member
@@ -118,8 +120,8 @@ LANGUAGE sql AS $$
             + row_number() OVER (PARTITION BY w.batch_id, w.holder ORDER BY w.place),
         w.key, m.id, w.per_member
     FROM wants w JOIN made m ON m.public_id = w.id
-    WHERE w.holder IS NOT NULL
-$$;
+    WHERE w.holder IS NOT NULL;
+END $$;
 
 -- A printed code becomes its holder's coupon (or nobody's, where the holder is NULL), once.
 CREATE OR REPLACE FUNCTION coupon_exchange(
@@ -127,7 +129,7 @@ CREATE OR REPLACE FUNCTION coupon_exchange(
     p_from timestamptz, p_until timestamptz
 ) RETURNS TABLE (verdict text, coupon text, valid_from timestamptz, valid_until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT AS $$
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     found record;
@@ -163,7 +165,7 @@ CREATE OR REPLACE FUNCTION coupon_hand_on(
     p_now timestamptz, p_coupon text, p_giver text, p_taker text
 ) RETURNS TABLE (verdict text, valid_until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT AS $$
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     c coupon%ROWTYPE;
