@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from config.database import new_id, now_of
+from config.database import forget, new_id, now_of
 from coupons import batches, codes, issuing
 from coupons.codes import CodeKeys
 from coupons.errors import BadCode, NoSuchCoupon, OtherContent, TooManyCodes
@@ -109,6 +109,7 @@ def open_run(
         )
         .on_conflict_do_nothing(index_elements=["batch_id", "name"])
     )
+    forget(session)  # A batch with codes is not what it was to those who may claim.
     run = get_run(session, batch=batch, name=name, keys=keys)
     if run.wanted != wanted:
         raise OtherContent("coupon-code-run", name)

@@ -26,7 +26,7 @@ from app.errors import NotFound
 from app.members.birthdays import birthday_of
 from app.members.identification import KnownMember
 from app.merchants.directory import ListedStore, get_directory
-from config.database import fetch, now_of
+from config.database import fetch, now_of, remember
 from coupons import conditions
 from coupons.batches import read_template
 from coupons.conditions import Basket, Shopper
@@ -164,11 +164,27 @@ def offers_for(
 def claim_coupon(session: Session, caller: SignedIn, asked: AskedClaim) -> object:
     """Take the n-th coupon of a batch; asked for again, it is the same one."""
     caller.member.require_active()
-    if not fetch(session, _OFFERED, {"batch": asked.batch}):
-        raise NotFound("coupon-batch", asked.batch)
+    _require_offered(session, asked.batch)
     taken = coupons.claim(session, batch=asked.batch, holder=caller.member.public_id, n=asked.n)
     told = {"coupons": [{**vars(each), "coupon_id": each.coupon} for each in taken]}
     return Again(value=told) if all(each.repeated for each in taken) else told
+
+
+def _require_offered(session: Session, batch: str) -> None:
+    """Refuse a batch that members do not claim; no SQL once it is known that they do.
+
+    A run of printed codes, or a pack, may end that: a trigger on each raises the revision.
+
+    Raises:
+        NotFound: there is none, or its coupons come in other ways.
+    """
+
+    def read(session: Session) -> bool:
+        if not fetch(session, _OFFERED, {"batch": batch}):
+            raise NotFound("coupon-batch", batch)  # And nothing is remembered.
+        return True
+
+    remember(session, f"coupon-offered:{batch}", read)
 
 
 def _view(

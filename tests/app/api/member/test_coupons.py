@@ -13,12 +13,13 @@ from app.campaigns import segments
 from app.clock import server_now
 from app.members.sealing import coupon_keys
 from config.database import Database
-from coupons import codes, runs
+from coupons import codes, presets, runs
 from tests.app.api.phones import Phone, new_member, told
 from tests.app.checkout.shops import open_shop
 from tests.app.checkout.test_coupons import off, open_batch
 from tests.app.points.test_merging import merge
 from tests.counting import sent_by_all
+from tests.coupons.makers import make_batch
 from tests.factories import unique
 
 HERE = {"scope": {"include": {"categories": ["food"]}}}
@@ -178,6 +179,35 @@ def test_what_comes_by_code_is_neither_offered_nor_claimed(
 
     assert batch not in [each["batch"] for each in found]
     assert told(phone.post("coupons/claims", {"batch": batch}), 404)["code"] == "not-found"
+
+
+def test_a_batch_is_claimed_no_more_once_it_has_codes_or_is_in_a_pack(
+    phone: Phone, database: Database
+) -> None:
+    """A process that knew it as claimable hears of it with its next request."""
+    coded, packed = [opened(database, limits={"per_member": 3, "total": 9}) for _ in range(2)]
+    for batch in (coded, packed):
+        told(phone.post("coupons/claims", {"batch": batch}), 201)
+
+    printed(database, coded)
+    with database.transaction("test") as session:
+        named = {"code": unique("P"), "title_zh": "包", "title_en": "pack"}
+        make_batch(session, presets.pack(**named, batches=[packed], total=9))
+
+    for batch in (coded, packed):
+        told(phone.post("coupons/claims", {"batch": batch, "n": 2}), 404)
+
+
+def test_a_claim_takes_seven_round_trips(phone: Phone, database: Database) -> None:
+    """BEGIN and COMMIT included: the member, the key, the coupon, its news, the answer."""
+    batch = opened(database, limits={"per_member": 9, "total": 99})
+    inside = phone.client.application.extensions["plaza"].database
+    told(phone.post("coupons/claims", {"batch": batch}), 201)
+
+    with sent_by_all(inside) as statements:
+        told(phone.post("coupons/claims", {"batch": batch, "n": 2}), 201)
+
+    assert len(statements) + 1 == 7
 
 
 def test_what_is_granted_alone_is_neither_offered_nor_claimed(
