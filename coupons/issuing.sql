@@ -43,14 +43,17 @@ BEGIN
         PERFORM coupon_write(p_now, p_how, p_origin, p_store, p_batches, p_holders, p_keys, p_ids, p_from,
                              p_until, said);
     END IF;
+    -- What was issued is as it was asked for; what was before is read.
     RETURN QUERY
-        SELECT w.place, w.verdict, c.public_id, c.valid_from, c.valid_until
-        FROM unnest(p_batches, p_holders, p_keys, p_ids, said) WITH ORDINALITY
-            AS w (batch_id, holder, key, id, verdict, place)
-        LEFT JOIN coupon_taking t
-            ON t.batch_id = w.batch_id AND t.holder = w.holder AND t.key = w.key
-        LEFT JOIN coupon c ON c.id = coalesce(
-            t.coupon_id, (SELECT o.id FROM coupon o WHERE o.public_id = w.id))
+        SELECT w.place, w.verdict,
+            CASE WHEN w.verdict = 'issued' THEN w.id ELSE c.public_id END,
+            CASE WHEN w.verdict = 'issued' THEN w.valid_from ELSE c.valid_from END,
+            CASE WHEN w.verdict = 'issued' THEN w.valid_until ELSE c.valid_until END
+        FROM unnest(p_batches, p_holders, p_keys, p_ids, p_from, p_until, said) WITH ORDINALITY
+            AS w (batch_id, holder, key, id, valid_from, valid_until, verdict, place)
+        LEFT JOIN coupon_taking t ON w.verdict = 'repeat'
+            AND t.batch_id = w.batch_id AND t.holder = w.holder AND t.key = w.key
+        LEFT JOIN coupon c ON c.id = t.coupon_id
         ORDER BY w.place;
 END $$;
 
