@@ -127,28 +127,27 @@ def add_many(session: Session, news: Sequence[News]) -> Sequence[str]:
     """Write several pieces of news in one round trip; return their public ids in order."""
     if not news:
         return []
-    session.info[_WRITTEN] = True
+    note_news(session)
     public_ids = [new_id("msg") for _ in news]
-    fetch(
-        session,
-        _ADD,
-        {
-            "news": json.dumps(
-                [
-                    {
-                        "public_id": public_id,
-                        "topic": each.topic,
-                        "aggregate": each.aggregate,
-                        "payload": each.payload,
-                    }
-                    for public_id, each in zip(public_ids, news, strict=True)
-                ],
-                ensure_ascii=False,
-            ),
-            "now": now_of(session),
-        },
-    )
+    fetch(session, f"{_ADD} RETURNING id", _parameters(session, news, public_ids))
     return public_ids
+
+
+def add_along(
+    session: Session, news: Sequence[News], *, of: LiteralString
+) -> tuple[LiteralString, Mapping[str, object]]:
+    """Return the statement that writes news of the aggregates that the query `of` returns.
+
+    For whoever sends it together with the statement that decides what there is to tell, and so
+    saves a round trip. He calls `note_news` if anything was.
+    """
+    public_ids = [new_id("msg") for _ in news]
+    return f"{_ADD} WHERE n.aggregate IN ({of})", _parameters(session, news, public_ids)
+
+
+def note_news(session: Session) -> None:
+    """Note that this transaction wrote news."""
+    session.info[_WRITTEN] = True
 
 
 def has_news(session: Session) -> bool:
@@ -248,6 +247,21 @@ def oldest_pending(session: Session) -> datetime | None:
     )
 
 
+def _parameters(
+    session: Session, news: Sequence[News], public_ids: Sequence[str]
+) -> Mapping[str, object]:
+    rows = [
+        {
+            "public_id": public_id,
+            "topic": each.topic,
+            "aggregate": each.aggregate,
+            "payload": each.payload,
+        }
+        for public_id, each in zip(public_ids, news, strict=True)
+    ]
+    return {"news": json.dumps(rows, ensure_ascii=False), "now": now_of(session)}
+
+
 _ADD: LiteralString = """
 INSERT INTO outbox (public_id, topic, aggregate, seq, payload, state, attempts,
                     next_attempt_at, created_at)
@@ -258,7 +272,6 @@ SELECT n.public_id, n.topic, n.aggregate,
 FROM ROWS FROM (json_to_recordset(CAST(%(news)s AS json))
                     AS (public_id text, topic text, aggregate text, payload jsonb))
      WITH ORDINALITY AS n (public_id, topic, aggregate, payload, ordinal)
-RETURNING id
 """
 
 _CLAIM = text("""

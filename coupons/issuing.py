@@ -4,11 +4,11 @@ Each is one call of a function in the database (issuing.sql), exact under any co
 too late waits for nobody and changes no row. A refusal of the state of things has written nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -55,6 +55,18 @@ class Issued:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Along:
+    """A statement of the caller's that goes with a claim, in one round trip.
+
+    It reads `got (verdict, coupon)`: what became of each coupon, `issued` where it is new. Of the
+    names of its parameters `now` alone may be the claim's, and means the same.
+    """
+
+    statement: LiteralString
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Granted:
     """One holder's part of a grant; `coupon` is None where he has as many as anybody may."""
 
@@ -93,12 +105,19 @@ class _Want:
 
 
 def claim(
-    session: Session, *, batch: str, holder: str, n: int = 1, store: str | None = None
+    session: Session,
+    *,
+    batch: str,
+    holder: str,
+    n: int = 1,
+    store: str | None = None,
+    along: Callable[[Sequence[Issued]], Along] | None = None,
 ) -> list[Issued]:
     """Give a holder his n-th coupon of a batch; a pack gives all of its coupons or none (C4, C7).
 
     The natural key is (batch, holder, n): a repeat answers with the same coupons, also when the
-    batch is sold out or over. Locks the batch's counters until the transaction ends.
+    batch is sold out or over. Locks the batch's counters until the transaction ends. `along` is
+    handed the coupons as they would be issued, and says what is sent along.
 
     Raises:
         NoSuchCoupon: no such batch.
@@ -114,7 +133,8 @@ def claim(
             for number in range(1, count + 1)
         ],
     ]
-    rows = _issue(session, wants, how=How.PACK if found.parts else How.CLAIM, store=store)
+    how = How.PACK if found.parts else How.CLAIM
+    rows = _issue(session, wants, how=how, store=store, along=along)
     for want, row in zip(wants, rows, strict=True):
         _refuse_unless_had(want.batch.code, row.verdict)
     given = [_issued(want.batch.code, row) for want, row in zip(wants, rows, strict=True)]
@@ -257,16 +277,19 @@ def _issue(
     how: How,
     store: str | None,
     whole: bool = True,
+    along: Callable[[Sequence[Issued]], Along] | None = None,
 ) -> list[Any]:
     now = now_of(session)
     windows = [_window(want.batch, now) for want in wants]
     ids = [new_id("cpn") for _ in wants]
+    sent = None
+    if along is not None:
+        sent = along(_foreseen(wants, ids, windows, packed=how is How.PACK))
     return fetch(
         session,
-        "SELECT * FROM coupon_issue(%(now)s, %(day)s, %(store)s, %(how)s, %(origin)s, %(whole)s, "
-        "%(batches)s::bigint[], %(holders)s::text[], %(keys)s::text[], %(ids)s::text[], "
-        "%(starts)s::timestamptz[], %(ends)s::timestamptz[])",
+        _ISSUE if sent is None else _ISSUE_ALONG.format(along=sent.statement),
         {
+            **({} if sent is None else sent.parameters),
             "now": now,
             "day": day_of(now),
             "store": store,
@@ -281,6 +304,26 @@ def _issue(
             "ends": [end for _, end in windows],
         },
     )
+
+
+def _foreseen(
+    wants: Sequence[_Want],
+    ids: Sequence[str],
+    windows: Sequence[tuple[datetime, datetime]],
+    *,
+    packed: bool,
+) -> list[Issued]:
+    """Return the coupons that a holder gets if all are issued; a pack itself is none."""
+    found = [
+        Issued(
+            coupon=coupon,
+            batch=want.batch.code,
+            valid_from=start.astimezone(UTC),
+            valid_until=end.astimezone(UTC),
+        )
+        for want, coupon, (start, end) in zip(wants, ids, windows, strict=True)
+    ]
+    return found[1:] if packed else found
 
 
 def _window(batch: ListedBatch, now: datetime) -> tuple[datetime, datetime]:
@@ -340,6 +383,14 @@ def _void(session: Session, ids: list[int], *, why: str) -> Recall:
     )
 
 
+_ISSUE: LiteralString = (
+    "SELECT * FROM coupon_issue(%(now)s, %(day)s, %(store)s, %(how)s, %(origin)s, %(whole)s, "
+    "%(batches)s::bigint[], %(holders)s::text[], %(keys)s::text[], %(ids)s::text[], "
+    "%(starts)s::timestamptz[], %(ends)s::timestamptz[])"
+)
+_ISSUE_ALONG: LiteralString = (
+    "WITH got AS (" + _ISSUE + "), along AS ({along}) SELECT * FROM got"  # noqa: S608
+)
 _CODE_BATCH = text(
     "SELECT b.code FROM coupon_code k JOIN coupon_code_run r ON r.id = k.run_id "
     "JOIN coupon_batch b ON b.id = r.batch_id WHERE k.index = :index"

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app import outbox
 from app.outbox import News
-from coupons.issuing import Issued, Recall
+from coupons.issuing import Along, Issued, Recall
 from coupons.redemptions import RolledBack
 
 
@@ -28,23 +28,17 @@ class Topic(StrEnum):
 
 def tell_claimed(session: Session, got: Sequence[Issued], *, holder: str | None) -> None:
     """Tell of coupons that their holder took, but for those that he had before."""
-    outbox.add_many(
+    outbox.add_many(session, [_claimed(each, holder) for each in got if not each.repeated])
+
+
+def along_claims(session: Session, got: Sequence[Issued], *, holder: str) -> Along:
+    """Return what tells of a claim in the claim's own round trip, but for what he had before."""
+    statement, parameters = outbox.add_along(
         session,
-        [
-            News(
-                topic=Topic.CLAIMED,
-                aggregate=each.coupon,
-                payload={
-                    "coupon": each.coupon,
-                    "batch": each.batch,
-                    "member": holder,
-                    "valid_until": each.valid_until.isoformat(),
-                },
-            )
-            for each in got
-            if not each.repeated
-        ],
+        [_claimed(each, holder) for each in got],
+        of="SELECT got.coupon FROM got WHERE got.verdict = 'issued'",
     )
+    return Along(statement=statement, parameters=parameters)
 
 
 def granted(coupon: str, *, batch: str, holder: str, by: str) -> News:
@@ -101,4 +95,17 @@ def tell_voided(session: Session, done: Recall) -> None:
             News(topic=Topic.VOIDED, aggregate=coupon, payload={"coupon": coupon})
             for coupon in done.coupons
         ],
+    )
+
+
+def _claimed(got: Issued, holder: str | None) -> News:
+    return News(
+        topic=Topic.CLAIMED,
+        aggregate=got.coupon,
+        payload={
+            "coupon": got.coupon,
+            "batch": got.batch,
+            "member": holder,
+            "valid_until": got.valid_until.isoformat(),
+        },
     )

@@ -6,6 +6,7 @@ claims for himself needs neither; that is `coupons.issuing`.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -239,8 +240,10 @@ def claim(
     session: Session, *, batch: str, holder: str, n: int = 1, store: str | None = None
 ) -> list[Issued]:
     """Give a member the coupon that he claims, and tell of it; see `coupons.issuing.claim`."""
-    got = issuing.claim(session, batch=batch, holder=holder, n=n, store=store)
-    coupon_news.tell_claimed(session, got, holder=holder)
+    news = partial(coupon_news.along_claims, session, holder=holder)
+    got = issuing.claim(session, batch=batch, holder=holder, n=n, store=store, along=news)
+    if not all(each.repeated for each in got):
+        outbox.note_news(session)
     return got
 
 

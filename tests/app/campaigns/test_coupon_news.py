@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.campaigns import coupons
@@ -14,14 +15,15 @@ from app.members.identification import KnownMember
 from app.members.sealing import coupon_keys
 from app.outbox import Message
 from config.database import Database, now_of
-from coupons import issuing, shares
+from coupons import issuing, presets, shares
+from coupons.errors import SoldOut
 from tests.app.campaigns.test_mall import put_up
 from tests.app.campaigns.test_pay_gifts import open_gift
 from tests.app.checkout.shops import Shop, give_points, open_shop
 from tests.app.checkout.test_coupons import give, off, sell
 from tests.counting import sent_by_all
 from tests.coupons.makers import DAY, make_batch
-from tests.factories import make_member
+from tests.factories import make_member, unique
 
 
 def _sell(session: Session, shop: Shop, member: KnownMember, coupon: str, fen: int) -> Sale:
@@ -66,6 +68,21 @@ def test_a_claim_and_what_follows_are_told_in_order_and_a_repeat_is_not(session:
         (Topic.TRANSFERRED, {"giver": two, "taker": three}),
         (Topic.VOIDED, {}),
     ]
+
+
+def test_of_a_pack_each_coupon_is_told_and_a_refused_claim_is_not(session: Session) -> None:
+    inner = [make_batch(session).code for _ in range(2)]
+    named = {"code": unique("P"), "title_zh": "包", "title_en": "pack"}
+    outer = make_batch(session, presets.pack(**named, batches=inner, total=1)).code
+    one, two = [make_member(session).public_id for _ in range(2)]
+    before = session.scalar(select(func.count()).select_from(Message)) or 0
+
+    got = coupons.claim(session, batch=outer, holder=one)
+    with pytest.raises(SoldOut):
+        coupons.claim(session, batch=outer, holder=two)
+
+    assert [_told(session, each.coupon)[0][1]["batch"] for each in got] == inner
+    assert session.scalar(select(func.count()).select_from(Message)) == before + 2
 
 
 def test_whoever_gives_a_coupon_is_named_in_its_news(session: Session) -> None:
