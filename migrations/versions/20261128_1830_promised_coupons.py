@@ -24,6 +24,7 @@ DROP FUNCTION IF EXISTS coupon_take(
     timestamptz, text[]);
 DROP FUNCTION IF EXISTS coupon_find_use(
     timestamptz, text, text[], boolean, bigint, bigint, bigint, timestamptz, text);
+DELETE FROM repeatable WHERE name = 'coupons/redemptions.sql';
 """
 
 

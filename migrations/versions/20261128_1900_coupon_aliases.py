@@ -1,13 +1,13 @@
 """Names of coupon holders who turned out to be one, so that limits count them together.
 
 Revision ID: coupon_aliases
-Revises: segments
+Revises: best_coupons
 """
 
 from alembic import op
 
 revision = "coupon_aliases"
-down_revision = "segments"
+down_revision = "best_coupons"
 branch_labels = None
 depends_on = None
 
