@@ -14,10 +14,14 @@ from app.api.pos.coupons import CouponUseSchema, LeftOutSchema, RunnerUpSchema, 
 from app.checkout import trying
 from app.checkout.baskets import LIMIT_COUPONS, LIMIT_LINES, LIMIT_QUANTITY
 from app.merchants.staff import Permission
+from coupons.reading import LIMIT
 
-_CODE = r"^[^\s,\x00-\x1f]+$"
+# Blanks of every script too: what the schema lets through must be a code to the engine.
+_CODE = r"^[^\s,\x00-\x1f\x7f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$"
 _INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
-_RATE = r"^\d{1,15}(/\d{1,15}|\.\d{1,15})?$"
+# What a schema lets through must be good: no rate of nothing, no share above all.
+_RATE = r"^[1-9]\d{0,14}(/[1-9]\d{0,14})?$"
+_SHARE = r"^(0|1|0\.\d{1,15}|1/[1-9]\d{0,14})$"
 _MANY = 500
 
 
@@ -40,7 +44,7 @@ class TriedCouponSchema(DoorSchema):
     template = Document(required=True)
     count = Whole(least=1, most=LIMIT_COUPONS)
     claimed_at = Text(most=40, pattern=_INSTANT)
-    value_fen = Fen(least=1)
+    value_fen = Fen(least=1, most=LIMIT)
 
 
 class TriedMemberSchema(DoorSchema):
@@ -52,12 +56,12 @@ class TriedMemberSchema(DoorSchema):
 
 
 class TriedPointsSchema(DoorSchema):
-    burn_points = Points(required=True)
-    balance_points = Points(required=True)
+    burn_points = Points(required=True, most=LIMIT)
+    balance_points = Points(required=True, most=LIMIT)
     point_value_fen = Text(most=40, pattern=_RATE)
-    min_unit_points = Points(least=1)
-    max_share = Text(most=40, pattern=_RATE)
-    day_left_points = Points()
+    min_unit_points = Points(least=1, most=LIMIT)
+    max_share = Text(most=40, pattern=_SHARE)
+    day_left_points = Points(most=LIMIT)
 
 
 class TryQuoteSchema(DoorSchema):
