@@ -55,7 +55,7 @@ def changes(old: Template, new: Template) -> list[Change]:
 
 
 def require_kinder(session: Session, batch: str, *, version: int) -> None:
-    """Refuse a version that the issued coupons of a batch may not follow.
+    """Refuse a version that coupons of a batch may not follow from the one that it was opened with.
 
     Raises:
         NoSuchCoupon: no such batch, or its template has no such version.
@@ -63,7 +63,7 @@ def require_kinder(session: Session, batch: str, *, version: int) -> None:
     """
     found = batches.get_batch(session, batch)
     _, wanted = _version(session, found.template.code, version)
-    worse = [each.path for each in changes(found.template, wanted) if not each.kinder]
+    worse = _unkind(found.template, wanted)
     if found.parts or version <= found.version:
         worse = ["pack" if found.parts else "version"]
     if worse:
@@ -75,35 +75,41 @@ def renew_some(
 ) -> Renewed:
     """Let issued coupons of a batch follow a later version, some at a time, from a row on.
 
-    A life that the version makes longer is counted from when each was issued; what is over stays
-    so. Call it, each time in
-    a transaction of its own, with `last_id` of the answer until that is None; killed in the middle,
-    it is begun again. The batch itself issues by the version that it was opened with. Locks the
-    coupons.
+    Each follows from the version that it has, which may be of another renewal: one that has better
+    stays with it. A life that the version makes longer is counted from when each was issued; what
+    is over stays so. Call it, each time in a transaction of its own, with `last_id` of the answer
+    until that is None; killed in the middle, it is begun again. The batch itself issues by the
+    version that it was opened with. Locks the coupons.
 
     Raises:
-        As `require_kinder`.
+        NoSuchCoupon: no such batch, or its template has no such version.
     """
-    require_kinder(session, batch, version=version)
     found = batches.get_batch(session, batch)
     version_id, wanted = _version(session, found.template.code, version)
     rows = fetch(session, _SOME, {"batch": found.id, "after": after, "limit": limit})
-    windows = [wanted.terms.validity.window(row.issued_at) for row in rows]
+    had = fetch(session, _VERSIONS, {"ids": list({row.version_id for row in rows})})
+    losing = {each.id for each in had if _unkind(read_template(each.document), wanted)}
+    following = [row for row in rows if row.version_id not in losing]
+    windows = [wanted.terms.validity.window(row.issued_at) for row in following]
     done = fetch(
         session,
         "SELECT coupon_renew(%(now)s, %(coupons)s::bigint[], %(version)s, "
         "%(until)s::timestamptz[]) AS n",
         {
             "now": now_of(session),
-            "coupons": [row.id for row in rows],
+            "coupons": [row.id for row in following],
             "version": version_id,
             "until": [
                 row.valid_until if window is None else window[1]
-                for row, window in zip(rows, windows, strict=True)
+                for row, window in zip(following, windows, strict=True)
             ],
         },
     )
     return Renewed(coupons=done[0].n, last_id=rows[-1].id if rows else None)
+
+
+def _unkind(old: Template, new: Template) -> list[str]:
+    return [each.path for each in changes(old, new) if not each.kinder]
 
 
 def _version(session: Session, template: str, version: int) -> tuple[int, Template]:
@@ -183,7 +189,11 @@ SELECT v.id, v.document::text AS document
 FROM coupon_template_version v JOIN coupon_template t ON t.id = v.template_id
 WHERE t.code = %(template)s AND v.version = %(version)s
 """
+_VERSIONS = """
+SELECT v.id, v.document::text AS document FROM coupon_template_version v
+WHERE v.id = ANY (%(ids)s::bigint[])
+"""
 _SOME = """
-SELECT c.id, c.issued_at, c.valid_until FROM coupon c
+SELECT c.id, c.version_id, c.issued_at, c.valid_until FROM coupon c
 WHERE c.batch_id = %(batch)s AND c.id > %(after)s ORDER BY c.id LIMIT %(limit)s
 """

@@ -47,10 +47,8 @@ def approve(session: Session, request: str, *, by: str) -> ChangeRequest:
         NotFound, SamePerson, StateConflict: as `approvals.approve`.
         NotKinder: as `propose`.
     """
-    known = session.scalar(
-        select(ChangeRequest).where(ChangeRequest.public_id == request, ChangeRequest.kind == KIND)
-    )
-    if known is not None and known.status == RequestStatus.APPROVED:
+    known = _find_agreed(session, request)
+    if known is not None:
         return known
     agreed = approvals.approve(session, request, kind=KIND, by=by)
     renewing.require_kinder(session, agreed.subject, version=agreed.payload["version"])
@@ -74,17 +72,21 @@ def renew_some(session: Session, request: str, *, after: int = 0, limit: int = 5
     Raises:
         NotFound: no such renewal has been agreed to.
     """
-    agreed = session.scalar(
+    agreed = _find_agreed(session, request)
+    if agreed is None:
+        raise NotFound("change-request", request)
+    return renewing.renew_some(
+        session, agreed.subject, version=agreed.payload["version"], after=after, limit=limit
+    )
+
+
+def _find_agreed(session: Session, request: str) -> ChangeRequest | None:
+    return session.scalar(
         select(ChangeRequest).where(
             ChangeRequest.public_id == request,
             ChangeRequest.kind == KIND,
             ChangeRequest.status == RequestStatus.APPROVED,
         )
-    )
-    if agreed is None:
-        raise NotFound("change-request", request)
-    return renewing.renew_some(
-        session, agreed.subject, version=agreed.payload["version"], after=after, limit=limit
     )
 
 

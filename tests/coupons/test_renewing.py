@@ -127,6 +127,23 @@ def test_what_is_over_stays_over_and_no_life_gets_shorter(session: Session) -> N
     assert wallets.find(session, coupons=[coupon])[0].standing is Standing.EXPIRED
 
 
+def test_who_has_better_by_an_earlier_renewal_keeps_it(session: Session) -> None:
+    batch = make_batch(session, make_template())
+    best = issuing.claim(session, batch=batch.code, holder=unique("mem_"))[0].coupon
+    generous: Any = templates.dump(batch.template)
+    generous["offer"]["benefit"]["fen"] += 1_000
+    version = batches.add_template(session, templates.load(generous), by="system:test").version
+    assert _renew(session, batch, version) == 1
+    plain = issuing.claim(session, batch=batch.code, holder=unique("mem_"))[0].coupon
+
+    later_version = next_version(session, batch)
+    renewing.require_kinder(session, batch.code, version=later_version)
+
+    assert _renew(session, batch, later_version) == 1
+    held = {each.coupon: each.version for each in wallets.find(session, coupons=[best, plain])}
+    assert held == {best: version, plain: later_version}
+
+
 def test_it_goes_on_where_it_was_stopped(session: Session) -> None:
     batch = make_batch(session, make_template())
     for _ in range(5):
@@ -146,7 +163,7 @@ def test_an_unkind_version_or_none_is_refused(session: Session) -> None:
 
     for wanted, refusal in ((version, NotKinder), (1, NotKinder), (9, NoSuchCoupon)):
         with pytest.raises(refusal):
-            renewing.renew_some(session, batch.code, version=wanted)
+            renewing.require_kinder(session, batch.code, version=wanted)
     with pytest.raises(NotKinder, match=r"offer\.benefit\.fen"):
         renewing.require_kinder(session, batch.code, version=version)
 
