@@ -3,8 +3,8 @@
 The search for the best coupons asks it too, where the district's programme counts points in.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -19,7 +19,6 @@ from app.merchants.models import MayBurn
 from app.points import burns
 from app.points.burning import Burn, Burning, burn, may_burn, worth_fen
 from app.points.lots import HeldLot, Wallet
-from app.points.policy import BurnTerms
 from app.points.programme import burn_terms_at, programme_at
 from coupons.candidates import Points
 
@@ -31,15 +30,16 @@ NO_POINTS = Points(pays=lambda *_: 0, counted=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Spending:
-    """All that decides what points pay of a sale, but its lines; `asked` may be `ALL_POINTS`."""
+    """All that decides what points pay of a sale, but its lines; `asked` may be `ALL_POINTS`.
+
+    `nothing` is what is known of the order before it has any.
+    """
 
     wallet: Wallet
     merchant: ListedMerchant
     day: date
     asked: int
-    terms: BurnTerms
-    point_value_fen: Fraction
-    burned_today_points: int
+    nothing: Burning
 
     def decide(self, lines: Sequence[SaleLine]) -> tuple[Burn, Sequence[tuple[int, int]]]:
         """Return what points pay of the lines, and how many of which lot.
@@ -48,11 +48,17 @@ class Spending:
             InsufficientPoints: more is asked than the wallet may spend here.
         """
         usable = usable_lots(
-            self.wallet, self.merchant, lines, day=self.day, point_value_fen=self.point_value_fen
+            self.wallet,
+            self.merchant,
+            lines,
+            day=self.day,
+            point_value_fen=self.nothing.point_value_fen,
         )
         balance = self._balance([points for _, points in usable])
-        order = self.order(
-            sum([line.payable_fen for line in lines]), sum([line.burnable_fen for line in lines])
+        order = replace(
+            self.nothing,
+            order_fen=sum([line.payable_fen for line in lines]),
+            burnable_fen=sum([line.burnable_fen for line in lines]),
         )
         if self.asked == ALL_POINTS:
             decided = may_burn(order, balance_points=balance)
@@ -72,34 +78,26 @@ class Spending:
             return None
         balance = self._balance([lot.free for lot in lots])
         most = balance if self.asked == ALL_POINTS else min(self.asked, balance)
-        return counted(self.order, most_points=most)
+        return counted(self.nothing, most_points=most)
 
     def _balance(self, points: Iterable[int]) -> int:
         return max(sum(points) - self.wallet.debt_points(self.day), 0)
 
-    def order(self, order_fen: int, burnable_fen: int) -> Burning:
-        """Return what is known of the order when coupons leave so much of it."""
-        return Burning(
-            order_fen=order_fen,
-            burnable_fen=burnable_fen,
-            point_value_fen=self.point_value_fen,
-            terms=self.terms,
-            burned_today_points=self.burned_today_points,
-        )
 
-
-def counted(order: Callable[[int, int], Burning], *, most_points: int) -> Points:
+def counted(nothing: Burning, *, most_points: int) -> Points:
     """Return what so many points pay at most, for the search to count as saving.
 
-    `order` says what is known of an order of which coupons leave so much in all, and so much that
-    points may pay for. Where they leave more, points may stop below a share of it that less did not
-    reach: by a point, which may cost a whole unit.
+    `nothing` is what is known of an order before it has any lines. Where coupons leave more of it,
+    points may stop below a share of it that less did not reach: by a point, which may cost a whole
+    unit.
     """
-    nothing = order(0, 0)
     unit_fen = worth_fen(nothing.terms.min_unit_points, point_value_fen=nothing.point_value_fen)
     return Points(
         pays=lambda order_fen, burnable_fen: (
-            may_burn(order(order_fen, burnable_fen), balance_points=most_points).value_fen
+            may_burn(
+                replace(nothing, order_fen=order_fen, burnable_fen=burnable_fen),
+                balance_points=most_points,
+            ).value_fen
         ),
         counted=True,
         slip_fen=unit_fen + 1 if nothing.terms.max_share < 1 else 0,
@@ -121,9 +119,13 @@ def spending_of(session: Session, basket: Basket, wallet: Wallet) -> Spending:
         merchant=own,
         day=day,
         asked=basket.burn_points,
-        terms=terms,
-        point_value_fen=programme_at(session, at).point_value_fen,
-        burned_today_points=burned_today,
+        nothing=Burning(
+            order_fen=0,
+            burnable_fen=0,
+            point_value_fen=programme_at(session, at).point_value_fen,
+            terms=terms,
+            burned_today_points=burned_today,
+        ),
     )
 
 

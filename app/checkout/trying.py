@@ -6,7 +6,7 @@ shows twelve.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -43,21 +43,14 @@ class TriedCoupon:
 
 @dataclass(frozen=True, kw_only=True)
 class TriedPoints:
-    """Points that are asked for, of a balance that any merchant accepts, under burn terms."""
+    """Points that are asked for, of a balance that any merchant accepts.
+
+    `nothing` is what burn terms say before there is a line.
+    """
 
     burn_points: int
     balance_points: int
-    terms: BurnTerms
-    point_value_fen: Fraction
-
-    def order(self, order_fen: int, burnable_fen: int) -> Burning:
-        """Return what is known of the order when coupons leave so much of it."""
-        return Burning(
-            order_fen=order_fen,
-            burnable_fen=burnable_fen,
-            point_value_fen=self.point_value_fen,
-            terms=self.terms,
-        )
+    nothing: Burning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +140,7 @@ def _counted(trial: Trial) -> Points | None:
     if trial.points is None:
         return NO_POINTS
     most = min(trial.points.burn_points, trial.points.balance_points)
-    return counted(trial.points.order, most_points=most)
+    return counted(trial.points.nothing, most_points=most)
 
 
 def _burn(trial: Trial, off: Sequence[int]) -> Burn:
@@ -161,7 +154,7 @@ def _burn(trial: Trial, off: Sequence[int]) -> Burn:
     left = [item.amount_fen - fen for item, fen in zip(trial.basket.items, off, strict=True)]
     burnable = [fen for item, fen in zip(trial.basket.items, left, strict=True) if item.burnable]
     return burn(
-        trial.points.order(sum(left), sum(burnable)),
+        replace(trial.points.nothing, order_fen=sum(left), burnable_fen=sum(burnable)),
         asked_points=trial.points.burn_points,
         balance_points=trial.points.balance_points,
     )
@@ -263,8 +256,7 @@ def _points(document: object, path: str, at: datetime) -> TriedPoints:
     return TriedPoints(
         burn_points=reading.integer(given, "burn_points", path=path, least=0),
         balance_points=reading.integer(given, "balance_points", path=path, least=0),
-        terms=terms,
-        point_value_fen=rate,
+        nothing=Burning(order_fen=0, burnable_fen=0, point_value_fen=rate, terms=terms),
     )
 
 
