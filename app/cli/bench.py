@@ -177,19 +177,18 @@ def of_expiry(command: Command, *, short: bool, lots: int, seconds: float, in_js
         owner_url=settings.database.owner_url,
         app_url=settings.database.url,
     )
-    bench_expiry.open_district(settings, lots=400 if short else lots)
     pgbench.prepare(scale=1 if short else lab.FULL.scale)
     try:
         found = bench_expiry.measure(
             settings,
             pgbench,
+            lots=400 if short else lots,
             seconds=1 if short else seconds,
             processes=1 if short else 2,
             tell=_tell,
         )
     finally:
         pgbench.drop()
-        bench_expiry.drop_district(settings)
     if in_json:
         click.echo(json.dumps({"expiry": _rounded(asdict(found))}))
         return

@@ -65,11 +65,12 @@ def run(
     tell: Callable[[str], None],
 ) -> Report:
     """Measure every group; `year` names a sandbox district that has seen a year of sales."""
+    whole = effort.rounds > 1
     pgbench.prepare(scale=effort.scale)
     try:
         found = bench_ledger.measure(settings, pgbench, effort, tell=tell)
         tell("orders / 订单 …")
-        size = (457, 2469) if effort.rounds > 1 else (20, 220)
+        size = (457, 2469) if whole else (20, 220)
         sale = bench_sale.measure(
             settings,
             tpcb_tps=lambda: pgbench.tpcb_tps(seconds=effort.seconds),
@@ -82,10 +83,16 @@ def run(
             warm_up=effort.warm_up,
         )
         sealed = bench_proofs.measure(settings, pgbench, effort, tell=tell)
-        expired = _expiry(settings, pgbench, effort, tell=tell)
+        expired = bench_expiry.measure(
+            settings,
+            pgbench,
+            lots=1_000_000 if whole else 400,
+            seconds=10 if whole else effort.seconds,
+            processes=2 if whole else 1,
+            tell=tell,
+        )
     finally:
         pgbench.drop()
-    whole = effort.rounds > 1
     month = bench_settle.Size() if whole else bench_settle.SHORT
     settled = bench_settle.measure(settings, month, rounds=effort.rounds, tell=tell)
     return Report(
@@ -95,27 +102,8 @@ def run(
         sale=sale,
         proofs=sealed,
         settle=asdict(settled),
-        expiry=expired,
+        expiry=asdict(expired),
     )
-
-
-def _expiry(
-    settings: Settings, pgbench: Pgbench, effort: Effort, *, tell: Callable[[str], None]
-) -> dict[str, float]:
-    """Book expired lots in a district that is dropped afterwards; pgbench's tables are there."""
-    whole = effort.rounds > 1
-    bench_expiry.open_district(settings, lots=1_000_000 if whole else 400)
-    try:
-        found = bench_expiry.measure(
-            settings,
-            pgbench,
-            seconds=10 if whole else effort.seconds,
-            processes=2 if whole else 1,
-            tell=tell,
-        )
-    finally:
-        bench_expiry.drop_district(settings)
-    return asdict(found)
 
 
 def effort(*, short: bool, rounds: int | None = None, seconds: float | None = None) -> Effort:

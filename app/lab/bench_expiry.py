@@ -64,9 +64,9 @@ class Sold:
     longest_ms: float
 
 
-def open_district(settings: Settings, *, lots: int) -> None:
+def _open_district(settings: Settings, *, lots: int) -> None:
     """Make the district anew with that many lots."""
-    drop_district(settings)
+    _drop_district(settings)
     run.create_district(settings.database.owner_url, DISTRICT, name="到期测量", sandbox=True)
     services = build(settings, pool_size=1, statement_timeout_seconds=600)
     with services.database.transaction(DISTRICT, at=AT) as session:
@@ -79,7 +79,7 @@ def open_district(settings: Settings, *, lots: int) -> None:
     services.close()
 
 
-def drop_district(settings: Settings) -> None:
+def _drop_district(settings: Settings) -> None:
     """Destroy the district, if it is there."""
     if DISTRICT in run.migrate(settings.database.owner_url):
         run.drop_district(settings.database.owner_url, DISTRICT)
@@ -100,11 +100,27 @@ def measure(
     settings: Settings,
     pgbench: Pgbench,
     *,
+    lots: int,
     seconds: float,
     processes: int,
     tell: Callable[[str], None],
 ) -> Found:
-    """Measure expiry in a district that `open_district` has made. pgbench's tables are there."""
+    """Measure expiry of that many lots, in a district made for it. pgbench's tables are there."""
+    _open_district(settings, lots=lots)
+    try:
+        return _measure(settings, pgbench, seconds=seconds, processes=processes, tell=tell)
+    finally:
+        _drop_district(settings)
+
+
+def _measure(
+    settings: Settings,
+    pgbench: Pgbench,
+    *,
+    seconds: float,
+    processes: int,
+    tell: Callable[[str], None],
+) -> Found:
     database = Database(settings.database.url, pool_size=1, statement_timeout_seconds=60)
     before = pgbench.tpcb_tps(seconds=seconds)
     booked, took = _expire(database, NOVEMBER_OVER)
