@@ -129,11 +129,14 @@ def show(session: Session, *, coupon: str, holders: tuple[str, ...], keys: CodeK
 
 
 def _spelled(random: bytes, *, short: bool) -> str:
-    length = SHORT_CHARACTERS if short else LONG_CHARACTERS
+    """Return a code of random bytes: character `n` is five bits, two at a time (by the million)."""
+    letter, length = ("S", SHORT_CHARACTERS) if short else ("C", LONG_CHARACTERS)
     number = int.from_bytes(random[:12])
-    body = "".join([CROCKFORD[number >> 5 * place & 31] for place in range(length)])
-    code = ("S" if short else "C") + body
-    return code + _check(code)
+    pairs = [number >> shift & 1023 for shift in range(0, 5 * length, 10)]
+    total = _WEIGHTS[0][letter]
+    for row, pair in zip(_PAIR_WEIGHTS, pairs, strict=False):
+        total ^= row[pair]
+    return letter + "".join([_PAIRS[pair] for pair in pairs]) + CROCKFORD[total]
 
 
 def _check(code: str) -> str:
@@ -159,6 +162,11 @@ def _weights() -> list[dict[str, int]]:
 
 
 _WEIGHTS = _weights()
+_PAIRS = [CROCKFORD[pair & 31] + CROCKFORD[pair >> 5] for pair in range(1024)]
+_PAIR_WEIGHTS = [
+    [first[pair[0]] ^ second[pair[1]] for pair in _PAIRS]
+    for first, second in zip(_WEIGHTS[1::2], _WEIGHTS[2::2], strict=True)
+]
 
 _KNOWN = """
 SELECT c.id, k.index, k.sealed, k.number, r.sealed_key, r.short, r.public_id AS run
